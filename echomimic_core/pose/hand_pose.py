@@ -1,0 +1,54 @@
+"""HandPose: the keypoints of a clip, as every pose node passes them on."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..config import FPS, FRAME_SIZE
+
+
+@dataclass(frozen=True)
+class HandPose:
+    """Keypoints of a clip of F frames, all float64, x to the right and y down, 0..1 across the `region`.
+
+    Attributes
+    ----------
+    hands : (F, 2, 21, 2). Hand 0 is the person's left. Wrist, then thumb, index, middle, ring, little: 4 each.
+    hand_scores : (F, 2, 21), confidence; 0 means absent, detectors may exceed 1.
+    bodies, body_scores : (F, 18, 2) and (F, 18) in OpenPose order, or None.
+    faces, face_scores : (F, 68, 2) and (F, 68), lips are 48..67, or None.
+    width, height : the canvas in pixels.
+    region : (row begin, row end, column begin, column end) of the canvas, in pixels, that the coordinates span
+        (`draw_pose_params[2:]` of the released files); None is the whole canvas.
+    fps : frames a second.
+    """
+
+    hands: np.ndarray
+    hand_scores: np.ndarray
+    bodies: np.ndarray | None = None
+    body_scores: np.ndarray | None = None
+    faces: np.ndarray | None = None
+    face_scores: np.ndarray | None = None
+    width: int = FRAME_SIZE
+    height: int = FRAME_SIZE
+    region: tuple[int, int, int, int] | None = None
+    fps: float = FPS
+
+    def __len__(self) -> int:
+        return len(self.hands)
+
+    def take(self, frames: np.ndarray) -> "HandPose":
+        """The pose at the given frame indices (any order, repeats allowed)."""
+
+        def pick(values):
+            return None if values is None else values[frames]
+
+        return replace(
+            self,
+            hands=self.hands[frames],
+            hand_scores=self.hand_scores[frames],
+            bodies=pick(self.bodies),
+            body_scores=pick(self.body_scores),
+            faces=pick(self.faces),
+            face_scores=pick(self.face_scores),
+        )

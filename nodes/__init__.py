@@ -1,0 +1,1 @@
+"""The graph's face: one file per stage, schema and glue only."""

@@ -1,0 +1,21 @@
+"""Every socket type of the pack and what travels on it."""
+
+from comfy_api.latest import io
+
+# A core ModelPatcher around `echomimic_core.models.reference_unet.ReferenceUNet` (see nodes/comfy_model.py).
+ReferenceNet = io.Custom("ECHOMIMIC_REFERENCE_NET")
+
+# A core ModelPatcher around the Whisper encoder (echomimic_core.models.audio_encoder).
+AudioEncoder = io.Custom("ECHOMIMIC_AUDIO_ENCODER")
+
+# echomimic_core.audio.AudioTokens: tokens (F, 50, 384) float32 on the CPU, and fps.
+AudioTokens = io.Custom("ECHOMIMIC_AUDIO")
+
+# echomimic_core.pose.HandPose: keypoints of a clip.
+Pose = io.Custom("ECHOMIMIC_POSE")
+
+# echomimic_core.models.reference_unet.ReferenceFeatures: the 16 normed token maps of the picture and its latent size.
+Reference = io.Custom("ECHOMIMIC_REFERENCE")
+
+# echomimic_core.apdh.APDHOptions: strengths of pose and audio over the denoising phases, and the reach of audio.
+APDH = io.Custom("ECHOMIMIC_APDH")
