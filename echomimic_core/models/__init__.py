@@ -1,0 +1,1 @@
+"""The networks of EchoMimicV2, with the parameter names of the released files."""

@@ -1,0 +1,78 @@
+"""Denoising U-Net (EchoMimicV2, figure 2): noisy latents, hand pose, reference and audio in, velocity out.
+
+Each of its layers is: resnet -> self-attention over [own, reference] tokens -> audio cross-attention -> feed-forward
+-> motion module over the frames of the window. The pose features are added right after the first convolution.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from ..config import LATENT_CHANNELS, ModelConfig
+from ..runtime import TorchOperations
+from .attention import DenoisingBlock, KeysValues, SpatialTransformer, WindowContext
+from .motion import MotionModule
+from .resnet import NORM_EPS
+from .unet import UNetBackbone
+
+
+class DenoisingUNet(UNetBackbone):
+    def __init__(self, config: ModelConfig, dtype=None, device=None, operations=TorchOperations):
+        factory = {"operations": operations, "dtype": dtype, "device": device}
+        heads, groups = config.attention_heads, config.norm_num_groups
+        blocks: list[DenoisingBlock] = []
+
+        def attention(channels: int) -> SpatialTransformer:
+            blocks.append(DenoisingBlock(len(blocks), channels, config.audio_dim, heads, **factory))
+            return SpatialTransformer(blocks[-1], channels, groups, **factory)
+
+        def motion(channels: int) -> MotionModule:
+            return MotionModule(channels, heads, groups, **factory)
+
+        super().__init__(config, attention, motion, **factory)
+        first = config.block_out_channels[0]
+        self.conv_norm_out = operations.GroupNorm(groups, first, eps=NORM_EPS, dtype=dtype, device=device)
+        self.conv_out = operations.Conv2d(first, LATENT_CHANNELS, 3, padding=1, dtype=dtype, device=device)
+
+    def transformer_blocks(self) -> list[DenoisingBlock]:
+        """The 16 transformer blocks in the order down, middle, up, which is that of the reference tokens."""
+        blocks = [module for module in self.modules() if isinstance(module, DenoisingBlock)]
+        return sorted(blocks, key=lambda block: block.index)
+
+    def project_reference(self, tokens: list[torch.Tensor]) -> list[KeysValues]:
+        """Keys and values of the reference tokens (pictures, n, channels) of each block; the same at every step."""
+        blocks = self.transformer_blocks()
+        if len(tokens) != len(blocks):
+            raise ValueError(f"the reference has {len(tokens)} token maps, but this model has {len(blocks)} blocks")
+        return [block.attn1.keys_values(x) for block, x in zip(blocks, tokens, strict=True)]
+
+    def project_audio(self, features: torch.Tensor) -> list[KeysValues]:
+        """Keys and values of audio features (..., 384) in each block; the same at every step."""
+        return [block.attn2.keys_values(features) for block in self.transformer_blocks()]
+
+    def forward(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        context: WindowContext,
+        pose_features: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Predict the velocity for a batch of windows.
+
+        Parameters
+        ----------
+        latents : (samples, 4, height, width), frames of a window being neighbours, unconditional windows first.
+        timesteps : (1,) or (samples,), in [0, 1000).
+        context : reference, audio and layout of the batch.
+        pose_features : (conditional samples, channels, height, width) from the pose encoder; None for no pose.
+
+        Returns
+        -------
+        velocity : (samples, 4, height, width).
+        """
+        hidden = self.conv_in(latents)
+        if pose_features is not None:
+            plain = context.unconditional
+            posed = hidden[plain:] + pose_features.to(hidden)
+            hidden = torch.cat([hidden[:plain], posed]) if plain else posed
+        hidden = self.run_levels(hidden, self.embed_time(timesteps, latents), context)
+        return self.conv_out(F.silu(self.conv_norm_out(hidden)))

@@ -1,0 +1,54 @@
+"""Reference U-Net: looks at the photo once and keeps what its self-attentions see."""
+
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+
+from ..config import ModelConfig
+from ..runtime import TorchOperations
+from .attention import ReferenceBlock, SpatialTransformer
+from .unet import UNetBackbone
+
+
+@dataclass(frozen=True)
+class ReferenceFeatures:
+    """The photo as the denoising U-Net wants it.
+
+    Attributes
+    ----------
+    tokens : the layer-normed tokens of the 16 transformer blocks in the order down, middle, up, each
+        (pictures, height * width, channels).
+    height, width : size of the latents, in cells of 8 pixels.
+    fit : "crop" or "pad": how the picture was brought to this size; the pose has to follow.
+    """
+
+    tokens: list[torch.Tensor]
+    height: int
+    width: int
+    fit: str = "crop"
+
+
+class ReferenceUNet(UNetBackbone):
+    def __init__(self, config: ModelConfig, dtype=None, device=None, operations=TorchOperations):
+        factory = {"operations": operations, "dtype": dtype, "device": device}
+        heads, groups = config.attention_heads, config.norm_num_groups
+
+        indices = count()
+
+        def attention(channels: int) -> SpatialTransformer:
+            block = ReferenceBlock(next(indices), channels, heads, **factory)
+            return SpatialTransformer(block, channels, groups, **factory)
+
+        super().__init__(config, attention, motion=None, **factory)
+
+    def forward(self, latents: torch.Tensor, timesteps: torch.Tensor | None = None) -> list[torch.Tensor]:
+        """Tokens of the 16 transformer blocks for clean latents (pictures, 4, height, width) scaled by 0.18215.
+
+        The released model runs at timestep 0, the default.
+        """
+        if timesteps is None:
+            timesteps = torch.zeros(1, device=latents.device)
+        tokens: dict[int, torch.Tensor] = {}
+        self.run_levels(self.conv_in(latents), self.embed_time(timesteps, latents), tokens)
+        return [tokens[index] for index in sorted(tokens)]

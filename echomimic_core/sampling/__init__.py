@@ -1,0 +1,1 @@
+"""From noise to latents: context windows, the trailing DDIM schedule, guidance and the loop."""

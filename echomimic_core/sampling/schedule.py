@@ -1,0 +1,51 @@
+"""The noise schedule: DDIM on betas with zero terminal SNR, v-prediction, trailing timesteps, eta 0."""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from ..config import BETA_END, BETA_START, TRAIN_TIMESTEPS
+
+
+@lru_cache(maxsize=1)
+def alphas_cumprod() -> torch.Tensor:
+    """The products of alphas (1000,) float32, the last exactly 0 (Lin et al., arXiv 2305.08891, algorithm 1)."""
+    betas = torch.linspace(BETA_START, BETA_END, TRAIN_TIMESTEPS, dtype=torch.float32)
+    root = (1.0 - betas).cumprod(0).sqrt()
+    first, last = root[0].clone(), root[-1].clone()
+    root = (root - last) * (first / (first - last))
+    alphas = root.square()
+    # the rescaled betas are what the original stores, and their products differ in the last digits
+    alphas = torch.cat([alphas[:1], alphas[1:] / alphas[:-1]])
+    return (1.0 - (1.0 - alphas)).cumprod(0)
+
+
+def trailing_timesteps(steps: int) -> list[int]:
+    """Timesteps from 999 down, evenly spaced from the end of the schedule."""
+    if not 1 <= steps <= TRAIN_TIMESTEPS:
+        raise ValueError(f"steps is {steps}, but it must lie between 1 and {TRAIN_TIMESTEPS}")
+    spaced = np.arange(TRAIN_TIMESTEPS, 0, -TRAIN_TIMESTEPS / steps)
+    # some float spacings yield one value too many, near 0
+    return (np.round(spaced[:steps]).astype(int) - 1).tolist()
+
+
+def previous_timestep(timestep: int, steps: int) -> int:
+    """The timestep a DDIM step lands on: a whole number of timesteps lower, negative for the clean picture."""
+    return timestep - TRAIN_TIMESTEPS // steps
+
+
+def predict_clean(latents: torch.Tensor, velocity: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+    """The clean latents that a velocity implies: sqrt(alpha) x - sqrt(1 - alpha) v."""
+    return alpha.sqrt() * latents - (1.0 - alpha).sqrt() * velocity
+
+
+def ddim_step(latents: torch.Tensor, velocity: torch.Tensor, timestep: int, steps: int) -> torch.Tensor:
+    """One deterministic DDIM step from `timestep`; tensors of any shape, same shape out."""
+    table = alphas_cumprod().to(latents.device)
+    alpha = table[timestep]
+    previous = previous_timestep(timestep, steps)
+    alpha_previous = table[previous] if previous >= 0 else torch.ones_like(alpha)
+    clean = predict_clean(latents, velocity, alpha)
+    noise = alpha.sqrt() * velocity + (1.0 - alpha).sqrt() * latents
+    return alpha_previous.sqrt() * clean + (1.0 - alpha_previous).sqrt() * noise
