@@ -1,5 +1,6 @@
 """HandPose: the keypoints of a clip, as every pose node passes them on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,3 +53,31 @@ class HandPose:
             faces=pick(self.faces),
             face_scores=pick(self.face_scores),
         )
+
+    def map_points(self, move: Callable[[np.ndarray], np.ndarray]) -> "HandPose":
+        """The pose with `move`, a function on (..., 2) coordinates, applied to every point.
+
+        Absent points (score 0) and points of no finite place stay at the origin, where nothing is drawn.
+        """
+
+        def moved(points, scores):
+            if points is None:
+                return None
+            there = (scores > 0) & np.isfinite(points).all(-1)
+            return np.where(there[..., None], move(points), 0.0)
+
+        return replace(
+            self,
+            hands=moved(self.hands, self.hand_scores),
+            bodies=moved(self.bodies, self.body_scores),
+            faces=moved(self.faces, self.face_scores),
+        )
+
+    def whole_canvas(self) -> "HandPose":
+        """The same pose with coordinates that span the whole canvas (`region` None)."""
+        if self.region is None:
+            return self
+        row, row_end, column, column_end = self.region
+        size = np.array([(column_end - column) / self.width, (row_end - row) / self.height])
+        begin = np.array([column / self.width, row / self.height])
+        return replace(self.map_points(lambda points: points * size + begin), region=None)
