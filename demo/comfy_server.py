@@ -1,0 +1,182 @@
+"""Start a ComfyUI with this pack, and talk to it over HTTP; standard library only."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from pathlib import Path
+
+from comfy_setup import Installation, SetupError, tail
+
+START_SECONDS = 300
+POLL_SECONDS = 0.2
+PORT_TRIES = 3
+
+
+class WorkflowError(Exception):
+    """What ComfyUI said about a workflow that it refused or could not finish.
+
+    `details` is ComfyUI's own answer: the body of the HTTP 400, or the message of the failed node.
+    """
+
+    def __init__(self, message: str, details: dict):
+        super().__init__(message)
+        self.details = details
+
+
+class ComfyServer:
+    """A running ComfyUI; a context manager that stops it.
+
+    Parameters
+    ----------
+    base : base directory (see comfy_setup.make_base); ComfyUI's output goes to `server.log` in it.
+    arguments : more command line arguments for ComfyUI's main.py.
+    """
+
+    def __init__(self, installation: Installation, base: Path, arguments: tuple[str, ...] = ()):
+        self.installation = installation
+        self.base = base
+        self.log = base / "server.log"
+        self.arguments = arguments
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self):
+        for left in reversed(range(PORT_TRIES)):
+            try:
+                self._start()
+                return self
+            except SetupError:
+                # Another program may take the free port between our look and ComfyUI's.
+                if not left or "address already in use" not in self.log_text().lower():
+                    raise
+        raise AssertionError("unreachable")
+
+    def __exit__(self, *exception):
+        self.stop()
+
+    def _start(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        command = [self.installation.python, "main.py", "--listen", "127.0.0.1", "--port", port]
+        command += ["--disable-auto-launch", "--disable-api-nodes", "--base-directory", self.base]
+        command += ["--database-url", "sqlite:///:memory:", *self.arguments]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                cwd=self.installation.comfyui,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        try:
+            self._wait_until_up()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _wait_until_up(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise SetupError(f"ComfyUI stopped while starting; the end of {self.log}:\n{tail(self.log_text())}")
+            try:
+                self.get("/system_stats")
+                return
+            except (urllib.error.URLError, OSError):
+                time.sleep(POLL_SECONDS)
+        raise SetupError(f"ComfyUI was not up after {START_SECONDS} s; see {self.log}")
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(15)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def log_text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
+
+    def request(self, path: str, body: bytes | None = None, headers: dict | None = None, method: str | None = None):
+        """Send one request and return the JSON of the answer (None where it has no body)."""
+        request = urllib.request.Request(self.url + path, data=body, headers=headers or {}, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+    def get(self, path: str):
+        return self.request(path)
+
+    def post(self, path: str, data: object = None):
+        return self.request(path, json.dumps(data).encode(), {"Content-Type": "application/json"}, "POST")
+
+    def upload(self, path: Path, subfolder: str = "") -> str:
+        """Put a file into ComfyUI's input directory and return the name under which nodes find it."""
+        boundary = uuid.uuid4().hex
+        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+        fields = {"overwrite": "true", "subfolder": subfolder}
+        parts = [
+            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items()
+        ]
+        head = f'Content-Disposition: form-data; name="image"; filename="{path.name}"\r\nContent-Type: {kind}\r\n\r\n'
+        parts.append(f"--{boundary}\r\n{head}".encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode())
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        answer = self.request("/upload/image", b"".join(parts), headers)
+        return "/".join(part for part in (answer["subfolder"], answer["name"]) if part)
+
+    def queue(self, prompt: dict) -> str:
+        """Queue a workflow in API form and return its id. Raises WorkflowError where ComfyUI refuses it."""
+        try:
+            return self.post("/prompt", {"prompt": prompt})["prompt_id"]
+        except urllib.error.HTTPError as error:
+            answer = json.loads(error.read() or b"{}")
+            raise WorkflowError(refusal(answer), answer) from error
+
+    def wait(self, prompt_id: str, seconds: float) -> dict:
+        """Wait for a queued workflow and return its history entry. Raises WorkflowError if a node failed."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise SetupError(f"ComfyUI stopped in the middle; the end of {self.log}:\n{tail(self.log_text())}")
+            entry = self.get(f"/history/{prompt_id}").get(prompt_id)
+            if entry:
+                for kind, message in entry["status"]["messages"]:
+                    if kind == "execution_error":
+                        raise WorkflowError(f"{message['node_type']}: {message['exception_message'].strip()}", message)
+                return entry
+            time.sleep(POLL_SECONDS)
+        raise WorkflowError(f"The workflow was not done after {seconds:.0f} s", {})
+
+    def run(self, prompt: dict, seconds: float = 600) -> dict:
+        return self.wait(self.queue(prompt), seconds)
+
+    def outputs(self, entry: dict) -> list[Path]:
+        """Return the files that a finished workflow left in the output directory."""
+        files = []
+        for output in entry["outputs"].values():
+            for saved in (item for items in output.values() for item in items if isinstance(item, dict)):
+                if saved.get("type") == "output":
+                    files.append(self.base / "output" / saved.get("subfolder", "") / saved["filename"])
+        return files
+
+
+def refusal(answer: dict) -> str:
+    """Return ComfyUI's reasons for refusing a workflow, one line a reason."""
+    lines = [
+        f"{node['class_type']}: {error['message']} {error.get('details', '')}".strip()
+        for node in answer.get("node_errors", {}).values()
+        for error in node["errors"]
+    ]
+    return "\n".join(lines) or str(answer.get("error", answer))

