@@ -23,6 +23,10 @@ FRAME_SIZE = 768
 
 # Audio: Whisper states at 50 Hz; a frame sees 10 positions x 5 states.
 AUDIO_SAMPLE_RATE = 16_000
+AUDIO_FFT = 400
+AUDIO_HOP = 160
+AUDIO_MELS = 80
+AUDIO_SEGMENT_FRAMES = 3000  # mel frames the encoder takes at once: 30 s
 AUDIO_FEATURE_RATE = 50
 AUDIO_POSITIONS_BEFORE = 4
 AUDIO_POSITIONS = 10
