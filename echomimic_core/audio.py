@@ -28,6 +28,7 @@ from .config import (
     FPS,
 )
 from .runtime import Progress
+from .waveform import resample as resample
 
 # One position of the features: two mel frames, 20 ms. The encoder has nothing to say about less.
 SAMPLES_PER_POSITION = 2 * AUDIO_HOP
@@ -45,7 +46,7 @@ class AudioTokens:
     ----------
     features : (T, 5, 384) float32 on the CPU, Whisper's states at 50 Hz.
     fps : video frames a second.
-    frames : length of the clip; frame 0 begins with the sound.
+    frames : length of the clip; left at 0, as many as the original makes chunks for.
     strength : factor on the tokens; 1 is the original, 0 is what the unconditional half hears.
     first_frame : frame of the sound at which this clip begins, for clips cut out of a longer one.
     """
@@ -57,6 +58,8 @@ class AudioTokens:
     first_frame: int = 0
 
     def __post_init__(self):
+        if not self.fps > 0:
+            raise ValueError(f"fps is {self.fps}, but a video needs more than 0 frames a second")
         if self.frames < 1:
             object.__setattr__(self, "frames", count_chunks(len(self.features), self.fps) - self.first_frame)
 
