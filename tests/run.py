@@ -1,0 +1,44 @@
+"""Run every test on a fresh machine: python3 tests/run.py [arguments for pytest]; standard library only.
+
+Sets up a real ComfyUI (see demo/comfy_setup.py) and runs pytest in its Python. The exit code is pytest's.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(REPO / "demo"))
+
+from comfy_setup import SetupError, prepare  # noqa: E402
+
+PACKAGES = ("pytest>=8", "ruff==0.17.5")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+
+
+def find_browser() -> str | None:
+    """Return a Chromium of this machine: CHROMIUM names it where it is not on the PATH."""
+    named = os.environ.get("CHROMIUM")
+    return named or next((path for path in map(shutil.which, BROWSERS) if path), None)
+
+
+def main(arguments: list[str]) -> int:
+    browser = find_browser()
+    try:
+        installation = prepare((*PACKAGES, "playwright") if browser else PACKAGES)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    environment = {**os.environ, "COMFYUI_PATH": str(installation.comfyui)}
+    if browser:
+        environment["CHROMIUM"] = browser
+    command = [str(installation.python), "-m", "pytest", *arguments]
+    return subprocess.run(command, cwd=REPO, env=environment).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
