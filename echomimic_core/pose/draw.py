@@ -32,7 +32,8 @@ BODY_LIMBS = (
     + ((1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17))
 )  # fmt: skip
 _HAND_COLOURS = np.array([colorsys.hsv_to_rgb(i / len(HAND_BONES), 1.0, 1.0) for i in range(len(HAND_BONES))])
-_BODY_COLOURS = 255 * np.array([colorsys.hsv_to_rgb(i / 18, 1.0, 1.0) for i in range(18)])
+# Canvases hold blue first, as OpenCV and the original do.
+_BODY_COLOURS = 255 * np.array([colorsys.hsv_to_rgb(i / 18, 1.0, 1.0)[::-1] for i in range(18)])
 
 _COORDINATE_LIMIT = 2**20
 

@@ -1,0 +1,72 @@
+"""Where poses lie in ComfyUI's own folders, and the names under which nodes offer them."""
+
+import os
+from pathlib import Path
+
+import folder_paths
+
+SUFFIXES = (".json", ".safetensors")
+
+# A name without a mark is a path inside the input directory, as in core's nodes.
+MODELS_MARK = " [models]"
+OUTPUT_MARK = " [output]"
+
+# Pose folders lie near the top; deeper searches would make the node list slow on large input directories.
+MAX_DEPTH = 3
+
+
+def _roots() -> list[tuple[str, Path]]:
+    """(mark, directory) of every place where poses are looked for."""
+    roots = [("", Path(folder_paths.get_input_directory()))]
+    try:
+        models = folder_paths.get_folder_paths("echomimic")
+    except KeyError:
+        models = [os.path.join(folder_paths.models_dir, "echomimic")]
+    roots += [(MODELS_MARK, Path(models_dir) / "poses") for models_dir in models]
+    return [*roots, (OUTPUT_MARK, output_directory())]
+
+
+def output_directory() -> Path:
+    """Where Save Pose writes."""
+    return Path(folder_paths.get_output_directory()) / "poses"
+
+
+def list_poses() -> list[str]:
+    """Names of all pose folders and pose files."""
+    names = []
+    for mark, root in _roots():
+        for folder, subfolders, files in os.walk(root, followlinks=True):
+            place = Path(folder).relative_to(root)
+            if len(place.parts) >= MAX_DEPTH:
+                subfolders.clear()
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            if place.parts and any(name.endswith(".npy") for name in files):
+                names.append(place.as_posix() + mark)
+            names += sorted((place / name).as_posix() + mark for name in files if name.endswith(SUFFIXES))
+    return list(dict.fromkeys(names))
+
+
+def find_pose(name: str) -> Path:
+    """The folder or file of a name as `list_poses` gives it.
+
+    Raises
+    ------
+    ValueError : the name leads out of ComfyUI's folders, or nothing is there.
+    """
+    mark = next((mark for mark in (MODELS_MARK, OUTPUT_MARK) if name.endswith(mark)), "")
+    relative = name.removesuffix(mark)
+    looked = []
+    for root_mark, root in _roots():
+        if root_mark != mark:
+            continue
+        base = os.path.abspath(root)
+        path = os.path.abspath(os.path.join(base, relative))
+        if not relative or path == base or os.path.commonpath([base, path]) != base:
+            raise ValueError(f"the pose {name!r} lies outside of ComfyUI's own folders: choose one from the list")
+        if os.path.exists(path):
+            return Path(path)
+        looked.append(path)
+    raise ValueError(
+        f"there is no pose {name!r} (looked for {' and '.join(looked)}). Put the pose folder, or a .json or "
+        ".safetensors pose file, into ComfyUI's input directory or models/echomimic/poses, then press R to refresh"
+    )
