@@ -11,12 +11,16 @@ MEDIAPIPE_FOLDER = "mediapipe"
 
 def _register_folders() -> None:
     """Tell ComfyUI of `models/echomimic` and `models/mediapipe`, beside those of extra_model_paths.yaml."""
+    import contextlib
     import os
 
     import folder_paths
 
     for name in (MODELS_FOLDER, MEDIAPIPE_FOLDER):
         folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
+    with contextlib.suppress(OSError):  # a convenience: an artist finds the folders that the README speaks of
+        os.makedirs(os.path.join(folder_paths.models_dir, MODELS_FOLDER, "poses"), exist_ok=True)
+        os.makedirs(os.path.join(folder_paths.models_dir, MEDIAPIPE_FOLDER), exist_ok=True)
 
 
 async def comfy_entrypoint():

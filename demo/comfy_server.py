@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import mimetypes
 import os
 import socket
 import subprocess
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
-import uuid
 from pathlib import Path
 
 from comfy_setup import Installation, SetupError, tail
@@ -108,33 +105,19 @@ class ComfyServer:
     def log_text(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
 
-    def request(self, path: str, body: bytes | None = None, headers: dict | None = None, method: str | None = None):
-        """Send one request and return the JSON of the answer (None where it has no body)."""
-        request = urllib.request.Request(self.url + path, data=body, headers=headers or {}, method=method)
+    def fetch(self, path: str, data: object = None) -> bytes:
+        """Return the body of the answer to a GET, or to a POST where there is `data` (sent as JSON)."""
+        body = None if data is None else json.dumps(data).encode()
+        request = urllib.request.Request(self.url + path, body, {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
-            content = answer.read()
-        return json.loads(content) if content else None
+            return answer.read()
 
     def get(self, path: str):
-        return self.request(path)
+        return json.loads(self.fetch(path))
 
-    def post(self, path: str, data: object = None):
-        return self.request(path, json.dumps(data).encode(), {"Content-Type": "application/json"}, "POST")
-
-    def upload(self, path: Path, subfolder: str = "") -> str:
-        """Put a file into ComfyUI's input directory and return the name under which nodes find it."""
-        boundary = uuid.uuid4().hex
-        kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-        fields = {"overwrite": "true", "subfolder": subfolder}
-        parts = [
-            f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
-            for name, value in fields.items()
-        ]
-        head = f'Content-Disposition: form-data; name="image"; filename="{path.name}"\r\nContent-Type: {kind}\r\n\r\n'
-        parts.append(f"--{boundary}\r\n{head}".encode() + path.read_bytes() + f"\r\n--{boundary}--\r\n".encode())
-        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-        answer = self.request("/upload/image", b"".join(parts), headers)
-        return "/".join(part for part in (answer["subfolder"], answer["name"]) if part)
+    def post(self, path: str, data: object):
+        content = self.fetch(path, data)
+        return json.loads(content) if content else None
 
     def queue(self, prompt: dict) -> str:
         """Queue a workflow in API form and return its id. Raises WorkflowError where ComfyUI refuses it."""
@@ -145,7 +128,10 @@ class ComfyServer:
             raise WorkflowError(refusal(answer), answer) from error
 
     def wait(self, prompt_id: str, seconds: float) -> dict:
-        """Wait for a queued workflow and return its history entry. Raises WorkflowError if a node failed."""
+        """Wait for a queued workflow and return its history entry.
+
+        Raises WorkflowError where a node failed or the workflow was cancelled, and SetupError where ComfyUI died.
+        """
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
@@ -155,6 +141,8 @@ class ComfyServer:
                 for kind, message in entry["status"]["messages"]:
                     if kind == "execution_error":
                         raise WorkflowError(f"{message['node_type']}: {message['exception_message'].strip()}", message)
+                    if kind == "execution_interrupted":
+                        raise WorkflowError("the workflow was cancelled", message)
                 return entry
             time.sleep(POLL_SECONDS)
         raise WorkflowError(f"The workflow was not done after {seconds:.0f} s", {})

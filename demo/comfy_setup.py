@@ -168,6 +168,12 @@ def python_of(comfyui: Path) -> Path | None:
     return None
 
 
+def has_accelerator(python: Path) -> bool:
+    """True where torch sees something faster than the CPU; else ComfyUI must be started with --cpu."""
+    code = "import sys, torch; sys.exit(not torch.accelerator.is_available())"
+    return not subprocess.run([python, "-c", code], capture_output=True).returncode
+
+
 def check_packages(python: Path, extra_packages: tuple[str, ...]) -> None:
     """Raise SetupError if a Python that is not ours lacks a package."""
     wanted = [*read_requirements(REPO / "requirements.txt"), *extra_packages]
@@ -299,16 +305,16 @@ def pip(*arguments: str) -> None:
     output = LOG.read_text(encoding="utf-8", errors="replace")
     if "No space left" in output or "Errno 28" in output:
         raise SetupError(disk_full())
-    if re.search(r"NewConnectionError|NameResolution|Network is unreachable|ConnectTimeout|ReadTimeout", output):
+    if re.search(r"connection broken|Network is unreachable|Connection\w*Error|Timeout", output):
         raise SetupError(
             "The Python packages cannot be downloaded: check the network connection (and the proxy, if there is one) "
             f"and run this again. Details: {LOG}"
         )
     if "No matching distribution" in output:
-        missing = re.findall(r"No matching distribution found for (.+)", output)[-1]
+        missing = re.findall(r"No matching distribution found for (\S+)", output)[-1]
         raise SetupError(
-            f"{missing.strip()} does not exist for Python {sys.version.split()[0]} on this machine "
-            f"({sys.platform}): try Python 3.11 or 3.12. Details: {LOG}"
+            f"{missing} cannot be had for Python {dotted(sys.version_info[:3])} on this machine ({sys.platform}). "
+            f"Check the network connection; if that is fine, try Python 3.11 or 3.12. Details: {LOG}"
         )
     raise SetupError(f"pip {arguments[0]} failed; the end of {LOG}:\n{tail(output)}")
 
