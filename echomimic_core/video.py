@@ -1,0 +1,271 @@
+"""Video files, streamed frame by frame in both directions, so that memory does not grow with the clip."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from .waveform import mix, resample_channels, to_float
+
+# Visually lossless H.264: the pixels cost minutes, the bits cost nothing.
+CRF = "18"
+AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
+FALLBACK_RATE = 48000
+BT709 = 1
+
+
+class VideoWriter:
+    """Write an mp4 (H.264, AAC) as its frames come; a context manager.
+
+    The file appears under its name only when it is complete: cancelling or failing leaves nothing behind.
+    The sound is cut, or filled up with silence, to the length of the picture. An odd width or height, which H.264
+    cannot hold, is made even by repeating the last column or row.
+
+    Parameters
+    ----------
+    path : of the file to write; an existing one is replaced.
+    fps : frames a second. width, height : of the frames, in pixels.
+    audio : (waveform, sample rate) with the waveform as `waveform.to_float` takes it, or None for a silent film.
+        More than two channels are mixed to stereo.
+
+    Raises
+    ------
+    ValueError : frames of another size, no frames at all, a sound that cannot be used.
+    """
+
+    def __init__(self, path, fps: float, width: int, height: int, audio: tuple | None = None):
+        import av
+
+        if not fps > 0:
+            raise ValueError(f"fps is {fps}, but a video needs more than 0 frames a second")
+        self.path = Path(path)
+        self.fps = Fraction(fps).limit_denominator(1001)
+        self.width, self.height = width, height
+        self.frames = 0
+        sound = _Sound(*audio) if audio is not None else None
+
+        self._sound = sound
+        self._part = self.path.with_name(f".{self.path.stem}.{uuid.uuid4().hex[:8]}.part")
+        self._container = av.open(str(self._part), "w", format="mp4")
+        try:
+            self._add_streams()
+        except BaseException:
+            self.abort()
+            raise
+
+    def write(self, frames: np.ndarray | torch.Tensor) -> None:
+        """Append frames (n, height, width, 3): uint8, or floats in 0..1."""
+        import av
+
+        frames = to_uint8(frames)
+        if frames.shape[1:] != (self.height, self.width, 3):
+            raise ValueError(
+                f"the video is {self.width}x{self.height}, but frames of shape {frames.shape} were to be added"
+            )
+        frames = np.pad(frames, ((0, 0), (0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
+        for picture in frames:
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame = frame.reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
+            frame.pts, frame.time_base = self.frames, 1 / self.fps
+            self._container.mux(self._video.encode(frame))
+            self.frames += 1
+            # Sound and picture advance together, or the container would hold back one of them in memory.
+            self._write_sound()
+
+    def close(self) -> None:
+        """Finish the file and give it its name."""
+        if self.frames == 0:
+            self.abort()
+            raise ValueError(f"no frames were written to {self.path.name}: a video needs at least one")
+        try:
+            self._container.mux(self._video.encode(None))
+            if self._sound:
+                self._container.mux(self._audio.encode(None))
+            self._container.close()
+            os.replace(self._part, self.path)
+        except BaseException:
+            self.abort()
+            raise
+
+    def abort(self) -> None:
+        """Drop what was written."""
+        import av
+
+        # The encoder may be what failed; then its file is still to be deleted.
+        with suppress(av.FFmpegError):
+            self._container.close()
+        self._part.unlink(missing_ok=True)
+
+    def __enter__(self) -> "VideoWriter":
+        return self
+
+    def __exit__(self, kind, error, traceback) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def _add_streams(self) -> None:
+        self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": CRF})
+        self._video.width, self._video.height = self.width + self.width % 2, self.height + self.height % 2
+        self._video.pix_fmt = "yuv420p"
+        # Untagged, players would guess the colours of small pictures differently from those of large ones.
+        context = self._video.codec_context
+        context.colorspace = context.color_primaries = context.color_trc = BT709
+        if self._sound:
+            self._audio = self._container.add_stream("aac", rate=self._sound.rate, layout=self._sound.layout)
+
+    def _write_sound(self) -> None:
+        if self._sound:
+            for frame in self._sound.until(self.frames / self.fps):
+                self._container.mux(self._audio.encode(frame))
+
+
+class _Sound:
+    """A sound handed out piece by piece, silent after its end."""
+
+    def __init__(self, waveform, rate):
+        waveform = mix(to_float(waveform), 2)
+        self.rate = rate if rate in AAC_RATES else FALLBACK_RATE
+        self.waveform = resample_channels(waveform, rate, self.rate)
+        self.layout = "mono" if len(waveform) == 1 else "stereo"
+        self.position = 0
+
+    def until(self, seconds: Fraction) -> Iterator:
+        """The samples from the last call's end to `seconds`, as frames for the encoder."""
+        import av
+
+        stop = round(seconds * self.rate)
+        if stop <= self.position:
+            return
+        piece = self.waveform[:, self.position : stop]
+        piece = np.pad(piece, ((0, 0), (0, stop - self.position - piece.shape[1])))
+        frame = av.AudioFrame.from_ndarray(np.clip(piece, -1.0, 1.0), format="fltp", layout=self.layout)
+        frame.sample_rate, frame.pts, frame.time_base = self.rate, self.position, Fraction(1, self.rate)
+        self.position = stop
+        yield frame
+
+
+def to_uint8(frames: np.ndarray | torch.Tensor) -> np.ndarray:
+    """Pictures (..., 3 or more channels) as uint8 RGB: integers as they are, floats in 0..1 rounded and clipped."""
+    if isinstance(frames, torch.Tensor):
+        frames = frames.detach()
+        frames = (frames.float() if frames.is_floating_point() else frames).cpu().numpy()
+    frames = frames[..., :3]
+    if frames.dtype == np.uint8:
+        return frames
+    return (np.nan_to_num(frames).clip(0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+
+
+def read_frames(source, fps: float | None = None) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield (seconds, picture) for every frame, pictures (height, width, 3) uint8 RGB, turned upright.
+
+    Parameters
+    ----------
+    source : a path, or a file object.
+    fps : None for the frames as they are; else one picture every 1 / fps seconds, each the last one shown by then.
+
+    Raises
+    ------
+    ValueError : no such file, not a video, damaged.
+    """
+    frames = _decode_frames(source)
+    return frames if fps is None else _at_rate(frames, fps)
+
+
+def frame_rate(source) -> float:
+    """Average frames a second of a video file; ValueError as `read_frames`."""
+    with _open(source, "video") as (_, stream):
+        rate = stream.average_rate or stream.guessed_rate
+    if not rate:
+        raise ValueError(f"{_name(source)} does not say how many frames a second it has")
+    return float(rate)
+
+
+def read_audio(source) -> tuple[np.ndarray, int]:
+    """Sound of an audio or video file as (channels, samples) float32 in -1..1, and its rate.
+
+    Sample 0 is at time 0 of the file: where the sound begins later than the picture, silence comes first.
+
+    Raises
+    ------
+    ValueError : no such file, no sound in it, damaged.
+    """
+    import av
+
+    pieces = []
+    with _open(source, "audio") as (container, stream):
+        resampler = av.AudioResampler("fltp", stream.layout.name, stream.rate)
+        for frame in container.decode(stream):
+            if not pieces and frame.time and frame.time > 0:
+                pieces.append(np.zeros((stream.layout.nb_channels, round(frame.time * stream.rate)), np.float32))
+            frame.pts = None
+            pieces += [piece.to_ndarray() for piece in resampler.resample(frame)]
+        pieces += [piece.to_ndarray() for piece in resampler.resample(None)]
+        rate = stream.rate
+    if not pieces:
+        raise ValueError(f"{_name(source)} holds no sound: the file is empty or cut off")
+    return np.concatenate(pieces, axis=1), rate
+
+
+def _decode_frames(source) -> Iterator[tuple[float, np.ndarray]]:
+    with _open(source, "video") as (container, stream):
+        stream.thread_type = "AUTO"
+        rate = stream.average_rate or stream.guessed_rate
+        for index, frame in enumerate(container.decode(stream)):
+            picture = frame.to_ndarray(format="rgb24")
+            # Phones store portrait videos lying, with a note to turn them.
+            turns = round(getattr(frame, "rotation", 0) / 90) % 4
+            seconds = frame.time if frame.time is not None else float(index / rate)
+            yield seconds, np.ascontiguousarray(np.rot90(picture, turns))
+
+
+def _at_rate(frames: Iterator[tuple[float, np.ndarray]], fps: float) -> Iterator[tuple[float, np.ndarray]]:
+    """The frames shown at 0, 1 / fps, 2 / fps, ... seconds after the first one."""
+    if not fps > 0:
+        raise ValueError(f"fps is {fps}, but it must be above 0")
+    start, wanted, shown = None, 0, None
+    last, length = 0.0, 0.0
+    for seconds, picture in frames:
+        start = seconds if start is None else start
+        seconds -= start
+        # A millisecond of grace, since containers round their timestamps.
+        while shown is not None and wanted / fps < seconds - 1e-3:
+            yield wanted / fps, shown
+            wanted += 1
+        length = seconds - last if seconds > last else length
+        last, shown = seconds, picture
+    while shown is not None and wanted / fps < last + length - 1e-3:
+        yield wanted / fps, shown
+        wanted += 1
+    if shown is not None and wanted == 0:
+        yield 0.0, shown
+
+
+@contextmanager
+def _open(source, kind: str):
+    """Open a file and its first stream of a kind ("video" or "audio"); what goes wrong becomes a sentence."""
+    import av
+
+    name = _name(source)
+    if isinstance(source, (str, os.PathLike)) and not Path(source).is_file():
+        raise ValueError(f"there is no file {source}")
+    if hasattr(source, "seek"):
+        source.seek(0)
+    try:
+        with av.open(source if hasattr(source, "read") else str(source)) as container:
+            stream = next(iter(getattr(container.streams, kind)), None)
+            if stream is None:
+                raise ValueError(f"{name} has no {kind} in it")
+            yield container, stream
+    except av.FFmpegError as error:
+        raise ValueError(f"{name} cannot be read as {kind}, it is damaged or of an unknown format ({error})") from error
+
+
+def _name(source) -> str:
+    return Path(source).name if isinstance(source, (str, os.PathLike)) else "the file"
