@@ -1,0 +1,88 @@
+"""What is installed, uploaded and scanned: nothing that could break or endanger an artist's ComfyUI."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+SOURCES = sorted([*(REPO / "nodes").rglob("*.py"), *(REPO / "echomimic_core").rglob("*.py"), REPO / "__init__.py"])
+CORE = [path for path in SOURCES if "echomimic_core" in path.parts]
+
+# Modules that ComfyUI is, or installs for itself on every machine.
+COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "node_helpers", "nodes"}
+COMFYUI_PACKAGES = {"torch", "numpy", "PIL", "scipy", "tqdm", "yaml"}
+# Modules by the requirement that brings them, where the names differ.
+BROUGHT_BY = {"cv2": "mediapipe"}
+# Only training and evaluation from the command line want these; their scripts say so where they are missing.
+COMMAND_LINE_ONLY = {"accelerate", "tensorboard", "bitsandbytes"}
+FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
+FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
+
+
+def requirements() -> set[str]:
+    lines = (line.split("#")[0].strip() for line in (REPO / "requirements.txt").read_text().splitlines())
+    return {re.split(r"[<>=!~;\s\[]", line)[0] for line in lines if line}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def third_party() -> dict[str, Path]:
+    known = set(sys.stdlib_module_names) | COMFYUI | COMFYUI_PACKAGES | COMMAND_LINE_ONLY
+    return {name: path for path in SOURCES for name in imports(path) - known}
+
+
+def test_requirements_leave_torch_and_numpy_to_comfyui():
+    assert not requirements() & {"torch", "torchvision", "torchaudio", "numpy", "xformers"}
+    assert not re.search(r"==", (REPO / "requirements.txt").read_text().replace('== "', "").replace('!= "', ""))
+
+
+def test_every_import_is_required():
+    undeclared = {
+        name: str(path) for name, path in third_party().items() if BROUGHT_BY.get(name, name) not in requirements()
+    }
+    assert not undeclared
+
+
+def test_every_requirement_is_used():
+    used = {BROUGHT_BY.get(name, name) for name in third_party()} | {"opencv-contrib-python"}
+    assert requirements() <= used
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(REPO)))
+def test_nothing_that_a_scanner_flags(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert not calls & FORBIDDEN_CALLS
+    assert not imports(path) & FORBIDDEN_MODULES
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(REPO)))
+def test_core_knows_nothing_of_comfyui(path):
+    if path.name != "runtime.py":
+        assert not imports(path) & COMFYUI
+
+
+def test_importing_the_pack_outside_comfyui_does_nothing():
+    code = (
+        "import importlib.util, sys\n"
+        "before = set(sys.modules)\n"
+        "spec = importlib.util.spec_from_file_location('pack', sys.argv[1])\n"
+        "spec.loader.exec_module(importlib.util.module_from_spec(spec))\n"
+        "print(*(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(REPO / "__init__.py")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
