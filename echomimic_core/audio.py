@@ -68,9 +68,12 @@ class AudioTokens:
 
     def window(self, frames: Sequence[int] | np.ndarray | torch.Tensor) -> torch.Tensor:
         """Tokens (n, 50, 384) of the given frames (n integers; beyond the sound its ends are repeated)."""
-        frames = np.asarray(frames, np.int64) + self.first_frame
-        tokens = gather_tokens(self.features, frames, self.fps)
+        tokens = gather_tokens(self.features, np.asarray(frames, np.int64) + self.first_frame, self.fps)
         return tokens if self.strength == 1.0 else tokens * self.strength
+
+    def positions(self, frames: Sequence[int] | np.ndarray) -> torch.Tensor:
+        """Rows of `features`, int64 (n, 10), that the given frames (n integers) hear."""
+        return token_positions(len(self.features), np.asarray(frames, np.int64) + self.first_frame, self.fps)
 
     def all(self) -> torch.Tensor:
         """Tokens (F, 50, 384) of the whole clip: 77 kB a frame, so prefer `window` for long clips."""
@@ -176,7 +179,11 @@ def gather_tokens(features: torch.Tensor, frames: np.ndarray, fps: float = FPS) 
         raise ValueError(
             f"audio features have shape {tuple(features.shape)} instead of (T, {AUDIO_STATES}, {AUDIO_DIM})"
         )
+    return features[token_positions(len(features), frames, fps).to(features.device)].flatten(1, 2)
+
+
+def token_positions(length: int, frames: np.ndarray, fps: float) -> torch.Tensor:
+    """Of `length` positions at 50 Hz the ten, int64 (n, 10), around each of the frames (n,); see `gather_tokens`."""
     centres = np.floor(np.asarray(frames) * AUDIO_FEATURE_RATE / fps).astype(np.int64)
     positions = centres[:, None] - AUDIO_POSITIONS_BEFORE + np.arange(AUDIO_POSITIONS)
-    positions = torch.from_numpy(positions.clip(0, len(features) - 1)).to(features.device)
-    return features[positions].flatten(1, 2)
+    return torch.from_numpy(positions.clip(0, length - 1))

@@ -1,0 +1,369 @@
+"""Files on disk <-> networks: the released set, the accelerated pair, Whisper's files and our one-file format.
+
+Files are read lazily and without running code; a network is filled parameter by parameter, so loading needs the final
+model, at most the pages of one file, and one tensor more.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .config import TINY, VARIANTS, ModelConfig
+from .models.denoising_unet import DenoisingUNet
+from .models.pose_encoder import PoseEncoder
+from .models.reference_unet import ReferenceUNet
+from .runtime import TorchOperations
+
+NETWORKS = {"denoising_unet": DenoisingUNet, "pose_encoder": PoseEncoder, "reference_unet": ReferenceUNet}
+AUDIO_ENCODER = "audio_encoder"
+MOTION = "motion_modules"
+
+FORMAT = "echomimicv2"
+FORMAT_VERSION = "1"
+DOWNLOAD = "https://huggingface.co/BadToBest/EchoMimicV2"
+WHISPER_DOWNLOAD = (
+    "https://openaipublic.azureedge.net/main/whisper/models/"
+    "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"
+)
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+
+
+class CheckpointError(ValueError):
+    """A weights file is missing or is not what it should be; the message says which, where and what to do."""
+
+
+class TensorFile:
+    """A .safetensors or torch file, opened lazily: names and shapes at once, tensors one by one.
+
+    Torch files are mapped into memory and read with `weights_only=True`, which runs no code.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise CheckpointError(f"{self.path} does not exist")
+        self.metadata: dict[str, str] = {}
+        try:
+            if self.path.suffix == ".safetensors":
+                from safetensors import safe_open
+
+                self._safe = safe_open(self.path, framework="pt")
+                self.metadata = self._safe.metadata() or {}
+                self._tensors = None
+                self._names = {name: name for name in self._safe.keys()}  # noqa: SIM118 (not a dict)
+            else:
+                self._safe = None
+                self._tensors = _open_torch(self.path)
+                self._names = {name.removeprefix("module."): name for name in self._tensors}
+        except CheckpointError:
+            raise
+        except Exception as problem:
+            raise CheckpointError(f"{self.path} cannot be read: {_diagnose(self.path, problem)}") from problem
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def names(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        if self._safe is not None:
+            return tuple(self._safe.get_slice(self._names[name]).get_shape())
+        return tuple(self._tensors[self._names[name]].shape)
+
+    def tensor(self, name: str) -> torch.Tensor:
+        if self._safe is not None:
+            return self._safe.get_tensor(self._names[name])
+        return self._tensors[self._names[name]]
+
+    def state_dict(self, prefix: str = "") -> dict[str, torch.Tensor]:
+        """All tensors whose name starts with `prefix`, without it."""
+        return {name.removeprefix(prefix): self.tensor(name) for name in self._names if name.startswith(prefix)}
+
+
+def _open_torch(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except RuntimeError:
+        # files older than torch 1.6 cannot be mapped
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not any(isinstance(value, torch.Tensor) for value in content.values()):
+        raise CheckpointError(f"{path} holds no weights: it is some other kind of torch file")
+    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+
+
+def _diagnose(path: Path, problem: Exception) -> str:
+    with open(path, "rb") as file:
+        head = file.read(200)
+    size = path.stat().st_size
+    if size == 0:
+        return "the file is empty. Download it again."
+    if head.startswith(b"version https://git-lfs"):
+        return "it is only a Git LFS pointer. Download the file itself, or run 'git lfs pull'."
+    if head.lstrip()[:1] == b"<":
+        return "it is a web page, not weights. Download the file itself, not its page."
+    if "weights_only" in str(problem).lower() or "unsupported global" in str(problem).lower():
+        return "it holds more than tensors and might run code, so it was not opened. Use the official file."
+    return f"it is damaged or not complete ({size:,} bytes). Download it again."
+
+
+def fill(
+    network: nn.Module,
+    weights: Iterable[tuple[str, torch.Tensor]],
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    what: str = "weights",
+) -> nn.Module:
+    """Put weights into a network built on the meta device, one by one; frozen and in evaluation mode afterwards.
+
+    Parameters
+    ----------
+    weights : (name, tensor) pairs; `.pe` position tables are skipped, the network makes its own.
+    dtype : of the weights in memory; None keeps that of the file. In float8 only matrices inside the network are
+        stored so: vectors and the first and last convolution keep float16, which costs next to nothing.
+
+    Raises
+    ------
+    CheckpointError : parameters missing, left over or of the wrong shape.
+    """
+    owners = {name: module for name, module in network.named_modules()}
+    missing = {name: parameter.shape for name, parameter in network.named_parameters()}
+    expected = len(missing)
+    foreign = []
+    for name, tensor in weights:
+        if name.endswith(".pe"):
+            continue
+        if name not in missing:
+            foreign.append(name)
+            continue
+        shape = missing.pop(name)
+        if tensor.shape != shape:
+            raise CheckpointError(
+                f"{what}: {name} has shape {tuple(tensor.shape)}, but this network needs {tuple(shape)}. "
+                "It belongs to another model."
+            )
+        owner, _, leaf = name.rpartition(".")
+        # a copy, so that nothing points into the file any more: it may be replaced or deleted
+        stored = tensor.to(device=device, dtype=storage_dtype(name, tensor, dtype), copy=True).contiguous()
+        setattr(owners[owner], leaf, nn.Parameter(stored, requires_grad=False))
+    if missing:
+        raise CheckpointError(
+            f"{what}: {len(missing)} of {expected} parameters are missing (first: {next(iter(missing))}). "
+            "The file is not complete or belongs to another model."
+        )
+    if foreign:
+        raise CheckpointError(
+            f"{what}: {len(foreign)} parameters do not belong to this network (first: {foreign[0]}). "
+            "The file belongs to another model."
+        )
+    return network.eval()
+
+
+def storage_dtype(name: str, tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    """In which dtype a parameter is kept when the network is kept in `dtype`; None keeps the file's."""
+    if dtype in FLOAT8 and (tensor.ndim < 2 or name.startswith(("conv_in.", "conv_out."))):
+        return torch.float16
+    return dtype or tensor.dtype
+
+
+def build(
+    network: str,
+    config: ModelConfig,
+    files: list[tuple[TensorFile, str]],
+    dtype: torch.dtype | None = None,
+    operations=TorchOperations,
+) -> nn.Module:
+    """Build one of `NETWORKS` from files, each with the prefix its names carry.
+
+    A motion module file, given last, overrides motion modules inside the denoiser's.
+    """
+    with torch.device("meta"):
+        module = NETWORKS[network](config, operations=operations)
+    sources: dict[str, tuple[TensorFile, str]] = {}
+    for file, prefix in files:
+        sources.update({name[len(prefix) :]: (file, name) for name in file.names() if name.startswith(prefix)})
+    what = " and ".join(dict.fromkeys(file.path.name for file, _ in files)) + f" ({network.replace('_', ' ')})"
+    return fill(module, ((name, file.tensor(key)) for name, (file, key) in sources.items()), dtype, what=what)
+
+
+def read_config(denoiser: TensorFile, pose_encoder: TensorFile, prefixes: tuple[str, str] = ("", "")) -> ModelConfig:
+    """Sizes of the networks, from metadata where the file has them, else from the shapes of its tensors."""
+    if "config" in denoiser.metadata:
+        sizes = json.loads(denoiser.metadata["config"])
+        return ModelConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in sizes.items()})
+    unet, pose = prefixes
+    try:
+        levels = [denoiser.shape(f"{unet}down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(4)]
+    except KeyError as problem:
+        raise CheckpointError(
+            f"{denoiser.path} is not a denoising U-Net of EchoMimicV2: it has no parameter {problem}. "
+            f"Get the right file from {DOWNLOAD}."
+        ) from problem
+    try:
+        first = pose_encoder.shape(f"{pose}conv_in.weight")[0]
+        wider = [pose_encoder.shape(f"{pose}blocks.{index}.weight")[0] for index in (1, 3, 5)]
+    except KeyError as problem:
+        raise CheckpointError(
+            f"{pose_encoder.path} is not the pose encoder of EchoMimicV2: it has no parameter {problem}. "
+            f"Get the right file from {DOWNLOAD}."
+        ) from problem
+    return ModelConfig(block_out_channels=tuple(levels), pose_block_channels=(first, *wider))
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Where the networks of one model lie: for each network the files with their prefixes, and the variant's name."""
+
+    variant: str
+    networks: dict[str, list[tuple[TensorFile, str]]]
+
+    def config(self) -> ModelConfig:
+        (denoiser, unet), (pose, prefix) = self.networks["denoising_unet"][0], self.networks["pose_encoder"][0]
+        return read_config(denoiser, pose, (unet, prefix))
+
+    def build(self, network: str, config: ModelConfig, dtype=None, operations=TorchOperations) -> nn.Module:
+        if network not in self.networks:
+            path = self.networks["denoising_unet"][0][0].path
+            raise CheckpointError(f"{path} has no {network.replace('_', ' ')} inside")
+        return build(network, config, self.networks[network], dtype, operations)
+
+
+def find_file(folders: Iterable[str | Path], names: Iterable[str], what: str, source: str = DOWNLOAD) -> Path:
+    """The first file of one of these names anywhere below the folders; names in order of preference."""
+    folders, names = [Path(folder) for folder in folders], list(names)
+    for name in names:
+        for folder in folders:
+            if not folder.is_dir():
+                continue
+            found = sorted(folder.rglob(name), key=lambda path: (len(path.parts), path))
+            if found:
+                return found[0]
+    looked = " and ".join(str(folder) for folder in folders) or "no folder at all"
+    raise CheckpointError(f"{what} is missing: no {' or '.join(names)} in {looked}. Get it from {source}.")
+
+
+RELEASED_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+
+
+def find_released(folders: Iterable[str | Path], variant: str) -> ModelFiles:
+    """The released set of files of a variant ("standard" or "accelerated") below the given folders.
+
+    Raises
+    ------
+    CheckpointError : names the file that is missing, where it was looked for and where to get it.
+    """
+    if variant not in VARIANTS:
+        raise CheckpointError(f"variant {variant!r} is unknown: choose from {', '.join(VARIANTS)}")
+    suffix = "_acc" if variant == "accelerated" else ""
+
+    def open_one(stem: str, what: str) -> tuple[TensorFile, str]:
+        names = [stem + ending for ending in RELEASED_SUFFIXES]
+        return TensorFile(find_file(folders, names, f"the {what} of the {variant} model")), ""
+
+    return ModelFiles(
+        variant,
+        {
+            "denoising_unet": [
+                open_one(f"denoising_unet{suffix}", "denoising U-Net"),
+                open_one(f"motion_module{suffix}", "motion module file"),
+            ],
+            "pose_encoder": [open_one("pose_encoder", "pose encoder")],
+            "reference_unet": [open_one("reference_unet", "reference U-Net")],
+        },
+    )
+
+
+def open_one_file(path: str | Path) -> ModelFiles:
+    """Our one-file format: networks told apart by prefix, metadata with format, version, variant and sizes."""
+    file = TensorFile(path)
+    if file.metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{file.path} is not a one-file EchoMimicV2 model (its metadata do not say so). "
+            "Released .pth files are used by choosing 'standard' or 'accelerated'; make one-file models with Save Model."
+        )
+    version = file.metadata.get("format_version", "?")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{file.path} has format version {version}, but this pack reads {FORMAT_VERSION}: update the pack."
+        )
+    variant = file.metadata.get("variant", "")
+    if variant not in VARIANTS:
+        raise CheckpointError(f"{file.path} says it is of variant {variant!r}; known are {', '.join(VARIANTS)}.")
+    present = {name.partition(".")[0] for name in file.names()}
+    for needed in ("denoising_unet", "pose_encoder"):
+        if needed not in present:
+            raise CheckpointError(f"{file.path} has no {needed.replace('_', ' ')} inside: it is not complete.")
+    return ModelFiles(variant, {name: [(file, f"{name}.")] for name in (*NETWORKS, AUDIO_ENCODER) if name in present})
+
+
+def save_one_file(
+    path: str | Path,
+    networks: Mapping[str, Mapping[str, torch.Tensor]],
+    variant: str,
+    config: ModelConfig,
+    dtype: torch.dtype | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Path:
+    """Write networks (name -> state dict) as one .safetensors; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    networks : "denoising_unet" and "pose_encoder", perhaps "reference_unet" and "audio_encoder".
+    dtype : of the matrices in the file; None keeps each. Whisper's encoder is never made coarser than float16.
+    """
+    from safetensors.torch import save_file
+
+    tensors = {}
+    for network, weights in networks.items():
+        target = torch.float16 if network == AUDIO_ENCODER and dtype in FLOAT8 else dtype
+        for name, tensor in weights.items():
+            kept = tensor.detach().to("cpu", storage_dtype(name, tensor, target))
+            tensors[f"{network}.{name}"] = kept.contiguous()
+    path = Path(path)
+    information = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "variant": variant,
+        "config": json.dumps(asdict(config)),
+        **(metadata or {}),
+    }
+    partial = path.with_name(path.name + ".partial")
+    try:
+        save_file(tensors, partial, information)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def random_state_dict(network: nn.Module, seed: int) -> dict[str, torch.Tensor]:
+    """Seeded weights for a network built on the meta device: fan-in scaled, gains 1, biases 0."""
+    generator = torch.Generator().manual_seed(seed)
+    weights = {}
+    for name, parameter in network.named_parameters():
+        if parameter.ndim < 2:
+            weights[name] = torch.zeros(parameter.shape) if name.endswith("bias") else torch.ones(parameter.shape)
+        else:
+            fan_in = parameter[0].numel()
+            weights[name] = torch.randn(parameter.shape, generator=generator) / fan_in**0.5
+    return weights
+
+
+def write_tiny_model(path: str | Path, seed: int = 0, config: ModelConfig = TINY, variant: str = "accelerated") -> Path:
+    """Write a complete one-file model with random weights: for tests and demos where no trained weights can be had."""
+    from .models.audio_encoder import AudioEncoder
+
+    networks = {}
+    with torch.device("meta"):
+        modules = {name: network(config) for name, network in NETWORKS.items()}
+        modules[AUDIO_ENCODER] = AudioEncoder(config.audio_dim, 4, 80, 1500, 4 * config.audio_dim).encoder
+    for name, module in modules.items():
+        networks[name] = random_state_dict(module, seed)
+    return save_one_file(path, networks, variant, config, torch.float16, {"weights": "random"})
