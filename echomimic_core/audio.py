@@ -103,18 +103,21 @@ def encode(encoder: nn.Module, waveform: np.ndarray | torch.Tensor, progress: Pr
     """
     mel = log_mel(waveform)
     total = -(-mel.shape[1] // AUDIO_SEGMENT_FRAMES)
-    features = []
+    features = None
+    end = 0
     for index in range(total):
         if progress:
             progress(index, total)
         segment = mel[:, index * AUDIO_SEGMENT_FRAMES : (index + 1) * AUDIO_SEGMENT_FRAMES]
-        positions = segment.shape[1] // 2
+        start, end = end, end + segment.shape[1] // 2
         # The original pads the spectrogram with zeros, not the sound with silence.
         segment = F.pad(segment, (0, AUDIO_SEGMENT_FRAMES - segment.shape[1]))
         with torch.no_grad():
             states = encoder(segment[None])
-        features.append(states[:positions].float().cpu())
-    return torch.cat(features)
+        if features is None:
+            features = torch.empty(mel.shape[1] // 2, *states.shape[1:])
+        features[start:end] = states[: end - start]
+    return features
 
 
 def log_mel(waveform: np.ndarray | torch.Tensor) -> torch.Tensor:
