@@ -1,0 +1,175 @@
+"""Make raw detections into a steady pose: drop outliers, heal gaps, bring to the target frame rate, smooth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LONG_GAPS = ("hold", "empty")
+
+# A hand that jumps away for a single frame by more than this part of its size, and comes back, is a false find.
+SPIKE = 0.8
+
+# One-Euro filter (Casiez et al., 2012): the cutoff rises with speed, so rest is steady and gestures stay crisp.
+# Cutoffs in Hz; speed in canvas heights a second.
+_CUTOFF_WEAKEST, _CUTOFF_STRONGEST = 12.0, 0.4
+_SPEED_COEFFICIENT = 25.0
+_SPEED_CUTOFF = 1.5
+
+
+@dataclass(frozen=True)
+class Report:
+    """How well hands were found in a clip.
+
+    Attributes
+    ----------
+    frames : frames looked at.
+    found : share of frames, 0..1, in which the left and the right hand were found.
+    longest_gap : seconds without the left and the right hand, at most.
+    confidence : mean confidence of the found hands' points (HKC), 0 if none was found.
+    """
+
+    frames: int
+    found: tuple[float, float]
+    longest_gap: tuple[float, float]
+    confidence: float
+
+    def __str__(self) -> str:
+        left, right = self.found
+        lines = [
+            f"{self.frames} frames; hands found: left {left:.0%}, right {right:.0%}; "
+            f"longest gap: left {self.longest_gap[0]:.2f} s, right {self.longest_gap[1]:.2f} s; "
+            f"mean confidence (HKC) {self.confidence:.3f}"
+        ]
+        for side, share in (("left", left), ("right", right)):
+            if share == 0:
+                lines.append(f"The {side} hand was never found: is it in the picture, uncovered and sharp?")
+            elif share < 0.8:
+                lines.append(f"The {side} hand is missing in {1 - share:.0%} of the frames: look at the preview.")
+        return "\n".join(lines)
+
+
+def make_report(times: np.ndarray, scores: np.ndarray) -> Report:
+    """Report on raw detections: scores (F, 2, 21) at `times` (F,) in seconds, 0 where no hand was found."""
+    found = scores.max(axis=-1) > 0
+    frame = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    gaps = []
+    for hand in range(2):
+        seen = np.flatnonzero(found[:, hand])
+        edges = np.concatenate([[-1], seen, [len(times)]])
+        gaps.append(float((np.diff(edges) - 1).max() * frame) if len(times) else 0.0)
+    confidence = float(scores[found].mean()) if found.any() else 0.0
+    return Report(len(times), tuple(float(v) for v in found.mean(axis=0)), tuple(gaps), confidence)
+
+
+def drop_spikes(points: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Scores (F, 2, 21) with those set to 0 where a hand leaves the path of its two neighbour frames for one frame.
+
+    points : (F, 2, 21, 2) in units that are equal along x and y.
+    """
+    scores = scores.copy()
+    if len(points) < 3:
+        return scores
+    found = scores.max(axis=-1) > 0
+    size = np.linalg.norm(np.ptp(points, axis=2), axis=-1)
+    before, here, after = points[:-2], points[1:-1], points[2:]
+    expected = (before + after) / 2
+    away = np.linalg.norm(here - expected, axis=-1).mean(axis=-1)
+    travel = np.linalg.norm(after - before, axis=-1).mean(axis=-1)
+    limit = np.maximum(SPIKE * np.minimum(size[:-2], size[2:]), 2 * travel)
+    spike = found[:-2] & found[1:-1] & found[2:] & (away > limit)
+    scores[1:-1][spike] = 0
+    return scores
+
+
+def heal(
+    times: np.ndarray, points: np.ndarray, scores: np.ndarray, max_gap: float, long_gaps: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fill frames without detection in a track.
+
+    points, scores : (F, n, 2) and (F, n); a frame whose scores are all 0 is a gap.
+    max_gap : gaps of at most so many seconds between two detections are interpolated.
+    long_gaps : "hold" keeps the nearest detection in all other gaps, "empty" leaves them without points.
+    """
+    if long_gaps not in LONG_GAPS:
+        raise ValueError(f"long gaps are {long_gaps!r}, but must be 'hold' or 'empty'")
+    seen = np.flatnonzero(scores.max(axis=-1) > 0)
+    if len(seen) == 0 or len(seen) == len(times):
+        return points, scores
+    after = np.searchsorted(seen, np.arange(len(times)))
+    nxt = seen[np.minimum(after, len(seen) - 1)]
+    prv = np.where(nxt == np.arange(len(times)), nxt, seen[np.maximum(after - 1, 0)])
+    inside = (prv <= np.arange(len(times))) & (nxt >= np.arange(len(times)))
+    span = times[nxt] - times[prv]
+    # Without the frame's own width two detections one frame apart would count as a gap of that length.
+    frame = np.median(np.diff(times)) if len(times) > 1 else 0.0
+    short = inside & (span - frame <= max_gap + 1e-9)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = np.where(span > 0, (times - times[prv]) / span, 0.0)
+    nearest = np.where(inside & (weight > 0.5), nxt, np.where(prv <= np.arange(len(times)), prv, nxt))
+    weight = weight[:, None]
+    mixed_points = points[prv] + (points[nxt] - points[prv]) * weight[..., None]
+    mixed_scores = scores[prv] + (scores[nxt] - scores[prv]) * weight
+    if long_gaps == "hold":
+        kept_points, kept_scores = points[nearest], scores[nearest]
+    else:
+        kept_points, kept_scores = points, scores
+    fill = short[:, None]
+    return np.where(fill[..., None], mixed_points, kept_points), np.where(fill, mixed_scores, kept_scores)
+
+
+def resample(
+    times: np.ndarray, points: np.ndarray, scores: np.ndarray, new_times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Bring a track (F, n, 2) with scores (F, n) from `times` to `new_times` by linear interpolation in time.
+
+    Next to a gap (scores 0) the nearer frame decides whether there is a point.
+    """
+    if len(times) == 1:
+        return np.repeat(points, len(new_times), axis=0), np.repeat(scores, len(new_times), axis=0)
+    right = np.clip(np.searchsorted(times, new_times, side="right"), 1, len(times) - 1)
+    left = right - 1
+    weight = np.clip((new_times - times[left]) / (times[right] - times[left]), 0, 1)[:, None]
+    has_left, has_right = scores[left] > 0, scores[right] > 0
+    one = has_left != has_right
+    nearer = np.where(weight > 0.5, has_right, has_left)
+    # Where only one neighbour has the point, it is taken from there.
+    at = np.where(one, has_right.astype(float), weight)
+    mixed = points[left] + (points[right] - points[left]) * at[..., None]
+    mixed_scores = (scores[left] + (scores[right] - scores[left]) * at) * nearer
+    return np.where((mixed_scores > 0)[..., None], mixed, 0.0), mixed_scores
+
+
+def smooth(points: np.ndarray, scores: np.ndarray, fps: float, strength: float) -> np.ndarray:
+    """Smooth tracks (F, ..., 2) by a One-Euro filter run forwards and backwards, so that nothing lags.
+
+    points : in canvas heights, along x as along y. scores : (F, ...), 0 starts anew.
+    strength : 0 changes nothing, 1 is the strongest.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"the smoothing strength is {strength}, but must lie between 0 and 1")
+    if strength == 0 or len(points) < 3:
+        return points
+    cutoff = _CUTOFF_WEAKEST * (_CUTOFF_STRONGEST / _CUTOFF_WEAKEST) ** strength
+    there = scores > 0
+    forwards = _one_euro(points, there, fps, cutoff)
+    backwards = _one_euro(points[::-1], there[::-1], fps, cutoff)[::-1]
+    return np.where(there[..., None], (forwards + backwards) / 2, points)
+
+
+def _one_euro(points: np.ndarray, there: np.ndarray, fps: float, cutoff: float) -> np.ndarray:
+    def weight(frequency):
+        return 1 / (1 + fps / (2 * np.pi * frequency))
+
+    speed_weight = weight(_SPEED_CUTOFF)
+    out = points.copy()
+    speed = np.zeros_like(points[0])
+    for frame in range(1, len(points)):
+        fresh = ~there[frame - 1]
+        raw_speed = np.where(fresh[..., None], 0.0, (points[frame] - out[frame - 1]) * fps)
+        speed = np.where(fresh[..., None], 0.0, speed + speed_weight * (raw_speed - speed))
+        alpha = weight(cutoff + _SPEED_COEFFICIENT * np.linalg.norm(speed, axis=-1, keepdims=True))
+        alpha = np.where(fresh[..., None], 1.0, alpha)
+        out[frame] = out[frame - 1] + alpha * (points[frame] - out[frame - 1])
+    return out
