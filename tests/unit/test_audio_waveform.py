@@ -122,6 +122,8 @@ def ffmpeg_loudness(waveform: np.ndarray, rate: int) -> float:
     import av
     import av.filter
 
+    if not hasattr(av.AudioFrame, "metadata"):
+        pytest.skip("this PyAV does not show what the meter measured")
     graph = av.filter.Graph()
     source = graph.add_abuffer(sample_rate=rate, format="flt", layout="mono", time_base=f"1/{rate}")
     meter, sink = graph.add("ebur128", "metadata=1"), graph.add("abuffersink")

@@ -154,13 +154,7 @@ def test_a_video_stored_lying_is_turned_upright(tmp_path):
     halves[:, :, :32] = 255
     with VideoWriter(tmp_path / "lying.mp4", 24, 64, 48) as writer:
         writer.write(halves)
-    with av.open(str(tmp_path / "lying.mp4")) as source, av.open(str(tmp_path / "phone.mp4"), "w") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.dts is not None:
-                packet.stream = stream
-                target.mux(packet)
-    data = bytearray((tmp_path / "phone.mp4").read_bytes())
+    data = bytearray((tmp_path / "lying.mp4").read_bytes())
     identity = np.array([1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30], ">i4").tobytes()
     quarter = np.array([0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30], ">i4").tobytes()
     # The track header holds the second matrix; the first one is the movie's.
