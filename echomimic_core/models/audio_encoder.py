@@ -113,10 +113,11 @@ def _transformers_layout(state_dict: Mapping[str, torch.Tensor]) -> dict[str, to
     """The encoder's tensors under the names of transformers, without prefix and without the final normalisation."""
     # tiny.pt as OpenAI ships it keeps the tensors beside the dimensions of the model.
     state_dict = state_dict.get("model_state_dict", state_dict)
-    first = "conv1.weight"
-    prefixes = [name.removesuffix(first) for name in state_dict if name.endswith(first)]
+    # U-Nets have a conv1 too, in two dimensions.
+    convolutions = [name for name, tensor in state_dict.items() if name.endswith("conv1.weight") and tensor.ndim == 3]
+    prefixes = [name.removesuffix("conv1.weight") for name in convolutions]
     prefixes = [prefix for prefix in prefixes if {f"{prefix}conv1.bias", f"{prefix}conv2.weight"} <= state_dict.keys()]
-    if not prefixes or state_dict[prefixes[0] + first].ndim != 3:
+    if not prefixes:
         some = ", ".join(list(state_dict)[:3]) or "nothing"
         raise ValueError(f"this is not a Whisper model (it holds {some}, ...): {WHERE_TO_GET_IT}")
     prefix = prefixes[0]

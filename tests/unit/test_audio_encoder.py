@@ -105,7 +105,8 @@ def test_states_are_those_of_whispers_definition(mel):
 def test_every_layout_gives_the_same_states(layout, prefix, mel):
     weights = openai_weights()
     decoder = {"decoder.blocks.0.attn.query.weight": torch.zeros(3, 3), "decoder.ln.bias": torch.zeros(3)}
-    prefixed = {prefix + name: tensor for name, tensor in layout(weights).items()} | decoder
+    others = {f"unet.conv{n}.{part}": torch.zeros(3, 3, 3, 3) for n in (1, 2) for part in ("weight", "bias")}
+    prefixed = others | {prefix + name: tensor for name, tensor in layout(weights).items()} | decoder
     assert torch.equal(build_audio_encoder(prefixed, **SMALL)(mel), build_audio_encoder(weights, **SMALL)(mel))
 
 
