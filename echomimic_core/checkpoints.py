@@ -286,7 +286,7 @@ def open_one_file(path: str | Path) -> ModelFiles:
     if file.metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{file.path} is not a one-file EchoMimicV2 model (its metadata do not say so). "
-            "Released .pth files are used by choosing 'standard' or 'accelerated'; make one-file models with Save Model."
+            "Released .pth files are used by choosing 'standard' or 'accelerated'; Save Model makes one-file models."
         )
     version = file.metadata.get("format_version", "?")
     if version != FORMAT_VERSION:

@@ -1,5 +1,6 @@
 """The film: latents in, a video file with sound out, a few frames at a time."""
 
+import logging
 import os
 import uuid
 from contextlib import ExitStack
@@ -69,15 +70,24 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
         total = len(latents)
         bar = comfy.utils.ProgressBar(total)
         with ExitStack() as stack:
-            writer = None
+            writer = broken = None
             for start in range(0, total, frames_per_batch):
                 comfy.model_management.throw_exception_if_processing_interrupted()
-                pictures = to_uint8(vae.decode(latents[start : start + frames_per_batch]))
+                decoded = vae.decode(latents[start : start + frames_per_batch])
+                if broken is None and not decoded.isfinite().all():
+                    broken = start
+                pictures = to_uint8(decoded)
                 if writer is None:
                     height, width = pictures.shape[1:3]
                     writer = stack.enter_context(VideoWriter(path, fps, width, height, sound))
                 writer.write(pictures)
                 bar.update_absolute(start + len(pictures), total, _preview(pictures[-1]))
+        if broken is not None:
+            logging.warning(
+                "EchoMimicV2: the VAE gave values that are not numbers from frame %d on, shown black: "
+                "start ComfyUI with --fp32-vae, or try another VAE",
+                broken,
+            )
         return io.NodeOutput(InputImpl.VideoFromFile(path))
 
 

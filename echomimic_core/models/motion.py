@@ -1,4 +1,4 @@
-"""Motion modules: self-attention over the frames of a window at every pixel (AnimateDiff's, as EchoMimicV2 uses them)."""
+"""Motion modules: self-attention over the frames of a window at every pixel, as in AnimateDiff."""
 
 import math
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""Convolutional layers of both U-Nets: timestep embedding, residual block, down- and upsampling. Frames are the batch."""
+"""Convolutional layers of both U-Nets: timestep embedding, residual block, down- and upsampling."""
 
 import math
 

@@ -49,3 +49,27 @@ def ddim_step(latents: torch.Tensor, velocity: torch.Tensor, timestep: int, step
     clean = predict_clean(latents, velocity, alpha)
     noise = alpha.sqrt() * velocity + (1.0 - alpha).sqrt() * latents
     return alpha_previous.sqrt() * clean + (1.0 - alpha_previous).sqrt() * noise
+
+
+COMFY_LAST_ALPHA = 4.8973451890853435e-08
+"""ComfyUI ends a zero-SNR table here instead of at 0, to keep the noise levels finite."""
+
+
+def comfy_sigmas() -> torch.Tensor:
+    """Noise levels sqrt((1 - alpha) / alpha) of the 1000 timesteps as ComfyUI keeps them, ascending, float32."""
+    alphas = alphas_cumprod().double().clone()
+    alphas[-1] = COMFY_LAST_ALPHA
+    return ((1.0 - alphas) / alphas).sqrt().float()
+
+
+def trailing_sigmas(steps: int, end_at_zero: bool = True) -> torch.Tensor:
+    """Noise levels (steps + 1,) of the trailing timesteps, descending, for ComfyUI's samplers.
+
+    A DDIM step goes a whole number of timesteps down; where the steps do not divide 1000, the last one lands on
+    timestep 0 rather than on the clean picture, and that is where the list ends unless `end_at_zero`.
+    """
+    table = comfy_sigmas()
+    timesteps = trailing_timesteps(steps)
+    landing = previous_timestep(timesteps[-1], steps)
+    last = table[landing] if landing >= 0 and not end_at_zero else torch.zeros(())
+    return torch.cat([table[timesteps], last[None]])

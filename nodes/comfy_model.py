@@ -1,0 +1,239 @@
+"""The bridge: EchoMimicV2 as a native ComfyUI MODEL, so that core samplers, patches, LoRA and previews work on it."""
+
+from dataclasses import dataclass
+
+import comfy.conds
+import comfy.latent_formats
+import comfy.model_base
+import comfy.model_management
+import comfy.model_patcher
+import comfy.model_sampling
+import comfy.ops
+import comfy.supported_models_base
+import torch
+from comfy.ldm.modules.attention import optimized_attention
+
+from ..echomimic_core.checkpoints import FLOAT8
+from ..echomimic_core.config import CONTEXT_FRAMES, NOISE_CLAMP, ModelConfig, Variant
+from ..echomimic_core.runtime import set_attention
+from ..echomimic_core.sampling.clip import ClipConditions, PreparedClip
+from ..echomimic_core.sampling.denoiser import ClipDenoiser, WindowSettings
+from ..echomimic_core.sampling.schedule import comfy_sigmas
+
+# Key under which a CONDITIONING carries a `ClipPayload`, and transformer option with a window-wise progress callable.
+PAYLOAD = "echomimic"
+PROGRESS = "echomimic_progress"
+
+set_attention(optimized_attention)
+
+
+@dataclass(frozen=True)
+class ClipPayload:
+    """What APDH Conditioning hangs on a CONDITIONING.
+
+    Attributes
+    ----------
+    conditions : those of the clip, or None for the unconditional half of guidance.
+    frames, height, width : of the latents they were made for.
+    windows : how the clip is cut.
+    """
+
+    conditions: ClipConditions | None
+    frames: int
+    height: int
+    width: int
+    windows: WindowSettings
+
+
+class ClipCond(comfy.conds.CONDConstant):
+    """A clip's conditions on their way through core's samplers, which may run both halves of guidance in one batch.
+
+    Nothing is moved to the GPU here: the denoiser draws what a window needs when its turn comes.
+    """
+
+    def can_concat(self, other) -> bool:
+        return isinstance(other, ClipCond)
+
+    def concat(self, others) -> list:
+        return [self.cond, *(other.cond for other in others)]
+
+
+@dataclass
+class PreparedHalf:
+    """One half of guidance in one sampling run; `clip` is None for the unconditional half."""
+
+    clip: PreparedClip | None
+    windows: WindowSettings
+
+
+class GraphDenoiser(ClipDenoiser):
+    """`diffusion_model` as core calls it: a batch of one or both halves of guidance, each the whole clip."""
+
+    # only this loop stays out of a compiled graph, so one graph of the networks serves every clip length
+    @torch.compiler.disable(recursive=False)
+    def forward(
+        self, x, timesteps, context=None, control=None, transformer_options=None, echomimic=None, **kwargs
+    ) -> torch.Tensor:
+        """Velocity (halves * frames, 4, height, width) for scaled noisy latents of the same shape."""
+        options = transformer_options or {}
+        halves: list[PreparedHalf] = echomimic
+        chunks = x.chunk(len(halves))
+        timestep = float(timesteps[0])
+        windows = halves[0].windows.at_step(len(chunks[0]), sampling_step(options))
+        plain = [index for index, half in enumerate(halves) if half.clip is None]
+        results: dict[int, torch.Tensor] = {}
+
+        for index, half in enumerate(halves):
+            if half.clip is None:
+                continue
+            shared = bool(plain) and not results
+            results[index], unconditional = self._predict(chunks[index], timestep, windows, half, shared, options)
+            if shared:
+                results.update(dict.fromkeys(plain, unconditional))
+        if not results:
+            only = self._predict(chunks[plain[0]], timestep, windows, halves[plain[0]], True, options)[1]
+            results = dict.fromkeys(plain, only)
+        return torch.cat([results[index] for index in range(len(halves))])
+
+    def _predict(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
+        report = options.get(PROGRESS)
+
+        def progress(done: int, total: int) -> None:
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            if report is not None:
+                report(done, total)
+
+        plain, conditional = self.predict(
+            latents,
+            timestep,
+            windows,
+            half.clip,
+            unconditional,
+            half.windows.windows_per_batch,
+            transformer_options=options,
+            progress=progress,
+        )
+        return conditional, plain
+
+
+def sampling_step(transformer_options: dict) -> int:
+    """Index of the denoising step core's sampler is at: how many of its sigmas are above the current one."""
+    sigmas, current = transformer_options.get("sample_sigmas"), transformer_options.get("sigmas")
+    if sigmas is None or current is None:
+        return 0
+    return int((sigmas > current.flatten()[0].to(sigmas) * (1.0 + 1e-5)).sum())
+
+
+class ZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION):
+    """The original's noise schedule and its clamped noise, for every sampler of core."""
+
+    def __init__(self):
+        super().__init__()
+        self.zsnr = True
+        self.set_sigmas(comfy_sigmas())
+
+    def noise_scaling(self, sigma, noise, latent_image, max_denoise=False):
+        return super().noise_scaling(sigma, noise.clamp(-NOISE_CLAMP, NOISE_CLAMP), latent_image, max_denoise)
+
+
+class EchoMimicModelConfig(comfy.supported_models_base.BASE):
+    """What core wants to know of a model it did not detect itself."""
+
+    unet_config = {"disable_unet_model_creation": True}
+    latent_format = comfy.latent_formats.SD15
+    memory_usage_factor = 1.0
+
+
+class EchoMimicModel(comfy.model_base.BaseModel):
+    """Denoising U-Net, motion modules and pose encoder behind core's model interface."""
+
+    def __init__(self, denoiser: GraphDenoiser, config: ModelConfig, variant: Variant, manual_cast_dtype):
+        model_config = EchoMimicModelConfig(EchoMimicModelConfig.unet_config)
+        model_config.manual_cast_dtype = manual_cast_dtype
+        super().__init__(model_config, comfy.model_base.ModelType.V_PREDICTION)
+        self.model_sampling = ZeroSNRSampling()
+        self.diffusion_model = denoiser
+        self.config = config
+        self.variant = variant
+
+    def compute_dtype(self) -> torch.dtype:
+        return self.manual_cast_dtype or self.get_dtype()
+
+    def extra_conds(self, **kwargs):
+        payload: ClipPayload | None = kwargs.get(PAYLOAD)
+        if payload is None:
+            raise ValueError(
+                "This EchoMimicV2 model got a conditioning that is not for it: "
+                "connect both outputs of 'APDH Conditioning' to positive and negative, or use the APDH Sampler."
+            )
+        noise, device = kwargs["noise"], kwargs["device"]
+        check_latents(noise, payload)
+        clip = None
+        if payload.conditions is not None:
+            clip = self.diffusion_model.prepare(payload.conditions, torch.device(device), self.compute_dtype())
+        return {PAYLOAD: ClipCond(PreparedHalf(clip, payload.windows))}
+
+    def memory_required(self, input_shape, cond_shapes=None) -> float:
+        """Bytes for one round of windows: core would otherwise ask for the whole clip at once."""
+        frames = min(input_shape[0], 2 * CONTEXT_FRAMES)
+        return super().memory_required([frames, *input_shape[1:]])
+
+
+def check_latents(noise: torch.Tensor, payload: ClipPayload) -> None:
+    """Compare the latents being sampled with those the conditioning was made for; ValueError where they differ."""
+    if noise.ndim != 4:
+        raise ValueError(
+            f"EchoMimicV2 samples latents of (frames, 4, height, width), but these have {noise.ndim} dimensions: "
+            "use the LATENT of 'APDH Conditioning'."
+        )
+    frames, _, height, width = noise.shape
+    if (height, width) != (payload.height, payload.width):
+        raise ValueError(
+            f"The latents are {width * 8}x{height * 8} pixels, but the reference was encoded at "
+            f"{payload.width * 8}x{payload.height * 8}: use the LATENT of 'APDH Conditioning'."
+        )
+    if frames > payload.frames:
+        raise ValueError(
+            f"The latents have {frames} frames, but voice and pose were laid out for {payload.frames}: "
+            "raise 'frames' of APDH Conditioning or use its LATENT."
+        )
+
+
+def make_patcher(model: torch.nn.Module):
+    """Hand a model to core's memory management."""
+    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    return patcher(
+        model,
+        load_device=comfy.model_management.get_torch_device(),
+        offload_device=comfy.model_management.unet_offload_device(),
+    )
+
+
+def require_echomimic(model, what: str) -> EchoMimicModel:
+    """The `EchoMimicModel` in a MODEL; ValueError for any other kind of model."""
+    inner = getattr(model, "model", None)
+    if not isinstance(inner, EchoMimicModel):
+        raise ValueError(
+            f"{what} needs the MODEL of 'Load EchoMimicV2' (perhaps through LoRA or other patches), "
+            f"but got a {type(inner).__name__}."
+        )
+    return inner
+
+
+COMPUTE_DTYPES = [torch.float16, torch.bfloat16, torch.float32]
+
+
+def choose_dtypes(stored: torch.dtype, wanted: torch.dtype | None, parameters: int):
+    """(dtype of the weights, dtype to cast to for computing or None), as core would choose for its own models."""
+    dtype = wanted or comfy.model_management.unet_dtype(
+        device=comfy.model_management.get_torch_device(),
+        model_params=parameters,
+        supported_dtypes=COMPUTE_DTYPES,
+        weight_dtype=stored if stored in FLOAT8 else None,
+    )
+    return dtype, manual_cast_dtype(dtype)
+
+
+def manual_cast_dtype(dtype: torch.dtype) -> torch.dtype | None:
+    device = comfy.model_management.get_torch_device()
+    return comfy.model_management.unet_manual_cast(dtype, device, COMPUTE_DTYPES)

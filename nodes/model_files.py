@@ -1,0 +1,86 @@
+"""From files to ComfyUI's patchers: choosing files, dtypes and layer classes."""
+
+import logging
+from pathlib import Path
+
+import comfy.ops
+import folder_paths
+import torch
+
+from ..echomimic_core.checkpoints import (
+    AUDIO_ENCODER,
+    WHISPER_DOWNLOAD,
+    CheckpointError,
+    ModelFiles,
+    TensorFile,
+    find_file,
+    find_released,
+    open_one_file,
+)
+from ..echomimic_core.config import VARIANTS
+from ..echomimic_core.models.audio_encoder import build_audio_encoder
+from .comfy_model import EchoMimicModel, GraphDenoiser, choose_dtypes, make_patcher
+from .loader import AUTO, RELEASED, WHISPER_NAMES
+
+
+def open_model(model: str, folders: list[str]) -> ModelFiles:
+    """The files of a choice of the loader: a released variant, or a one-file model in models/echomimic."""
+    if model in RELEASED:
+        return find_released(folders, model)
+    path = folder_paths.get_full_path("echomimic", model)
+    if path is None:
+        looked = " and ".join(folders)
+        raise CheckpointError(
+            f"{model} is not in {looked}. Put the file there, or choose 'standard' or 'accelerated' for the released "
+            "weights, and press R to refresh the list."
+        )
+    return open_one_file(path)
+
+
+def load_models(files: ModelFiles, wanted: torch.dtype | None):
+    """The MODEL and the reference net of a set of files; the latter is None where the files have none."""
+    config = files.config()
+    file, prefix = files.networks["denoising_unet"][0]
+    sample = file.tensor(f"{prefix}mid_block.resnets.0.conv1.weight")
+    parameters = sum(torch.Size(file.shape(name)).numel() for name in file.names())
+    dtype, manual_cast = choose_dtypes(sample.dtype, wanted, parameters)
+    operations = comfy.ops.pick_operations(dtype, manual_cast)
+
+    def build(name: str):
+        return files.build(name, config, dtype, operations)
+
+    denoiser = GraphDenoiser(build("denoising_unet"), build("pose_encoder"))
+    model = make_patcher(EchoMimicModel(denoiser, config, VARIANTS[files.variant], manual_cast))
+    reference = None
+    if "reference_unet" in files.networks:
+        reference = make_patcher(build("reference_unet"))
+    logging.info("EchoMimicV2: %s model, weights %s, computing in %s", files.variant, dtype, manual_cast or dtype)
+    return model, reference
+
+
+def load_audio_encoder(files: ModelFiles, choice: str, folders: list[str]):
+    """The Whisper encoder: the chosen file, or the one-file model's own, or tiny.pt where it usually lies."""
+    if choice == AUTO and AUDIO_ENCODER in files.networks:
+        file, prefix = files.networks[AUDIO_ENCODER][0]
+        weights, name = file.state_dict(prefix), file.path.name
+    else:
+        path = find_whisper(choice, folders)
+        weights, name = TensorFile(path).state_dict(), path.name
+    try:
+        encoder = build_audio_encoder(weights)
+    except ValueError as problem:
+        raise CheckpointError(f"{name}: {problem}") from problem
+    return make_patcher(encoder)
+
+
+def find_whisper(choice: str, folders: list[str]) -> Path:
+    if choice != AUTO:
+        for category in ("echomimic", "audio_encoders"):
+            if category in folder_paths.folder_names_and_paths:
+                path = folder_paths.get_full_path(category, choice)
+                if path is not None:
+                    return Path(path)
+        raise CheckpointError(f"the audio encoder {choice} is in neither models/echomimic nor models/audio_encoders.")
+    if "audio_encoders" in folder_paths.folder_names_and_paths:
+        folders = folders + folder_paths.get_folder_paths("audio_encoders")
+    return find_file(folders, WHISPER_NAMES, "the Whisper tiny audio encoder", WHISPER_DOWNLOAD)

@@ -1,0 +1,82 @@
+"""Reference Encode: the photo, seen once by the reference U-Net."""
+
+from comfy_api.latest import io
+
+from .types import Reference, ReferenceNet
+
+FITS = ["crop", "pad"]
+
+
+class EchoMimicV2ReferenceEncode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2ReferenceEncode",
+            display_name="EchoMimicV2 Reference Encode",
+            category="EchoMimicV2",
+            description="Looks at the picture once, at the size of the video to be made.",
+            inputs=[
+                ReferenceNet.Input("reference_net", tooltip="The reference network of Load EchoMimicV2."),
+                io.Vae.Input("vae", tooltip="sd-vae-ft-mse (or another SD 1.5 VAE) from Load VAE."),
+                io.Image.Input(
+                    "image",
+                    tooltip="One person from the hips up, facing the camera, hands visible. "
+                    "Of a batch only the first picture is used.",
+                ),
+                io.Int.Input(
+                    "width",
+                    default=768,
+                    min=64,
+                    max=2048,
+                    step=8,
+                    tooltip="Width of the video. The model was trained at 768x768; "
+                    "512 is faster and lighter but softer, other shapes work.",
+                ),
+                io.Int.Input("height", default=768, min=64, max=2048, step=8, tooltip="Height of the video."),
+                io.Combo.Input(
+                    "fit",
+                    options=FITS,
+                    default="crop",
+                    tooltip="How the picture gets this shape: crop cuts off what sticks out, pad adds borders. "
+                    "It is never stretched, and the pose follows.",
+                ),
+            ],
+            outputs=[
+                Reference.Output(display_name="reference", tooltip="For the APDH Sampler."),
+                io.Image.Output(display_name="image", tooltip="The picture as the model sees it."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, reference_net, vae, image, width, height, fit) -> io.NodeOutput:
+        import comfy.latent_formats
+        import comfy.model_management
+        import torch
+
+        from ..echomimic_core.models.reference_unet import ReferenceFeatures
+        from ..echomimic_core.picture import fit_picture
+        from .comfy_model import manual_cast_dtype
+
+        if reference_net is None:
+            raise ValueError(
+                "This one-file model has no reference network inside: load one that has, "
+                "or take reference_net from a second Load EchoMimicV2."
+            )
+        picture = fit_picture(image[:1].float(), height, width, fit)
+        latents = comfy.latent_formats.SD15().process_in(vae.encode(picture))
+        if latents.shape[-2:] != (height // 8, width // 8) or latents.shape[1] != 4:
+            raise ValueError(
+                f"This VAE makes latents of {tuple(latents.shape[1:])}, but EchoMimicV2 needs "
+                f"{(4, height // 8, width // 8)}: use sd-vae-ft-mse or another SD 1.5 VAE."
+            )
+        network, device = reference_net.model, reference_net.load_device
+        dtype = manual_cast_dtype(network.dtype) or network.dtype
+        cells = latents.shape[-2] * latents.shape[-1]
+        comfy.model_management.load_models_gpu([reference_net], memory_required=cells * 40_000)
+        with torch.no_grad():
+            tokens = network(latents.to(device, dtype))
+        tokens = [x.to(comfy.model_management.intermediate_device()) for x in tokens]
+        return io.NodeOutput(ReferenceFeatures(tokens, *latents.shape[-2:], fit=fit), picture)
+
+
+NODES = [EchoMimicV2ReferenceEncode]

@@ -1,0 +1,155 @@
+"""APDH Sampler: a thin node over comfy.samplers with the original's schedule; and that schedule for core's nodes."""
+
+import comfy.samplers
+from comfy_api.latest import io
+
+from .conditioning import (
+    APDH_INPUT,
+    as_conditioning,
+    clip_inputs,
+    empty_latent,
+    length_inputs,
+    make_payloads,
+    window_inputs,
+)
+
+ORIGINAL = "original"
+
+
+def steps_input() -> io.Int.Input:
+    return io.Int.Input(
+        "steps",
+        default=0,
+        min=0,
+        max=1000,
+        tooltip="Denoising steps; 0 is right for the loaded model: 30 for standard, 6 for accelerated.",
+    )
+
+
+class EchoMimicV2Sampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        reference, audio_embeds, pose = clip_inputs()
+        return io.Schema(
+            node_id="EchoMimicV2Sampler",
+            display_name="APDH Sampler",
+            category="EchoMimicV2",
+            description="Makes the clip: picture, voice and hand poses to latents.",
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="The MODEL of Load EchoMimicV2, perhaps through LoRA or compile nodes."
+                ),
+                reference,
+                audio_embeds,
+                pose,
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=0xFFFFFFFFFFFFFFFF,
+                    control_after_generate=True,
+                    tooltip="The same seed gives the same clip.",
+                ),
+                steps_input(),
+                io.Float.Input(
+                    "cfg",
+                    default=0.0,
+                    min=0.0,
+                    max=20.0,
+                    step=0.1,
+                    tooltip="How strictly picture, voice and pose are followed; 0 is right for the loaded model: 2.5 "
+                    "for standard, 1 for accelerated. 1 is twice as fast as anything above.",
+                ),
+                io.Combo.Input(
+                    "sampler_name",
+                    options=[ORIGINAL, *comfy.samplers.SAMPLER_NAMES],
+                    default=ORIGINAL,
+                    tooltip="original is the paper's own (DDIM). Others are ComfyUI's, on the same noise levels.",
+                ),
+                *length_inputs(),
+                *window_inputs(),
+                APDH_INPUT,
+            ],
+            outputs=[io.Latent.Output(tooltip="For Decode To Video (any length) or VAE Decode (short clips).")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        reference,
+        audio_embeds,
+        seed,
+        steps,
+        cfg,
+        sampler_name,
+        frames,
+        pose_fit,
+        context_frames,
+        context_overlap,
+        pose=None,
+        apdh=None,
+    ) -> io.NodeOutput:
+        import comfy.sample
+
+        from ..echomimic_core.sampling.schedule import trailing_sigmas
+        from .comfy_model import PROGRESS, require_echomimic
+        from .comfy_sampling import original_sampler, window_progress
+
+        variant = require_echomimic(model, "APDH Sampler").variant
+        steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
+        positive, negative = make_payloads(
+            reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh
+        )
+        latent = empty_latent(positive)["samples"]
+        model = model.clone()
+        report, callback = window_progress(model, steps)
+        model.model_options["transformer_options"][PROGRESS] = report
+        guider = comfy.samplers.CFGGuider(model)
+        guider.set_conds(as_conditioning(positive), as_conditioning(negative))
+        guider.set_cfg(cfg)
+        sampler = original_sampler(steps) if sampler_name == ORIGINAL else comfy.samplers.sampler_object(sampler_name)
+        samples = guider.sample(
+            comfy.sample.prepare_noise(latent, seed),
+            latent,
+            sampler,
+            trailing_sigmas(steps),
+            callback=callback,
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=seed,
+        )
+        return io.NodeOutput({"samples": samples.to(comfy.model_management.intermediate_device())})
+
+
+class EchoMimicV2Scheduler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2Scheduler",
+            display_name="EchoMimicV2 Scheduler",
+            category="EchoMimicV2",
+            description="The original's noise levels and sampler for SamplerCustomAdvanced.",
+            inputs=[io.Model.Input("model", tooltip="Decides what 0 steps means."), steps_input()],
+            outputs=[
+                io.Sigmas.Output(
+                    display_name="sigmas", tooltip="The trailing schedule, exact; core's are slightly off."
+                ),
+                io.Sampler.Output(
+                    display_name="sampler",
+                    tooltip="The original's DDIM. It lands between the noise levels where the steps do not divide "
+                    "1000, as the original does; euler is the same but for that.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, steps) -> io.NodeOutput:
+        from ..echomimic_core.sampling.schedule import trailing_sigmas
+        from .comfy_model import require_echomimic
+        from .comfy_sampling import original_sampler
+
+        steps = steps or require_echomimic(model, "EchoMimicV2 Scheduler").variant.steps
+        return io.NodeOutput(trailing_sigmas(steps, end_at_zero=False), original_sampler(steps))
+
+
+NODES = [EchoMimicV2Sampler, EchoMimicV2Scheduler]
