@@ -54,7 +54,7 @@ class Bundles:
 
 @dataclass
 class Detections:
-    """What was found in F frames at `times` (F,) in seconds; coordinates are 0..1 of the picture, score 0 is nothing."""
+    """What was found in F frames at `times` (F,), in seconds. Coordinates are 0..1 of the picture, score 0 is none."""
 
     times: np.ndarray
     hands: np.ndarray
@@ -117,7 +117,9 @@ def detect(
                 progress(index, max(total, index + 1))
             size = size or picture.shape[:2]
             if picture.shape[:2] != size:
-                raise ValueError(f"frame {index} is {picture.shape[1]}x{picture.shape[0]}, the first {size[1]}x{size[0]}")
+                raise ValueError(
+                    f"frame {index} is {picture.shape[1]}x{picture.shape[0]}, the first {size[1]}x{size[0]}"
+                )
             times.append(float(time))
             rows.append(detector(picture, float(time)))
     if not rows:

@@ -1,0 +1,320 @@
+"""Fit a pose to the person in the reference picture, and say in numbers how well it fits.
+
+"Strict alignment" in EchoMimicV2 means that the same body landmarks lie at the same places in picture and pose. The
+picture gets the original's framing; the pose is then moved and scaled onto the person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..config import FRAME_SIZE
+from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas, fit_scale
+from .hand_pose import HandPose
+
+# OpenPose-18 points that do not move with a gesture: nose, neck, shoulders, eyes, ears. Shoulders weigh most.
+_STEADY_POINTS = np.array([0, 1, 2, 5, 14, 15, 16, 17])
+_STEADY_WEIGHTS = np.array([1.0, 2.0, 3.0, 3.0, 0.5, 0.5, 0.5, 0.5])
+_NOSE, _NECK, _SHOULDERS = 0, 1, (2, 5)
+# Shoulder, elbow, wrist of the left and of the right arm, in the order of the hands.
+_ARMS = np.array([(5, 6, 7), (2, 3, 4)])
+_PALM = ((0, 5), (0, 17), (5, 17))
+_SCORE_SEEN = 0.3
+
+# Arms and hands shrink when they point at the camera, so the largest lengths of a clip count.
+_LENGTH_PERCENTILE = 90
+# Ratios beyond this say that something was found wrongly, not that a person is so built.
+_PLAUSIBLE_REACH = (0.6, 1.67)
+_PLAUSIBLE_HAND = (0.33, 3.0)
+
+# What each misfit costs: a factor of two in size, or an offset of one shoulder width, divides the score by e to these.
+_COST_SIZE, _COST_OFFSET, _COST_REACH, _COST_HAND, _COST_OUTSIDE = 2.0, 2.5, 0.8, 1.1, 1.5
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a pose fits a person: 0 to 100, and a sentence for each thing that lowers it."""
+
+    score: float
+    reasons: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.score:.0f} of 100" + ("".join(f"\n- {reason}" for reason in self.reasons))
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The outcome of `align`.
+
+    Attributes
+    ----------
+    matrix : (2, 3), takes pixels of the picture to pixels of the aligned picture; it moves and scales, no more.
+    person, pose : the person's pose and the aligned pose, on the canvas of the aligned picture.
+    before, after : how the pose fitted the picture as given, and how the aligned pose fits the aligned picture.
+    """
+
+    matrix: np.ndarray
+    person: HandPose
+    pose: HandPose
+    before: Fit
+    after: Fit
+
+
+@dataclass(frozen=True)
+class _Body:
+    """Measures of a pose in pixels; None where the points are missing."""
+
+    steady: np.ndarray
+    seen: np.ndarray
+    reach: float | None
+    hand: float | None
+    wrists: np.ndarray
+
+    @property
+    def shoulders(self) -> float | None:
+        left, right = (list(_STEADY_POINTS).index(point) for point in _SHOULDERS)
+        if not (self.seen[left] and self.seen[right]):
+            return None
+        return float(np.linalg.norm(self.steady[left] - self.steady[right]))
+
+
+def align(
+    person: HandPose,
+    pose: HandPose,
+    width: int = FRAME_SIZE,
+    height: int = FRAME_SIZE,
+    reframe: bool = True,
+    fit_hands: bool = True,
+) -> Alignment:
+    """Frame the person's picture as the original does, and fit the pose to the person.
+
+    Parameters
+    ----------
+    person : the pose found in the reference picture (its canvas is the picture's size; one frame or more).
+    pose : the driving pose, of any canvas.
+    width, height : pixels of the aligned picture.
+    reframe : False keeps the picture's own framing and only crops it to the new size.
+    fit_hands : also fit wrist reach and hand size; False only moves and scales the pose as a whole.
+    """
+    person = person.whole_canvas()
+    matrix, framed = _frame_matrix(person, width, height, reframe)
+    before = judge(person, fit_canvas(pose, person.height, person.width, "crop").whole_canvas())
+    aligned_person = _apply(person, matrix, width, height)
+    aligned = _onto(aligned_person, fit_canvas(pose, height, width, "crop").whole_canvas(), fit_hands)
+    after = judge(aligned_person, aligned)
+    if not framed:
+        note = (
+            "no head and shoulders were found in the picture, so it was only cropped: use a picture of the upper body"
+        )
+        after = Fit(min(after.score, 30.0), (note, *after.reasons))
+    return Alignment(matrix, aligned_person, aligned, before, after)
+
+
+def warp_picture(picture: np.ndarray, matrix: np.ndarray, width: int, height: int, fill: str = "black") -> np.ndarray:
+    """The picture (H, W, 3) moved and scaled by `matrix`; beyond its edges it is "black" or repeats the "edge"."""
+    import cv2
+
+    scale = float(matrix[0, 0])
+    if scale < 0.75:
+        # Averaging first keeps fine detail from flickering into noise.
+        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        exact = np.array([small.shape[1] / picture.shape[1], small.shape[0] / picture.shape[0]])
+        matrix = np.array([[scale / exact[0], 0, matrix[0, 2]], [0, scale / exact[1], matrix[1, 2]]])
+        picture = small
+    # OpenCV counts from the middles of pixels, our coordinates from their edges.
+    matrix = matrix.copy()
+    matrix[:, 2] += 0.5 * (matrix[[0, 1], [0, 1]] - 1)
+    border = cv2.BORDER_REPLICATE if fill == "edge" else cv2.BORDER_CONSTANT
+    return cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=border)
+
+
+def judge(person: HandPose, pose: HandPose) -> Fit:
+    """How well a pose fits the person, both on the same canvas: 100 is perfect."""
+    them, ours = _measure(person), _measure(pose)
+    cost, reasons = 0.0, []
+
+    def ratio_cost(ours_size, their_size, weight, what) -> float:
+        if not ours_size or not their_size:
+            return 0.0
+        ratio = ours_size / their_size
+        if abs(np.log2(ratio)) > 0.25:
+            larger, factor = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
+            reasons.append(f"the pose's {what} {factor:.1f}x {larger} than the person's")
+        # The first few percent are within what two people differ.
+        return weight * max(abs(np.log2(ratio)) - 0.05, 0.0)
+
+    cost += ratio_cost(ours.shoulders, them.shoulders, _COST_SIZE, "body is")
+    cost += ratio_cost(ours.reach, them.reach, _COST_REACH, "arms reach")
+    cost += ratio_cost(ours.hand, them.hand, _COST_HAND, "hands are")
+    common = ours.seen & them.seen
+    if common.any() and them.shoulders:
+        offset = np.average((ours.steady - them.steady)[common], axis=0, weights=_STEADY_WEIGHTS[common])
+        away = float(np.linalg.norm(offset)) / them.shoulders
+        cost += _COST_OFFSET * max(away - 0.03, 0.0)
+        if away > 0.12:
+            reasons.append(f"the pose's body lies {_direction(offset)} the person's by {away:.1f} shoulder widths")
+    elif not common.any():
+        reasons.append("the pose or the picture shows no body, so only the hands could be compared")
+        if np.isfinite(ours.wrists).all() and np.isfinite(them.wrists).all() and them.hand:
+            away = float(np.linalg.norm(ours.wrists.mean(axis=0) - them.wrists.mean(axis=0))) / (4 * them.hand)
+            cost += 0.2 + _COST_OFFSET * max(away - 0.1, 0.0)
+    shown = pose.hand_scores > 0
+    if not shown.any():
+        return Fit(0.0, ("the pose has no hands at all", *reasons))
+    outside = shown & ((pose.hands < 0) | (pose.hands > 1)).any(axis=-1)
+    share = float(outside.sum() / shown.sum())
+    cost += _COST_OUTSIDE * share
+    if share > 0.1:
+        reasons.append(f"{share:.0%} of the hand points lie outside of the picture")
+    if them.hand is None:
+        reasons.append("no hand was found in the picture, so the size of the hands could not be compared")
+    return Fit(100 * float(np.exp(-cost)), tuple(reasons))
+
+
+def _frame_matrix(person: HandPose, width: int, height: int, reframe: bool) -> tuple[np.ndarray, bool]:
+    """The matrix that frames the picture: rows by the original's rule, columns around the neck, without rounding."""
+    rows = _framed_rows(person) if reframe else None
+    if rows is None:
+        scale, dx, dy = fit_scale(person.width, person.height, width, height, "crop")
+        return np.array([[scale, 0, dx], [0, scale, dy]]), not reframe
+    top, bottom, middle = rows
+    scale = height / ((bottom - top) * person.height)
+    return np.array(
+        [[scale, 0, width / 2 - middle * person.width * scale], [0, scale, -top * person.height * scale]]
+    ), True
+
+
+def _framed_rows(person: HandPose) -> tuple[float, float, float] | None:
+    """Top, bottom and middle column of the framing, 0..1 of the picture; None without head and shoulders."""
+    if person.bodies is None:
+        return None
+    bodies = np.where(person.body_scores[..., None] >= _SCORE_SEEN, person.bodies, np.nan)
+    if np.isnan(bodies[:, _NECK]).all() or np.isnan(bodies[:, _NOSE]).all():
+        return None
+    if person.faces is not None and (person.face_scores > 0).any():
+        top = float(person.faces[..., 1][person.face_scores > 0].min())
+    else:
+        # Eyebrows lie about a quarter of the way from the neck to the nose above the nose.
+        nose, neck = bodies[:, _NOSE, 1], bodies[:, _NECK, 1]
+        top = float(np.nanmin(nose - 0.25 * (neck - nose)))
+    bottom = float(np.nanmax(bodies[:, UPPER_BODY_POINTS, 1]))
+    grown = bottom - top
+    if grown <= 0:
+        return None
+    return (
+        max(top - grown * MARGIN_ABOVE, 0.0),
+        min(bottom + grown * MARGIN_BELOW, 1.0),
+        float(np.nanmean(bodies[:, _NECK, 0])),
+    )
+
+
+def _apply(pose: HandPose, matrix: np.ndarray, width: int, height: int) -> HandPose:
+    size, new_size = np.array([pose.width, pose.height]), np.array([width, height])
+    scale, offset = matrix[[0, 1], [0, 1]], matrix[:, 2]
+    moved = pose.map_points(lambda points: (points * size * scale + offset) / new_size)
+    return replace(moved, width=width, height=height)
+
+
+def _onto(person: HandPose, pose: HandPose, fit_hands: bool) -> HandPose:
+    """The pose moved and scaled onto the person, both on one canvas."""
+    them, ours = _measure(person), _measure(pose)
+    common = them.seen & ours.seen
+    size = np.array([pose.width, pose.height], float)
+    if common.sum() >= 2:
+        scale, offset = _procrustes(ours.steady[common], them.steady[common], _STEADY_WEIGHTS[common])
+    else:
+        both = np.isfinite(ours.wrists).all(axis=1) & np.isfinite(them.wrists).all(axis=1)
+        if not both.any():
+            return pose
+        scale = them.hand / ours.hand if them.hand and ours.hand else 1.0
+        offset = them.wrists[both].mean(axis=0) - scale * ours.wrists[both].mean(axis=0)
+    pose = pose.map_points(lambda points: (points * size * scale + offset) / size)
+    if not fit_hands:
+        return pose
+    ours = _measure(pose)
+    reach = _plausible(them.reach, ours.reach, _PLAUSIBLE_REACH)
+    pose = _stretch_arms(pose, reach)
+    # The hands are measured anew: stretching the arms moves them but leaves their size.
+    return _scale_hands(pose, _plausible(them.hand, ours.hand, _PLAUSIBLE_HAND))
+
+
+def _plausible(theirs: float | None, ours: float | None, limits: tuple[float, float]) -> float:
+    if not theirs or not ours or not limits[0] <= theirs / ours <= limits[1]:
+        return 1.0
+    return theirs / ours
+
+
+def _stretch_arms(pose: HandPose, factor: float) -> HandPose:
+    """Elbows, wrists and with them the hands moved to `factor` times their distance from the shoulders."""
+    if factor == 1.0 or pose.bodies is None:
+        return pose
+    bodies, hands = pose.bodies.copy(), pose.hands.copy()
+    for side, (shoulder, elbow, wrist) in enumerate(_ARMS):
+        root = pose.bodies[:, shoulder]
+        rooted = pose.body_scores[:, shoulder] > 0
+        shift = np.where(rooted[:, None], (pose.hands[:, side, 0] - root) * (factor - 1), 0.0)
+        shown = pose.hand_scores[:, side] > 0
+        hands[:, side] += np.where(shown[..., None], shift[:, None], 0.0)
+        for joint in (elbow, wrist):
+            moved = root + (pose.bodies[:, joint] - root) * factor
+            there = rooted & (pose.body_scores[:, joint] > 0)
+            bodies[:, joint] = np.where(there[:, None], moved, pose.bodies[:, joint])
+    return replace(pose, bodies=bodies, hands=hands)
+
+
+def _scale_hands(pose: HandPose, factor: float) -> HandPose:
+    if factor == 1.0:
+        return pose
+    wrists = pose.hands[:, :, :1]
+    hands = wrists + (pose.hands - wrists) * factor
+    return replace(pose, hands=np.where(pose.hand_scores[..., None] > 0, hands, 0.0))
+
+
+def _procrustes(ours: np.ndarray, theirs: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+    """Scale and offset (no rotation) that bring our points nearest to theirs."""
+    our_middle, their_middle = (np.average(points, axis=0, weights=weights) for points in (ours, theirs))
+    a, b = ours - our_middle, theirs - their_middle
+    scale = float((weights[:, None] * a * b).sum() / (weights[:, None] * a * a).sum())
+    # Points of a mirrored or upside-down person do not scale onto each other: compare their spread then.
+    if scale <= 0:
+        scale = float(np.sqrt((weights[:, None] * b * b).sum() / (weights[:, None] * a * a).sum()))
+    return scale, their_middle - scale * our_middle
+
+
+def _measure(pose: HandPose) -> _Body:
+    size = np.array([pose.width, pose.height], float)
+    steady, seen, reach = np.zeros((len(_STEADY_POINTS), 2)), np.zeros(len(_STEADY_POINTS), bool), None
+    if pose.bodies is not None:
+        points, there = pose.bodies * size, pose.body_scores >= _SCORE_SEEN
+        for index, point in enumerate(_STEADY_POINTS):
+            if there[:, point].any():
+                seen[index] = True
+                steady[index] = points[there[:, point], point].mean(axis=0)
+        reach = _reach(points, there)
+    hands, shown = pose.hands * size, pose.hand_scores.min(axis=-1) > 0
+    palms = sum(np.linalg.norm(hands[:, :, a] - hands[:, :, b], axis=-1) for a, b in _PALM) / len(_PALM)
+    hand = float(np.percentile(palms[shown], _LENGTH_PERCENTILE)) if shown.any() else None
+    wrists = np.full((2, 2), np.nan)
+    for side in range(2):
+        if shown[:, side].any():
+            wrists[side] = hands[shown[:, side], side, 0].mean(axis=0)
+    return _Body(steady, seen, reach, hand, wrists)
+
+
+def _reach(points: np.ndarray, there: np.ndarray) -> float | None:
+    """Length of the arm, shoulder to elbow to wrist, as the clip shows it at its longest."""
+    lengths = []
+    for arm in _ARMS:
+        whole = there[:, arm].all(axis=1)
+        if whole.any():
+            joints = points[whole][:, arm]
+            lengths.append(np.linalg.norm(np.diff(joints, axis=1), axis=-1).sum(axis=1))
+    return float(np.percentile(np.concatenate(lengths), _LENGTH_PERCENTILE)) if lengths else None
+
+
+def _direction(offset: np.ndarray) -> str:
+    if abs(offset[0]) > abs(offset[1]):
+        return "to the right of" if offset[0] > 0 else "to the left of"
+    return "below" if offset[1] > 0 else "above"
