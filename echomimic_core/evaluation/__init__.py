@@ -1,0 +1,1 @@
+"""How good is a clip? The paper's numbers, each with definition and source: `python -m echomimic_core.evaluation`."""

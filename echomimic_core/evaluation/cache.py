@@ -1,0 +1,77 @@
+"""Results kept by the content of files, so that evaluating again costs only what has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import uuid
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+# Raised whenever an extraction changes its numbers.
+VERSION = 1
+BLOCK = 1 << 20
+
+
+def default_folder() -> Path:
+    """The user's cache folder."""
+    base = os.environ.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
+    return Path(base) / "echomimicv2" / "evaluation"
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder in the order of their names."""
+    path = Path(path)
+    if path.is_dir():
+        parts = [f"{file.name}:{file_hash(file)}" for file in sorted(path.iterdir()) if file.is_file()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    status = path.stat()
+    return _hash(str(path.resolve()), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _hash(path: str, size: int, modified: int) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+class Cache:
+    """Arrays by key in a folder; without a folder it remembers nothing."""
+
+    def __init__(self, folder: Path | None):
+        self.folder = folder
+
+    def _path(self, parts: tuple) -> Path:
+        key = hashlib.sha256(repr((VERSION, *parts)).encode()).hexdigest()
+        return self.folder / key[:2] / f"{key}.npz"
+
+    def get(self, *parts) -> dict[str, np.ndarray] | None:
+        """What was put under these parts, or None."""
+        if self.folder is None:
+            return None
+        try:
+            with np.load(self._path(parts), allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return None
+
+    def put(self, arrays: dict[str, np.ndarray], *parts) -> None:
+        """Keep arrays; a full or read-only disk costs only the speed of the next run."""
+        if self.folder is None:
+            return
+        path = self._path(parts)
+        part = path.with_name(f".{uuid.uuid4().hex}.npz")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.savez(part, **arrays)
+            os.replace(part, path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            logging.warning("results are not kept in %s: %s", self.folder, error)

@@ -1,0 +1,183 @@
+"""What is evaluated: videos, pictures and poses, on disk or in memory, and which belongs to which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..pose import HandPose
+from .cache import file_hash
+
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+POSE_SUFFIXES = (".json", ".safetensors")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One video, picture or pose.
+
+    Attributes
+    ----------
+    name : by which it is matched and reported.
+    kind : "video", "picture" or "pose".
+    path : of the file or pose folder; None if it lies in memory.
+    pictures : in memory: (F, H, W, 3), uint8 or floats in 0..1. rate : frames a second of those.
+    sound : in memory: (waveform, sample rate) or None.
+    hands : in memory: a pose.
+    """
+
+    name: str
+    kind: str
+    path: Path | None = None
+    pictures: object = field(default=None, repr=False, compare=False)
+    rate: float | None = None
+    sound: tuple | None = field(default=None, repr=False, compare=False)
+    hands: HandPose | None = field(default=None, repr=False, compare=False)
+
+    def fingerprint(self) -> str | None:
+        """Hash of the content, or None in memory, where nothing is cached."""
+        return None if self.path is None else file_hash(self.path)
+
+    def fps(self) -> float:
+        """Frames a second."""
+        if self.rate is not None:
+            return self.rate
+        if self.kind == "picture":
+            return 1.0
+        from ..video import frame_rate
+
+        return frame_rate(self.path)
+
+    def frames(self, fps: float | None = None) -> Iterator[tuple[float, np.ndarray]]:
+        """(seconds, picture (H, W, 3) uint8 RGB) of each frame, or of each 1 / fps seconds.
+
+        Raises
+        ------
+        ValueError : the file is missing, damaged or no picture.
+        """
+        if self.kind == "pose":
+            raise ValueError(f"{self.name} is a pose without pictures")
+        if self.pictures is not None:
+            return self._frames_in_memory(fps)
+        if self.kind == "picture":
+            return iter([(0.0, read_picture(self.path))])
+        from ..video import read_frames
+
+        return read_frames(self.path, fps)
+
+    def _frames_in_memory(self, fps: float | None) -> Iterator[tuple[float, np.ndarray]]:
+        from ..video import to_uint8
+
+        count, rate = len(self.pictures), self.fps()
+        fps = fps or rate
+        # The frame shown at each moment, with a thousandth of grace for rounding.
+        for index in range(max(round(count / rate * fps), 1)):
+            yield index / fps, to_uint8(self.pictures[min(int(index / fps * rate + 1e-3), count - 1)])
+
+    def audio(self) -> tuple[np.ndarray, int]:
+        """(waveform, sample rate); ValueError if there is no sound."""
+        if self.sound is not None:
+            return self.sound
+        if self.path is None or self.kind != "video":
+            raise ValueError(f"{self.name} has no sound")
+        from ..video import read_audio
+
+        return read_audio(self.path)
+
+    def length(self) -> int:
+        """Number of frames, estimated where only the file's header says so (for the progress display)."""
+        if self.pictures is not None:
+            return len(self.pictures)
+        if self.kind != "video":
+            return 1
+        import av
+
+        try:
+            with av.open(str(self.path)) as container:
+                stream = container.streams.video[0]
+                seconds = (container.duration or 0) / av.time_base
+                return stream.frames or max(int(seconds * float(stream.average_rate or 24)), 1)
+        except (av.FFmpegError, IndexError, OSError):
+            return 1
+
+    def pose(self) -> HandPose:
+        """The keypoints of a pose clip; ValueError if the file is damaged."""
+        if self.hands is not None:
+            return self.hands
+        from ..pose import files
+
+        return files.load_folder(self.path) if self.path.is_dir() else files.load(self.path)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture file as (H, W, 3) uint8 RGB, turned upright."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except (OSError, UnidentifiedImageError) as error:
+        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+
+
+def is_pose_folder(path: Path) -> bool:
+    """Whether a folder holds the numbered .npy files of a released pose."""
+    return path.is_dir() and any(path.glob("*.npy"))
+
+
+def gather(path: str | Path) -> list[Clip]:
+    """The clips at a path: the file, the pose folder, or everything usable in the folder, by name.
+
+    Raises
+    ------
+    ValueError : nothing there, or two files of one name.
+    """
+    path = Path(path)
+    if clip := _clip(path):
+        return [clip]
+    if not path.exists():
+        raise ValueError(f"there is no file or folder {path}")
+    if not path.is_dir():
+        raise ValueError(f"{path} is no video, picture or pose (known endings: {', '.join(VIDEO_SUFFIXES)})")
+    clips: dict[str, Clip] = {}
+    for entry in sorted(path.iterdir()):
+        clip = None if entry.name.startswith(".") or entry.name == "manifest.json" else _clip(entry)
+        if clip and clip.name in clips:
+            raise ValueError(f"{clips[clip.name].path} and {entry} have the same name: keep one of them in the folder")
+        if clip:
+            clips[clip.name] = clip
+    if not clips:
+        raise ValueError(f"the folder {path} holds no videos ({', '.join(VIDEO_SUFFIXES)}), pictures or poses")
+    return list(clips.values())
+
+
+def _clip(path: Path) -> Clip | None:
+    if is_pose_folder(path):
+        return Clip(path.name, "pose", path)
+    if not path.is_file():
+        return None
+    suffix = path.suffix.lower()
+    for kind, suffixes in (("video", VIDEO_SUFFIXES), ("picture", PICTURE_SUFFIXES), ("pose", POSE_SUFFIXES)):
+        if suffix in suffixes:
+            return Clip(path.stem, kind, path)
+    return None
+
+
+def match(generated: list[Clip], reference: list[Clip]) -> list[tuple[Clip, Clip | None]]:
+    """Pairs by name. A single reference serves a single clip of any name, and a single picture serves all clips."""
+    if len(reference) == 1 and (len(generated) == 1 or reference[0].kind == "picture"):
+        return [(clip, reference[0]) for clip in generated]
+    by_name = {clip.name: clip for clip in reference}
+    return [(clip, by_name.get(clip.name)) for clip in generated]
+
+
+def sound(clip: Clip) -> np.ndarray:
+    """The clip's sound, mono at 16 kHz; ValueError without one."""
+    from ..config import AUDIO_SAMPLE_RATE
+    from ..waveform import resample
+
+    return resample(*clip.audio(), AUDIO_SAMPLE_RATE)

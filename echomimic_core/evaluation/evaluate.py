@@ -1,0 +1,281 @@
+"""From clips to numbers: which passes are needed, and what their results amount to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..pose import HandPose
+from ..runtime import Progress
+from . import hands
+from .cache import Cache
+from .clips import Clip, match
+from .extract import Result
+from .extractors import EXTRACTORS, GROUPS
+from .frechet import Moments, distance_of
+from .jobs import Job, cores, run_all
+from .metrics import BY_KEY, METRICS, Metric
+from .scores import CURVES, SCORES
+from .settings import Settings
+
+POSE_METRICS = ("hkc", "hkv", "hands")
+
+
+@dataclass
+class Score:
+    """One metric's outcome: `value` over everything, or None with the `reason`; `clips` are values of single clips."""
+
+    metric: Metric
+    value: float | None = None
+    reason: str = ""
+    clips: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class ClipReport:
+    """What is to be said of one clip: remarks (sentences), and curves over its frames by name, each (F,)."""
+
+    name: str
+    fps: float = 24.0
+    remarks: list[str] = field(default_factory=list)
+    curves: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def remark(self, sentence: str) -> None:
+        if sentence not in self.remarks:
+            self.remarks.append(sentence)
+
+
+@dataclass
+class Evaluation:
+    """Everything an evaluation found, in the order of `METRICS` and of the clips' names."""
+
+    scores: list[Score]
+    clips: list[ClipReport]
+
+    def value(self, key: str) -> float | None:
+        """The value of a metric by its key, None if it was not computed."""
+        return next((score.value for score in self.scores if score.metric.key == key), None)
+
+
+def evaluate(
+    generated: list[Clip],
+    reference: list[Clip] | None = None,
+    metrics: list[Metric] | None = None,
+    settings: Settings | None = None,
+    pictures: list[Clip] | None = None,
+    cache: Path | None = None,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate generated clips, against real ones where a metric asks for them.
+
+    Parameters
+    ----------
+    reference : real clips, matched by name (a single one serves a single clip); a picture serves CSIM alone.
+    metrics : None for all. pictures : reference pictures for CSIM by name, else those of `reference`.
+    cache : folder in which results are kept, None for none. processes : 0 is one a core.
+    progress : called with (frames done, frames of all); may raise to cancel.
+
+    Raises
+    ------
+    ValueError : no clips. A metric or clip that fails is reported instead.
+    """
+    if not generated:
+        raise ValueError("there are no clips to evaluate")
+    generated = sorted(generated, key=lambda clip: clip.name)
+    work = Findings(generated, reference or [], pictures or [], settings or Settings())
+    chosen = work.choose(metrics)
+    jobs = work.jobs(chosen, processes or cores())
+    for job, results, remarks in run_all(jobs, work.settings, Cache(cache), processes, progress):
+        work.take(job, results, remarks)
+    scores = [work.score(metric) for metric in chosen]
+    return Evaluation(scores, work.finish(chosen))
+
+
+class Findings:
+    """The clips, what was taken from them, and how metrics come of it."""
+
+    def __init__(self, generated: list[Clip], reference: list[Clip], pictures: list[Clip], settings: Settings):
+        self.settings = settings
+        self.reports = {clip.name: ClipReport(clip.name) for clip in generated}
+        self.generated = generated
+        pairs = match(generated, reference) if reference else [(clip, None) for clip in generated]
+        self.videos = {c.name: r for c, r in pairs if r is not None and r.kind == "video"}
+        portraits = {c.name: r for c, r in pairs if r is not None and r.kind != "pose"}
+        if pictures:
+            portraits |= {c.name: p for c, p in match(generated, pictures) if p is not None}
+        self.portraits = portraits
+        self.has_videos = any(clip.kind == "video" for clip in reference)
+        for clip, real in pairs:
+            if reference and real is None:
+                self.reports[clip.name].remark(f"the reference has nothing named {clip.name}")
+        # Results by (which: "generated", "reference", "portrait" or "pair", name of the generated clip, extractor).
+        self.results: dict[tuple[str, str, str], Result] = {}
+        self.poses: dict[str, HandPose | str] = {}
+
+    def choose(self, metrics: list[Metric] | None) -> list[Metric]:
+        """The metrics asked for; alternatives join where a network is missing, and poses have theirs alone."""
+        only_poses = all(clip.kind == "pose" for clip in self.generated)
+        if metrics is None:
+            return [BY_KEY[key] for key in POSE_METRICS] if only_poses else list(METRICS)
+        keys = {metric.key for metric in metrics}
+        if not only_poses:
+            keys |= {m.key for m in METRICS if m.alternative_to in keys and self.missing(BY_KEY[m.alternative_to])}
+        return [metric for metric in METRICS if metric.key in keys]
+
+    def missing(self, metric: Metric) -> str:
+        """The sentences about networks that the metric lacks, empty if it has all."""
+        networks = ("lpips",) if metric.key == "lpips" else ()
+        if metric.extractor != "compare":
+            networks = EXTRACTORS[metric.extractor].networks
+        if metric.extractor == "syncnet" and self.settings.sync_crop == "whole":
+            networks = ("syncnet",)
+        try:
+            return "; ".join(self.settings.missing(n) for n in networks if self.settings.find(n) is None)
+        except ValueError as error:
+            return str(error)
+
+    def jobs(self, chosen: list[Metric], processes: int) -> list[Job]:
+        """The passes that the metrics need, for which everything is there."""
+        usable = [metric for metric in chosen if not self.missing(metric)]
+        own = {metric.extractor for metric in usable if metric.scope != "pair"}
+        sets = {metric.extractor for metric in usable if metric.scope == "set"} if self.has_videos else set()
+        own -= {metric.extractor for metric in usable if metric.scope == "set"} - sets
+        portraits = {name for name in own if name in ("arcface", "dlib")}
+        pairs = tuple(metric.key for metric in usable if metric.scope == "pair")
+        videos = [clip for clip in self.generated if clip.kind != "pose"]
+        # With fewer clips than processes, groups of extractors read a clip side by side.
+        groups = GROUPS if len(videos) < processes else (tuple(EXTRACTORS),)
+        jobs = {}
+
+        def add(job: Job) -> None:
+            if job.names:
+                jobs.setdefault(job)
+
+        for group in groups:
+            for clip in videos:
+                add(Job(clip, tuple(name for name in group if name in own)))
+                if clip.name in self.videos:
+                    add(Job(self.videos[clip.name], tuple(name for name in group if name in sets)))
+        for clip in videos:
+            if clip.name in self.portraits:
+                add(Job(self.portraits[clip.name], tuple(sorted(portraits)), limit=1))
+            if clip.name in self.videos:
+                add(Job(clip, pairs, reference=self.videos[clip.name]))
+        for clip in self.generated:
+            if clip.kind == "pose":
+                self._read_pose(clip)
+        return list(jobs)
+
+    def _read_pose(self, clip: Clip) -> None:
+        try:
+            self.poses[clip.name] = clip.pose()
+        except ValueError as error:
+            self.poses[clip.name] = str(error)
+            self.reports[clip.name].remark(str(error))
+
+    def take(self, job: Job, results: dict[str, Result], remarks: list[str]) -> None:
+        """File the results of a pass under every clip they are for."""
+        for clip in self.generated:
+            if job.reference:
+                kinds = ["pair"] if job.clip == clip and job.reference == self.videos.get(clip.name) else []
+            elif job.limit:
+                kinds = ["portrait"] if job.clip == self.portraits.get(clip.name) else []
+            else:
+                kinds = ["generated"] if job.clip == clip else []
+                kinds += ["reference"] if job.clip == self.videos.get(clip.name) else []
+            for kind in kinds:
+                for name, result in results.items():
+                    self.results[kind, clip.name, name] = result
+                    if isinstance(result, str) and (kind != "pair" or name != "lpips"):
+                        self.reports[clip.name].remark(result)
+                for sentence in remarks:
+                    self.reports[clip.name].remark(sentence)
+
+    def score(self, metric: Metric) -> Score:
+        """The metric over all clips."""
+        if metric.scope != "clip" and not self.has_videos:
+            return Score(metric, reason="it needs real clips to compare with: name a reference video or folder")
+        only_poses = all(clip.kind == "pose" for clip in self.generated)
+        if only_poses and metric.key not in POSE_METRICS:
+            return Score(metric, reason="a pose has no pictures")
+        if not (metric.key in POSE_METRICS and self.poses) and (reason := self.missing(metric)):
+            return Score(metric, reason=reason)
+        if metric.scope == "set":
+            return self._score_set(metric)
+        values, problems = {}, []
+        for clip in self.generated:
+            try:
+                values[clip.name] = SCORES[metric.key](self, clip)
+            except ValueError as error:
+                problems.append(str(error))
+                self.reports[clip.name].remark(str(error))
+        if not values:
+            return Score(metric, reason="; ".join(dict.fromkeys(problems)))
+        return Score(metric, float(np.mean(list(values.values()))), clips=values)
+
+    def _score_set(self, metric: Metric) -> Score:
+        sides: dict[str, Moments] = {}
+        problems = []
+        for clip in self.generated:
+            both = {side: self.results.get((side, clip.name, metric.extractor)) for side in ("generated", "reference")}
+            problems += [result for result in both.values() if isinstance(result, str)]
+            # Without its counterpart a clip would shift one side only.
+            if all(isinstance(result, dict) and result["count"] for result in both.values()):
+                for side, result in both.items():
+                    moments = Moments.from_arrays(result)
+                    sides.setdefault(side, Moments(moments.dim)).merge(moments)
+        if not sides:
+            problems = problems or ["no clip and its real one both give samples"]
+            return Score(metric, reason="; ".join(dict.fromkeys(problems)))
+        try:
+            return Score(metric, distance_of(sides["generated"], sides["reference"]))
+        except ValueError as error:
+            return Score(metric, reason=str(error))
+
+    def arrays(self, kind: str, clip: Clip, extractor: str) -> dict[str, np.ndarray]:
+        """The results of an extractor; its sentence as ValueError."""
+        result = self.results.get((kind, clip.name, extractor))
+        if result is None:
+            raise ValueError(f"{clip.name} has no {NEEDED[kind]}")
+        if isinstance(result, str):
+            raise ValueError(result)
+        return result
+
+    def pose(self, clip: Clip, extractor: str) -> HandPose:
+        """The hands of a clip: its own if it is a pose, else those that were found."""
+        if clip.kind == "pose":
+            pose = self.poses[clip.name]
+            if isinstance(pose, str):
+                raise ValueError(pose)
+            return pose
+        found = self.arrays("generated", clip, extractor)
+        width, height = (int(value) for value in found["size"])
+        return hands.from_pixels(found["points"], found["scores"], width, height, float(found["fps"]))
+
+    def finish(self, chosen: list[Metric]) -> list[ClipReport]:
+        """The clips with the curves that the chosen metrics leave behind."""
+        for clip in self.generated:
+            report = self.reports[clip.name]
+            try:
+                report.fps = self.poses[clip.name].fps if clip.kind == "pose" else clip.fps()
+            except (ValueError, AttributeError):
+                continue
+            for metric in chosen:
+                if metric.key not in CURVES:
+                    continue
+                try:
+                    report.curves |= CURVES[metric.key](self, clip)
+                except ValueError:
+                    continue
+        return list(self.reports.values())
+
+
+NEEDED = {
+    "generated": "pictures",
+    "reference": "real clip",
+    "portrait": "reference picture",
+    "pair": "real clip to compare with",
+}

@@ -1,0 +1,77 @@
+"""What extractors have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..clips import Clip
+from ..faces import Face
+from ..frechet import Moments
+from ..settings import Settings
+
+
+class Extractor:
+    """Base: context manager; `networks` are the files it needs, `needs_face` asks for the face of each frame."""
+
+    networks: tuple[str, ...] = ()
+    needs_face = False
+
+    def __init__(self, clip: Clip, fps: float, settings: Settings):
+        self.clip, self.fps, self.settings = clip, fps, settings
+
+    @classmethod
+    def options(cls, settings: Settings) -> tuple:
+        """Settings that change the result, for the cache."""
+        return ()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error) -> None:
+        pass
+
+    def frame(self, seconds: float, picture: np.ndarray, face: Face | None) -> None:
+        raise NotImplementedError
+
+    def finish(self) -> dict[str, np.ndarray]:
+        raise NotImplementedError
+
+
+class Batched(Extractor):
+    """Collects items and hands them over in batches of equal shapes."""
+
+    def __init__(self, clip: Clip, fps: float, settings: Settings):
+        super().__init__(clip, fps, settings)
+        self._waiting: list[np.ndarray] = []
+
+    def add(self, item: np.ndarray) -> None:
+        if self._waiting and self._waiting[0].shape != item.shape:
+            self.flush()
+        self._waiting.append(item)
+        if len(self._waiting) == self.settings.batch:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._waiting:
+            items, self._waiting = self._waiting, []
+            self.process(items)
+
+    def process(self, items: list[np.ndarray]) -> None:
+        raise NotImplementedError
+
+
+class Distribution(Batched):
+    """Features of a network as moments of a Gaussian."""
+
+    def __init__(self, clip: Clip, fps: float, settings: Settings):
+        super().__init__(clip, fps, settings)
+        self.moments: Moments | None = None
+
+    def take(self, features: np.ndarray) -> None:
+        features = features.reshape(len(features), -1)
+        self.moments = self.moments or Moments(features.shape[1])
+        self.moments.add(features)
+
+    def finish(self) -> dict[str, np.ndarray]:
+        self.flush()
+        return self.moments.arrays() if self.moments else {"count": np.array(0)}
