@@ -73,11 +73,9 @@ def phase_of(timestep: float) -> int:
 
 def strength_at(timestep: float, strengths: tuple[float, float, float], span: tuple[float, float]) -> float:
     """Strength at a timestep: that of its phase inside `span` (shares of denoising, both ends included), 0 outside."""
-    done = 1.0 - (timestep + 1.0) / TRAIN_TIMESTEPS
+    done = (TRAIN_TIMESTEPS - 1 - timestep) / TRAIN_TIMESTEPS
     start, end = span
-    # no step ever reaches a share of 1, so an end of 1 means all the way
-    inside = start <= done and (done <= end)
-    return strengths[phase_of(timestep)] if inside else 0.0
+    return strengths[phase_of(timestep)] if start <= done <= end else 0.0
 
 
 def face_box(faces: torch.Tensor, scores: torch.Tensor | None, reach: str) -> tuple[float, float, float, float]:

@@ -109,7 +109,7 @@ def _diagnose(path: Path, problem: Exception) -> str:
         return "it is only a Git LFS pointer. Download the file itself, or run 'git lfs pull'."
     if head.lstrip()[:1] == b"<":
         return "it is a web page, not weights. Download the file itself, not its page."
-    if "weights_only" in str(problem).lower() or "unsupported global" in str(problem).lower():
+    if "unsupported global" in str(problem).lower():
         return "it holds more than tensors and might run code, so it was not opened. Use the official file."
     return f"it is damaged or not complete ({size:,} bytes). Download it again."
 

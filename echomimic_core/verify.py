@@ -234,6 +234,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not (options.folder / "cases.json").is_file():
         parser.error(f"{options.folder} has no cases.json: give a folder laid out like the parity folder")
+    # the original's numbers are true float32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     with torch.no_grad():
         try:
             return 0 if verify(options.folder, options.device, getattr(torch, options.dtype), options.case) else 1
