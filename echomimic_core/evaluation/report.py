@@ -1,0 +1,183 @@
+"""An evaluation as text, JSON, Markdown or a web page of one file."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from pathlib import Path
+
+from . import curves
+from .evaluate import ClipReport, Evaluation, Score
+from .metrics import PAPER_METHODS
+
+FORMAT = "echomimicv2-evaluation"
+VERSION = 1
+SUFFIXES = (".html", ".md")
+DIGITS = 4
+
+ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+
+
+def number(value: float | None) -> str:
+    """A value as reports show it."""
+    if value is None:
+        return "not computed"
+    if math.isinf(value):
+        return "∞"
+    return f"{value:.{DIGITS}f}" if abs(value) < 100 else f"{value:.2f}"
+
+
+def as_text(evaluation: Evaluation, paper: bool = False) -> str:
+    """Numbers by line, reasons of those not computed, and remarks; `paper` puts the paper's columns beside."""
+    rows = [["metric", "value", *(PAPER_METHODS if paper else ())]]
+    for score in evaluation.scores:
+        row = [f"{score.metric.name} {ARROWS[score.metric.better]}".strip(), number(score.value)]
+        rows.append(row + (_paper_cells(score) if paper else []))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += [f"{score.metric.name}: {score.reason}" for score in evaluation.scores if score.value is None]
+    for clip in evaluation.clips:
+        lines += [f"{clip.name}: {remark}" for remark in _own_remarks(clip, evaluation)]
+    return "\n".join(lines)
+
+
+def _paper_cells(score: Score) -> list[str]:
+    return [f"{value:g}" if (value := score.metric.paper.get(m)) is not None else "–" for m in PAPER_METHODS]
+
+
+def _own_remarks(clip: ClipReport, evaluation: Evaluation) -> list[str]:
+    """Remarks that no metric's reason has said already."""
+    said = {part for score in evaluation.scores for part in score.reason.split("; ")}
+    return [remark for remark in clip.remarks if remark not in said]
+
+
+def as_json(evaluation: Evaluation) -> str:
+    """Everything, for programs; infinity is the text "Infinity", unknown frames of curves are null."""
+    metrics = {}
+    for score in evaluation.scores:
+        metric = score.metric
+        metrics[metric.key] = {
+            "name": metric.name,
+            "value": _plain(score.value),
+            "reason": score.reason,
+            "better": metric.better,
+            "clips": {name: _plain(value) for name, value in score.clips.items()},
+            "definition": metric.definition,
+            "source": metric.source,
+            "paper": metric.paper,
+        }
+    clips = {
+        clip.name: {
+            "fps": clip.fps,
+            "remarks": clip.remarks,
+            "curves": {name: [_plain(float(v)) for v in values] for name, values in clip.curves.items()},
+        }
+        for clip in evaluation.clips
+    }
+    content = {"format": FORMAT, "version": VERSION, "metrics": metrics, "clips": clips}
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: float | None) -> float | str | None:
+    if value is None or math.isnan(value):
+        return None
+    return ("Infinity" if value > 0 else "-Infinity") if math.isinf(value) else float(f"{value:.8g}")
+
+
+def save(evaluation: Evaluation, path: str | Path, paper: bool = True) -> list[Path]:
+    """Write a report as .html (one file) or .md (with its curves as .png beside it); returns what was written.
+
+    Raises
+    ------
+    ValueError : another ending.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"a report is written as .html or .md, not as {path.name!r}")
+    pictures = {clip.name: curves.png(curves.draw(clip)) for clip in evaluation.clips if clip.curves}
+    if path.suffix.lower() == ".html":
+        path.write_text(_html(evaluation, pictures, paper), "utf-8")
+        return [path]
+    written = [path]
+    links = {}
+    for index, (name, content) in enumerate(pictures.items()):
+        picture = path.with_name(f"{path.stem}_{index:03d}.png")
+        picture.write_bytes(content)
+        written.append(picture)
+        links[name] = picture.name
+    path.write_text(_markdown(evaluation, links, paper), "utf-8")
+    return written
+
+
+def _tables(evaluation: Evaluation, paper: bool) -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
+    """Rows of the numbers, of the single clips, and of the definitions, each with its head."""
+    numbers = [["Metric", "Better", "Value", "Good", *(PAPER_METHODS if paper else ()), "Remark"]]
+    for score in evaluation.scores:
+        metric = score.metric
+        cells = _paper_cells(score) if paper else []
+        numbers.append([metric.name, metric.better, number(score.value), metric.good, *cells, score.reason])
+    single = [score for score in evaluation.scores if score.clips]
+    clips = [["Clip", *(score.metric.name for score in single)]]
+    for clip in evaluation.clips:
+        values = (score.clips.get(clip.name) for score in single)
+        clips.append([clip.name, *("–" if value is None else number(value) for value in values)])
+    definitions = [["Metric", "Definition", "Source"]]
+    definitions += [[s.metric.name, s.metric.definition, s.metric.source] for s in evaluation.scores]
+    return numbers, clips, definitions
+
+
+PAPER_NOTE = "The last columns are what the paper (arXiv 2411.10061) reports on its test set, EMTD."
+
+
+def _markdown(evaluation: Evaluation, links: dict[str, str], paper: bool) -> str:
+    def table(rows: list[list[str]]) -> list[str]:
+        cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+        lines = ["| " + " | ".join(row) + " |" for row in cells]
+        return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], ""]
+
+    numbers, clips, definitions = _tables(evaluation, paper)
+    lines = ["# Evaluation", "", *table(numbers)]
+    lines += [PAPER_NOTE, ""] if paper else []
+    lines += ["## Clips", "", *table(clips)]
+    for clip in evaluation.clips:
+        if clip.remarks or clip.name in links:
+            lines += [f"### {clip.name}", "", *(f"- {remark}" for remark in clip.remarks), ""]
+        if clip.name in links:
+            lines += [f"![curves of {clip.name}]({links[clip.name]})", ""]
+    return "\n".join([*lines, "## Definitions", "", *table(definitions)])
+
+
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #282c34; max-width: 1080px; margin: 2em auto; padding: 0 1em }
+table { border-collapse: collapse; margin: 1em 0; width: 100% }
+th, td { text-align: left; vertical-align: top; padding: .35em .6em; border-bottom: 1px solid #e2e5ea }
+td:nth-child(3) { font-variant-numeric: tabular-nums }
+img { max-width: 100%; border: 1px solid #e2e5ea }
+"""
+
+
+def _html(evaluation: Evaluation, pictures: dict[str, bytes], paper: bool) -> str:
+    def table(rows: list[list[str]]) -> str:
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>\n" for row in rows[1:])
+        return f'<div style="overflow-x:auto"><table><tr>{head}</tr>\n{body}</table></div>'
+
+    numbers, clips, definitions = _tables(evaluation, paper)
+    parts = ["<h1>Evaluation</h1>", table(numbers)]
+    parts += [f"<p>{PAPER_NOTE}</p>"] if paper else []
+    parts += ["<h2>Clips</h2>", table(clips)]
+    for clip in evaluation.clips:
+        if clip.remarks or clip.name in pictures:
+            parts.append(f"<h3>{html.escape(clip.name)}</h3>")
+            parts.append("".join(f"<p>{html.escape(remark)}</p>" for remark in clip.remarks))
+        if clip.name in pictures:
+            data = base64.b64encode(pictures[clip.name]).decode()
+            parts.append(f'<img alt="curves of {html.escape(clip.name)}" src="data:image/png;base64,{data}">')
+    parts += ["<h2>Definitions</h2>", table(definitions)]
+    body = "\n".join(parts)
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
+        f"<style>{STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )
