@@ -8,6 +8,7 @@ from torch import nn
 
 from ..config import AUDIO_ATTENTION_SCALE
 from ..runtime import attention
+from .chunks import CHUNK_ELEMENTS, in_chunks, rows_at_once
 
 GROUP_NORM_EPS = 1e-6
 
@@ -32,6 +33,7 @@ class WindowContext:
     audio_gain : per attention size (height, width) a factor on what audio attention adds, (1 or conditional samples,
         tokens, 1): APDH's reach and strength of audio. None is 1 everywhere.
     transformer_options : handed on to the attention backend.
+    chunk_elements : ceiling of a layer's intermediate tensors, see `chunks`; None for no ceiling.
     """
 
     frames: int
@@ -40,6 +42,7 @@ class WindowContext:
     audio: list[KeysValues] | None = None
     audio_gain: dict[tuple[int, int], torch.Tensor] | None = None
     transformer_options: dict = field(default_factory=dict)
+    chunk_elements: int | None = CHUNK_ELEMENTS
 
 
 class Attention(nn.Module):
@@ -125,47 +128,83 @@ class DenoisingBlock(nn.Module):
         self.ff = FeedForward(channels, operations, **factory)
 
     def forward(self, hidden: torch.Tensor, size: tuple[int, int], context: WindowContext) -> torch.Tensor:
-        hidden = hidden + self.reference_attention(self.norm1(hidden), context)
-        hidden = hidden + AUDIO_ATTENTION_SCALE * self.audio_attention(hidden, size, context)
+        samples, plain = len(hidden), context.unconditional
+        conditions = self.conditions(size, context, samples - plain)
+        options = context.transformer_options
+        at_once = rows_at_once(samples, FEED_FORWARD_GROWTH * hidden[0].numel(), context.chunk_elements)
+        if at_once == samples:
+            return self.attend_and_feed(hidden, conditions, plain, options)
+        # one half of guidance at a time, so that no chunk is of both kinds
+        out = torch.empty_like(hidden)
+        if plain:
+            out[:plain] = in_chunks(lambda x: self.attend_and_feed(x, SILENT, len(x), options), at_once, hidden[:plain])
+        if plain < samples:
+            out[plain:] = in_chunks(
+                lambda x, *given: self.attend_and_feed(x, given, 0, options), at_once, hidden[plain:], *conditions
+            )
+        return out
+
+    def conditions(self, size: tuple[int, int], context: WindowContext, samples: int) -> "Conditions":
+        """What the conditional samples see in this block, each tensor of one row for all or one for each sample."""
+        reference = audio = (None, None)
+        gain = None
+        if context.reference is not None:
+            reference = (spread(x, samples) if len(x) > 1 else x for x in context.reference[self.index])
+        if context.audio is not None:
+            audio = context.audio[self.index]
+            gain = None if context.audio_gain is None else context.audio_gain[size]
+        return (*reference, *audio, gain)
+
+    def attend_and_feed(
+        self, hidden: torch.Tensor, conditions: "Conditions", plain: int, options: dict
+    ) -> torch.Tensor:
+        """The block for samples of which the first `plain` are unconditional."""
+        ref_k, ref_v, audio_k, audio_v, gain = conditions
+        hidden = hidden + self.reference_attention(self.norm1(hidden), ref_k, ref_v, plain, options)
+        hidden = hidden + AUDIO_ATTENTION_SCALE * self.audio_attention(hidden, audio_k, audio_v, gain, plain, options)
         return hidden + self.ff(self.norm3(hidden))
 
-    def reference_attention(self, tokens: torch.Tensor, context: WindowContext) -> torch.Tensor:
+    def reference_attention(self, tokens, ref_k, ref_v, plain: int, options: dict) -> torch.Tensor:
         """Self-attention whose keys and values are [own tokens, reference tokens] in the conditional half."""
-        if context.reference is None:
-            return self.attn1(tokens, context.transformer_options)
+        if ref_k is None:
+            return self.attn1(tokens, options)
         q, k, v = self.attn1.to_q(tokens), *self.attn1.keys_values(tokens)
-        plain = context.unconditional
-        reference = context.reference[self.index]
         samples = len(tokens) - plain
         k_all, v_all = (
-            torch.cat([own[plain:], spread(shared.to(own), samples)], dim=1)
-            for own, shared in zip((k, v), reference, strict=True)
+            torch.cat([own[plain:], shared.to(own).expand(samples, -1, -1)], dim=1)
+            for own, shared in ((k, ref_k), (v, ref_v))
         )
-        out = self.attn1.attend(q[plain:], (k_all, v_all), context.transformer_options)
+        out = self.attn1.attend(q[plain:], (k_all, v_all), options)
         if plain:
-            own_only = self.attn1.attend(q[:plain], (k[:plain], v[:plain]), context.transformer_options)
+            own_only = self.attn1.attend(q[:plain], (k[:plain], v[:plain]), options)
             out = torch.cat([own_only, out])
         return self.attn1.to_out[0](out)
 
-    def audio_attention(self, hidden: torch.Tensor, size: tuple[int, int], context: WindowContext) -> torch.Tensor:
+    def audio_attention(self, hidden, audio_k, audio_v, gain, plain: int, options: dict) -> torch.Tensor:
         """Cross-attention to the audio tokens.
 
         Over zero audio, as in the unconditional half, attention gives zero and only the output bias is left;
         a gain of 0 (APDH: audio does not reach here) gives the same.
         """
         output = self.attn2.to_out[0]
-        if context.audio is None:
-            return output(torch.zeros_like(hidden[:1, :1]))
-        heard = hidden[context.unconditional :]
-        q = self.attn2.to_q(self.norm2(heard))
-        keys_values = tuple(x.to(q) for x in context.audio[self.index])
-        out = self.attn2.attend(q, keys_values, context.transformer_options)
-        if context.audio_gain is not None:
-            out = out * context.audio_gain[size].to(out)
-        if context.unconditional:
-            silent = torch.zeros_like(hidden[: context.unconditional])
-            out = torch.cat([silent, out])
-        return output(out)
+        silent = output(torch.zeros_like(hidden[:1, :1]))
+        if audio_k is None:
+            return silent
+        q = self.attn2.to_q(self.norm2(hidden[plain:]))
+        out = self.attn2.attend(q, (audio_k.to(q), audio_v.to(q)), options)
+        if gain is not None:
+            out = out * gain.to(out)
+        out = output(out)
+        return torch.cat([silent.expand(plain, *out.shape[1:]), out]) if plain else out
+
+
+Conditions = tuple[torch.Tensor | None, ...]
+"""Keys and values of the reference, keys and values of the audio, gain of the audio; None for what there is not."""
+
+SILENT: Conditions = (None,) * 5
+
+FEED_FORWARD_GROWTH = 8
+"""Widest tensor of a transformer block over its input: GEGLU projects to two times four times the channels."""
 
 
 def spread(shared: torch.Tensor, samples: int) -> torch.Tensor:

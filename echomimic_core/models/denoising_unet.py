@@ -74,5 +74,8 @@ class DenoisingUNet(UNetBackbone):
             plain = context.unconditional
             posed = hidden[plain:] + pose_features.to(hidden)
             hidden = torch.cat([hidden[:plain], posed]) if plain else posed
-        hidden = self.run_levels(hidden, self.embed_time(timesteps, latents), context)
+        return self.finish(self.run_levels(hidden, self.embed_time(timesteps, latents), context))
+
+    def finish(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Velocity from the output of the last level."""
         return self.conv_out(F.silu(self.conv_norm_out(hidden)))

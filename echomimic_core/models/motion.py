@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from ..config import MAX_CONTEXT_FRAMES
-from .attention import GROUP_NORM_EPS, Attention, FeedForward
+from .attention import FEED_FORWARD_GROWTH, GROUP_NORM_EPS, Attention, FeedForward, WindowContext
+from .chunks import in_chunks, rows_at_once
 
 
 @lru_cache(maxsize=64)
@@ -54,22 +55,23 @@ class TemporalTransformer(nn.Module):
         self.transformer_blocks = nn.ModuleList([TemporalBlock(channels, heads, operations, **factory)])
         self.proj_out = operations.Linear(channels, channels, **factory)
 
-    def forward(self, hidden: torch.Tensor, frames: int, transformer_options: dict) -> torch.Tensor:
-        samples, channels, height, width = hidden.shape
+    def forward(self, hidden: torch.Tensor, context: WindowContext) -> torch.Tensor:
+        height, width = hidden.shape[-2:]
         tokens = self.proj_in(self.norm(hidden).flatten(2).transpose(1, 2))
         # (windows * frames, pixels, channels) -> every pixel of every window attends over its frames
-        tokens = tokens.unflatten(0, (-1, frames)).transpose(1, 2).flatten(0, 1)
-        tokens = self.transformer_blocks[0](tokens, transformer_options)
+        tokens = tokens.unflatten(0, (-1, context.frames)).transpose(1, 2).flatten(0, 1)
+        at_once = rows_at_once(len(tokens), FEED_FORWARD_GROWTH * tokens[0].numel(), context.chunk_elements)
+        tokens = in_chunks(lambda x: self.transformer_blocks[0](x, context.transformer_options), at_once, tokens)
         tokens = tokens.unflatten(0, (-1, height * width)).transpose(1, 2).flatten(0, 1)
         return hidden + self.proj_out(tokens).transpose(1, 2).unflatten(2, (height, width))
 
 
 class MotionModule(nn.Module):
-    """Temporal transformer over windows of `frames` consecutive samples of the batch (n, channels, height, width)."""
+    """Temporal transformer over the windows of the batch (n, channels, height, width), of `context.frames` each."""
 
     def __init__(self, channels: int, heads: int, groups: int, operations, **factory):
         super().__init__()
         self.temporal_transformer = TemporalTransformer(channels, heads, groups, operations, **factory)
 
-    def forward(self, hidden: torch.Tensor, frames: int, transformer_options: dict) -> torch.Tensor:
-        return self.temporal_transformer(hidden, frames, transformer_options)
+    def forward(self, hidden: torch.Tensor, context: WindowContext) -> torch.Tensor:
+        return self.temporal_transformer(hidden, context)

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..config import LATENT_CHANNELS, ModelConfig
+from .chunks import in_chunks, rows_at_once
 from .resnet import Downsample, ResnetBlock, TimestepEmbedding, Upsample, timestep_embedding
 
 LayerFactory = Callable[[int], nn.Module]
@@ -20,6 +21,7 @@ class Level(nn.Module):
     """Layers of one resolution; subclasses add what happens between levels."""
 
     gradient_checkpointing = False
+    motion_enabled = True
 
     def __init__(self, resnets: list[nn.Module], attentions: list[nn.Module], motion_modules: list[nn.Module]):
         super().__init__()
@@ -29,21 +31,31 @@ class Level(nn.Module):
         if motion_modules:
             self.motion_modules = nn.ModuleList(motion_modules)
 
-    def layer(self, index: int, hidden: torch.Tensor, time_embedding: torch.Tensor, context) -> torch.Tensor:
-        """Run layer `index`: resnet, attention, motion, as far as the level has them."""
+    def layer(self, index: int, hidden: torch.Tensor, time_embedding, context, skip=None) -> torch.Tensor:
+        """Run layer `index`: resnet (over `hidden` joined with `skip`), attention, motion, as far as there are."""
         if self.gradient_checkpointing and torch.is_grad_enabled():
-            return checkpoint(self._layer, index, hidden, time_embedding, context, use_reentrant=False)
-        return self._layer(index, hidden, time_embedding, context)
+            return checkpoint(self._layer, index, hidden, time_embedding, context, skip, use_reentrant=False)
+        return self._layer(index, hidden, time_embedding, context, skip)
 
-    def _layer(self, index: int, hidden: torch.Tensor, time_embedding: torch.Tensor, context) -> torch.Tensor:
-        hidden = self.resnets[index](hidden, time_embedding)
+    def _layer(self, index: int, hidden: torch.Tensor, time_embedding, context, skip) -> torch.Tensor:
+        hidden = self.resnet(index, hidden, time_embedding, context, skip)
         return self.attend_and_move(index, hidden, context)
+
+    def resnet(self, index: int, hidden: torch.Tensor, time_embedding, context, skip=None) -> torch.Tensor:
+        def join_and_run(hidden, time_embedding, skip):
+            joined = hidden if skip is None else torch.cat([hidden, skip], dim=1)
+            return self.resnets[index](joined, time_embedding)
+
+        elements = hidden[0].numel() + (0 if skip is None else skip[0].numel())
+        # the reference U-Net's context has no ceiling: one picture is small
+        ceiling = getattr(context, "chunk_elements", None)
+        return in_chunks(join_and_run, rows_at_once(len(hidden), elements, ceiling), hidden, time_embedding, skip)
 
     def attend_and_move(self, index: int, hidden: torch.Tensor, context) -> torch.Tensor:
         if hasattr(self, "attentions"):
             hidden = self.attentions[index](hidden, context)
-        if hasattr(self, "motion_modules"):
-            hidden = self.motion_modules[index](hidden, context.frames, context.transformer_options)
+        if self.motion_enabled and hasattr(self, "motion_modules"):
+            hidden = self.motion_modules[index](hidden, context)
         return hidden
 
 
@@ -68,7 +80,7 @@ class MiddleLevel(Level):
 
     def forward(self, hidden, time_embedding, context) -> torch.Tensor:
         hidden = self.layer(0, hidden, time_embedding, context)
-        return self.resnets[1](hidden, time_embedding)
+        return self.resnet(1, hidden, time_embedding, context)
 
 
 class UpLevel(Level):
@@ -79,7 +91,7 @@ class UpLevel(Level):
 
     def forward(self, hidden, time_embedding, context, skips: list[torch.Tensor]) -> torch.Tensor:
         for index in range(len(self.resnets)):
-            hidden = self.layer(index, torch.cat([hidden, skips.pop()], dim=1), time_embedding, context)
+            hidden = self.layer(index, hidden, time_embedding, context, skips.pop())
         if hasattr(self, "upsamplers"):
             hidden = self.upsamplers[0](hidden, skips[-1].shape[-2:])
         return hidden
@@ -137,6 +149,12 @@ class UNetBackbone(nn.Module):
         for module in self.modules():
             if isinstance(module, Level):
                 module.gradient_checkpointing = enabled
+
+    def set_motion(self, enabled: bool = True) -> None:
+        """Run motion modules or pass them by, as the first stage of training does with single pictures."""
+        for module in self.modules():
+            if isinstance(module, Level):
+                module.motion_enabled = enabled
 
     def embed_time(self, timesteps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         return self.time_embedding(timestep_embedding(timesteps, self.config.block_out_channels[0]).to(like))

@@ -1,0 +1,1 @@
+"""Speed and memory of the core, measured: `python -m benchmarks --help`."""
