@@ -116,7 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
         if reference:
             raise ValueError("--emtd brings its own real clips: leave REFERENCE out")
         manifest = Manifest.load(arguments.emtd)
-        generated, reference, missing = manifest.pair(generated, arguments.split)
+        generated, reference, portraits, missing = manifest.pair(generated, arguments.split)
+        pictures = pictures or portraits
         for name in missing:
             print(f"{name}: not among the generated clips", file=sys.stderr)
     cache = None if arguments.no_cache else Path(arguments.cache) if arguments.cache else default_folder()

@@ -1,0 +1,307 @@
+"""EMTD, the paper's test set: its published list of clips, cut and framed from local downloads.
+
+    python -m echomimic_core.evaluation.emtd LIST DOWNLOADS PREPARED --mediapipe DIR
+
+LIST is the original's file of lines URL,Start Timecode,End Timecode. DOWNLOADS holds the videos, named by their
+YouTube id (ID.mp4, or with [ID] in the name); nothing is downloaded. PREPARED gets videos/, pictures/, poses/ and
+manifest.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, urlparse
+
+import numpy as np
+
+from ..config import FPS, FRAME_SIZE
+from ..pose.framing import frame_pose, framing
+from ..runtime import Progress
+from .cache import file_hash
+from .clips import VIDEO_SUFFIXES, Clip
+from .settings import Settings
+from .slices import frame_picture, frames_between, sound_between
+
+FORMAT = "echomimicv2-emtd"
+VERSION = 1
+# The original leaves out three frames at both ends, where scene cuts are.
+EDGE_FRAMES = 3
+MIN_BODY_SCORE = 0.3
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A line of the list: `name` is the original's (row and video id), times in seconds."""
+
+    name: str
+    url: str
+    video: str
+    start: float
+    end: float
+
+
+def read_list(path: str | Path) -> list[Segment]:
+    """The segments of EMTD's list, in its order.
+
+    Raises
+    ------
+    ValueError : the file is missing, or a line is not URL, start, end.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"there is no list {path}: it lies in the original's repository, in EMTD_dataset")
+    segments: list[Segment] = []
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        for number, row in enumerate(csv.reader(file), start=1):
+            cells = [cell.strip() for cell in row]
+            if not any(cells) or (number == 1 and cells[0].upper() == "URL"):
+                continue
+            try:
+                url, start, end = cells
+                video, begin, stop = video_id(url), seconds(start), seconds(end)
+                if stop <= begin:
+                    raise ValueError("the end is not after the start")
+            except ValueError as error:
+                raise ValueError(
+                    f"line {number} of {path.name} is {','.join(row)!r} instead of URL,start,end ({error})"
+                ) from error
+            segments.append(Segment(f"{len(segments):03d}_{video}", url, video, begin, stop))
+    if not segments:
+        raise ValueError(f"the list {path} has no clips")
+    return segments
+
+
+def video_id(url: str) -> str:
+    """The YouTube id in an address, whatever else it carries; ValueError without one."""
+    parts = urlparse(url)
+    found = parse_qs(parts.query).get("v") or ([parts.path.strip("/")] if parts.netloc.endswith("youtu.be") else [])
+    if not found or not re.fullmatch(r"[\w-]{6,}", found[0]):
+        raise ValueError(f"{url!r} holds no video id")
+    return found[0]
+
+
+def seconds(timecode: str) -> float:
+    """Seconds of hours:minutes:seconds; ValueError for anything else."""
+    match = re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)", timecode)
+    if not match:
+        raise ValueError(f"{timecode!r} is no time as hours:minutes:seconds")
+    hours, minutes, rest = match.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+def find_downloads(folder: str | Path) -> Callable[[str], Path | None]:
+    """A function from video id to the file in the folder that is named by it."""
+    files = [file for file in sorted(Path(folder).iterdir()) if file.suffix.lower() in VIDEO_SUFFIXES]
+
+    def find(video: str) -> Path | None:
+        exact = [file for file in files if file.stem == video]
+        return next(iter(exact or [file for file in files if video in file.stem]), None)
+
+    return find
+
+
+@dataclass
+class Manifest:
+    """What lies in a prepared folder: `clips` and `missing` as dictionaries, see `prepare`."""
+
+    folder: Path
+    clips: list[dict] = field(default_factory=list)
+    missing: list[dict] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Manifest:
+        """Read a prepared folder's manifest; ValueError if there is none."""
+        folder = Path(folder)
+        try:
+            content = json.loads((folder / "manifest.json").read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f"{folder} holds no readable manifest.json: prepare EMTD first, by "
+                "python -m echomimic_core.evaluation.emtd LIST DOWNLOADS PREPARED"
+            ) from error
+        if content.get("format") != FORMAT or content.get("version") != VERSION:
+            raise ValueError(f"{folder / 'manifest.json'} is no manifest of EMTD of version {VERSION}")
+        return cls(folder, content["clips"], content["missing"])
+
+    def save(self) -> None:
+        """Write manifest.json."""
+        content = {"format": FORMAT, "version": VERSION, "clips": self.clips, "missing": self.missing}
+        part = self.folder / ".manifest.json"
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+        os.replace(part, self.folder / "manifest.json")
+
+    def names(self, split: str = "all") -> list[str]:
+        """Clips of a split ("test", "validation" or "all")."""
+        return [clip["name"] for clip in self.clips if split in ("all", clip["split"])]
+
+    def pair(self, generated: list[Clip], split: str) -> tuple[list[Clip], list[Clip], list[Clip], list[str]]:
+        """Generated clips of the split, their real clips, their reference pictures, and names not generated.
+
+        Raises
+        ------
+        ValueError : the split has no clips, or none of them was generated.
+        """
+        names = self.names(split)
+        if not names:
+            raise ValueError(f"the manifest in {self.folder} has no clips in the split {split!r}")
+        found = [clip for clip in generated if clip.name in names]
+        if not found:
+            raise ValueError(
+                f"none of the {len(generated)} generated clips is named like one of EMTD's, such as {names[0]}.mp4"
+            )
+        have = {clip.name for clip in found}
+        real = [Clip(name, "video", self.folder / "videos" / f"{name}.mp4") for name in names if name in have]
+        pictures = [Clip(name, "picture", self.folder / "pictures" / f"{name}.png") for name in names if name in have]
+        return found, real, pictures, [name for name in names if name not in have]
+
+
+def split_of(video: str, validation: float) -> str:
+    """The split of a video, by its id, so that no video is in two: that share is "validation", the rest "test"."""
+    share = int(hashlib.sha256(video.encode()).hexdigest()[:8], 16) / 16**8
+    return "validation" if share < validation else "test"
+
+
+def prepare(
+    segments: list[Segment],
+    downloads: str | Path,
+    folder: str | Path,
+    settings: Settings,
+    validation: float = 0.0,
+    progress: Progress | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Manifest:
+    """Cut, frame and write every segment whose video lies in `downloads`; what is there already is kept.
+
+    Each clip becomes videos/NAME.mp4 (768 x 768, 24 fps, with sound), pictures/NAME.png (its first frame) and
+    poses/NAME.safetensors (its pose, to drive with). The manifest tells of each its url, times, split, crop in the
+    source and hash; and of each missing one the reason.
+
+    Raises
+    ------
+    ValueError : no downloads folder, or MediaPipe's bundles are missing.
+    """
+    folder = Path(folder)
+    if not Path(downloads).is_dir():
+        raise ValueError(f"there is no folder {downloads} with downloaded videos")
+    for name in ("videos", "pictures", "poses"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    known = {}
+    if (folder / "manifest.json").is_file():
+        known = {clip["name"]: clip for clip in Manifest.load(folder).clips}
+    find, manifest = find_downloads(downloads), Manifest(folder)
+    for index, segment in enumerate(segments):
+        if progress:
+            progress(index, len(segments))
+        entry = {**asdict(segment), "split": split_of(segment.video, validation)}
+        done = known.get(segment.name)
+        path = folder / "videos" / f"{segment.name}.mp4"
+        if done and path.is_file() and file_hash(path) == done["sha256"]:
+            manifest.clips.append({**done, **entry})
+            continue
+        source = find(segment.video)
+        try:
+            if source is None:
+                raise ValueError(f"{segment.video} is not among the downloads")
+            manifest.clips.append(entry | _prepare_one(segment, source, folder, settings))
+            say(f"{segment.name}: prepared")
+        except Exception as error:
+            if not settings.find("hands") or not settings.find("bodies"):
+                raise
+            manifest.missing.append(entry | {"reason": str(error)})
+            say(f"{segment.name}: {error}")
+        manifest.save()
+    manifest.save()
+    if progress:
+        progress(len(segments), len(segments))
+    return manifest
+
+
+def _prepare_one(segment: Segment, source: Path, folder: Path, settings: Settings) -> dict:
+    import cv2
+
+    from ..pose import detect, files
+    from ..video import VideoWriter, frame_rate
+
+    paths = {key: settings.find(key) for key in ("hands", "bodies", "faces")}
+    for key in ("hands", "bodies"):
+        if paths[key] is None:
+            raise ValueError(settings.missing(key))
+    edge = EDGE_FRAMES / frame_rate(source)
+    start, end = segment.start + edge, segment.end - edge
+    bundles = detect.Bundles(paths["hands"], paths["bodies"], paths["faces"])
+    found = detect.detect(frames_between(source, start, end, FPS), bundles)
+    bodies = np.where(found.body_scores[..., None] >= MIN_BODY_SCORE, found.bodies, np.nan)
+    faces = np.where(found.face_scores[..., None] > 0, found.faces, np.nan)
+    frame = framing(bodies, faces, found.width, found.height, FRAME_SIZE)
+
+    video = folder / "videos" / f"{segment.name}.mp4"
+    first, count = None, 0
+    with VideoWriter(video, FPS, FRAME_SIZE, FRAME_SIZE, sound_between(source, start, end)) as writer:
+        for _, picture in frames_between(source, start, end, FPS):
+            framed = frame_picture(picture, frame)
+            first = framed if first is None else first
+            writer.write(framed[None])
+            count += 1
+    picture = folder / "pictures" / f"{segment.name}.png"
+    if not cv2.imwrite(str(picture), first[..., ::-1]):
+        raise ValueError(f"{picture} cannot be written")
+    pose = folder / "poses" / f"{segment.name}.safetensors"
+    pose.unlink(missing_ok=True)
+    files.save(frame_pose(detect.steady(found, FPS), frame), pose)
+    return {
+        "source": source.name,
+        "frames": count,
+        "fps": FPS,
+        "crop": list(frame.video_params),
+        "sha256": file_hash(video),
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command; 1 if nothing could be prepared."""
+    parser = argparse.ArgumentParser(
+        prog="python -m echomimic_core.evaluation.emtd",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("list", help="the published list")
+    parser.add_argument("downloads", help="folder of downloaded videos")
+    parser.add_argument("prepared", help="folder to write")
+    parser.add_argument(
+        "--mediapipe", metavar="DIR", help="folder of MediaPipe's .task bundles (default models/mediapipe)"
+    )
+    parser.add_argument("--validation", type=float, default=0.0, help="share of the videos set apart (default 0)")
+    parser.add_argument("--limit", type=int, default=0, help="only the first so many lines of the list")
+    arguments = parser.parse_args(argv)
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    try:
+        if not 0 <= arguments.validation < 1:
+            raise ValueError(f"--validation is {arguments.validation}, but it is a share from 0 to below 1")
+        segments = read_list(arguments.list)
+        settings = Settings(mediapipe=(Path(arguments.mediapipe),)) if arguments.mediapipe else Settings()
+        manifest = prepare(
+            segments[: arguments.limit or None],
+            arguments.downloads,
+            arguments.prepared,
+            settings,
+            arguments.validation,
+            say=lambda line: print(line, file=sys.stderr),
+        )
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(f"{len(manifest.clips)} clips in {manifest.folder}, {len(manifest.missing)} missing")
+    return 0 if manifest.clips else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

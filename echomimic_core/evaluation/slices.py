@@ -1,0 +1,72 @@
+"""Stretches of long videos, found by seeking, and their pictures in the square frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ..pose.framing import Framing
+
+
+def frames_between(path: Path, start: float, end: float, fps: float) -> Iterator[tuple[float, np.ndarray]]:
+    """(seconds since start, picture) of a stretch of a video at `fps`, found by seeking: the last one shown by then."""
+    import av
+
+    wanted, shown = 0, None
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        container.seek(int(start / stream.time_base), stream=stream)
+        for frame in container.decode(stream):
+            while shown is not None and start + wanted / fps < min(frame.time, end) - 1e-3:
+                yield wanted / fps, shown.to_ndarray(format="rgb24")
+                wanted += 1
+            if frame.time >= end:
+                return
+            shown = frame
+    if shown is not None and start + wanted / fps < end:
+        yield wanted / fps, shown.to_ndarray(format="rgb24")
+
+
+def sound_between(path: Path, start: float, end: float) -> tuple[np.ndarray, int] | None:
+    """(waveform (channels, samples), rate) of a stretch of a video's sound, or None without sound."""
+    import av
+
+    pieces = []
+    with av.open(str(path)) as container:
+        stream = next(iter(container.streams.audio), None)
+        if stream is None:
+            return None
+        container.seek(int(start / stream.time_base), stream=stream)
+        resampler = av.AudioResampler("fltp", stream.layout.name, stream.rate)
+        first = None
+        for frame in container.decode(stream):
+            if frame.time >= end:
+                break
+            first = frame.time if first is None else first
+            frame.pts = None
+            pieces += [piece.to_ndarray() for piece in resampler.resample(frame)]
+        rate = stream.rate
+    if not pieces:
+        return None
+    sound = np.concatenate(pieces, axis=1)
+    offset = round((start - first) * rate)
+    sound = sound[:, offset:] if offset >= 0 else np.pad(sound, ((0, 0), (-offset, 0)))
+    return sound[:, : round((end - start) * rate)], rate
+
+
+def frame_picture(picture: np.ndarray, frame: Framing) -> np.ndarray:
+    """The part of a picture that the framing takes, scaled into the square frame on black: (size, size, 3)."""
+    import cv2
+
+    first_row, last_row, first_column, last_column = frame.video_params
+    part = picture[first_row : last_row + 1, first_column:last_column]
+    # A square that reaches over the picture's edge keeps its place, or the pose would not lie on the person.
+    part = np.pad(part, ((0, 0), (0, max(last_column - first_column - part.shape[1], 0)), (0, 0)))
+    top, bottom, left, right = frame.region
+    canvas = np.zeros((frame.size, frame.size, 3), np.uint8)
+    way = cv2.INTER_AREA if part.shape[0] > bottom - top else cv2.INTER_CUBIC
+    canvas[top:bottom, left:right] = cv2.resize(part, (right - left, bottom - top), interpolation=way)
+    return canvas
