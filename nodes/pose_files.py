@@ -5,13 +5,13 @@ from pathlib import Path
 
 import folder_paths
 import numpy as np
-import torch
 from comfy_api.latest import io, ui
 
 from ..echomimic_core.config import FPS
 from ..echomimic_core.pose import draw, files, preview
 from . import types
 from .pose_folders import find_pose, list_poses, output_directory
+from .pose_images import first_picture, to_images
 
 CATEGORY = "EchoMimicV2"
 
@@ -20,22 +20,12 @@ FRAMES_IN_NODE = 16
 MAX_FRAMES = 100_000
 
 
-def to_images(pictures: np.ndarray) -> torch.Tensor:
-    """(n, H, W, 3) uint8 as an IMAGE."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).float().div_(255)
-
-
-def to_picture(image: torch.Tensor) -> np.ndarray:
-    """The first picture of an IMAGE as (H, W, 3) uint8 RGB."""
-    return image[0, ..., :3].float().clamp(0, 1).mul(255).round().byte().cpu().numpy()
-
-
-class LoadPose(io.ComfyNode):
+class EchoMimicV2LoadPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
             node_id="EchoMimicV2LoadPose",
-            display_name="Load Pose",
+            display_name="EchoMimicV2 Load Pose",
             category=CATEGORY,
             description="Reads the hand poses of a clip: a released folder (0.npy, 1.npy, …) or a file of Save Pose.",
             inputs=[
@@ -104,12 +94,12 @@ class LoadPose(io.ComfyNode):
         return io.NodeOutput(pose.take(np.arange(start_frame, end)))
 
 
-class PreviewPose(io.ComfyNode):
+class EchoMimicV2PreviewPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
             node_id="EchoMimicV2PreviewPose",
-            display_name="Preview Pose",
+            display_name="EchoMimicV2 Preview Pose",
             category=CATEGORY,
             description="Shows a pose: the very map that the model sees, or the pose over the reference picture.",
             is_output_node=True,
@@ -150,7 +140,7 @@ class PreviewPose(io.ComfyNode):
         if image is None:
             pictures = draw.draw_maps(pose, frames, pose.height, pose.width, groups)
         else:
-            pictures = preview.overlay(pose, to_picture(image), frames, groups)
+            pictures = preview.overlay(pose, first_picture(image), frames, groups)
         sheet = preview.contact_sheet(pictures, labels) if contact_sheet else None
         if sheet is None and len(pictures) > FRAMES_IN_NODE:
             shown = preview.spread(len(pictures), FRAMES_IN_NODE)
@@ -161,12 +151,12 @@ class PreviewPose(io.ComfyNode):
         return io.NodeOutput(out, ui=ui.PreviewImage(in_node, cls=cls))
 
 
-class SavePose(io.ComfyNode):
+class EchoMimicV2SavePose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
             node_id="EchoMimicV2SavePose",
-            display_name="Save Pose",
+            display_name="EchoMimicV2 Save Pose",
             category=CATEGORY,
             description="Writes a pose to a file in output/poses, which Load Pose offers. Nothing is overwritten.",
             is_output_node=True,
@@ -200,4 +190,4 @@ class SavePose(io.ComfyNode):
         return io.NodeOutput(pose, ui=ui.PreviewText(f"saved as {Path('poses', subfolder, path.name).as_posix()}"))
 
 
-NODES = [LoadPose, PreviewPose, SavePose]
+NODES = [EchoMimicV2LoadPose, EchoMimicV2PreviewPose, EchoMimicV2SavePose]

@@ -11,8 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..config import FRAME_SIZE
+from .draw import HAND_BONES
 from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas, fit_scale
 from .hand_pose import HandPose
+from .hand_skeleton import bone_lengths
+
+FRAMINGS = ("show hands", "original", "keep")
 
 # OpenPose-18 points that do not move with a gesture: nose, neck, shoulders, eyes, ears. Shoulders weigh most.
 _STEADY_POINTS = np.array([0, 1, 2, 5, 14, 15, 16, 17])
@@ -20,11 +24,16 @@ _STEADY_WEIGHTS = np.array([1.0, 2.0, 3.0, 3.0, 0.5, 0.5, 0.5, 0.5])
 _NOSE, _NECK, _SHOULDERS = 0, 1, (2, 5)
 # Shoulder, elbow, wrist of the left and of the right arm, in the order of the hands.
 _ARMS = np.array([(5, 6, 7), (2, 3, 4)])
-_PALM = ((0, 5), (0, 17), (5, 17))
 _SCORE_SEEN = 0.3
 
-# Arms and hands shrink when they point at the camera, so the largest lengths of a clip count.
-_LENGTH_PERCENTILE = 90
+# Arms and hands look shorter when they point at the camera. So every bone is asked how long the whole arm (or hand)
+# would be by common proportions, and the largest answers of a frame, and then of the clip, count.
+_ARM_PER_BONE = np.array([1.785, 2.27])
+_HAND_BONES = np.array(HAND_BONES)
+_HAND_PER_BONE = 1 / bone_lengths(_HAND_BONES)
+_BONE_PERCENTILE, _FRAME_PERCENTILE = 95, 90
+# Share of the hands' extent that "show hands" brings into the picture; single frames may still leave it.
+_EXTENT_PERCENTILES = (2, 98)
 # Ratios beyond this say that something was found wrongly, not that a person is so built.
 _PLAUSIBLE_REACH = (0.6, 1.67)
 _PLAUSIBLE_HAND = (0.33, 3.0)
@@ -85,7 +94,7 @@ def align(
     pose: HandPose,
     width: int = FRAME_SIZE,
     height: int = FRAME_SIZE,
-    reframe: bool = True,
+    framing: str = "show hands",
     fit_hands: bool = True,
 ) -> Alignment:
     """Frame the person's picture as the original does, and fit the pose to the person.
@@ -95,12 +104,17 @@ def align(
     person : the pose found in the reference picture (its canvas is the picture's size; one frame or more).
     pose : the driving pose, of any canvas.
     width, height : pixels of the aligned picture.
-    reframe : False keeps the picture's own framing and only crops it to the new size.
+    framing : "original" is the original's rule for the person; "show hands" is the same, but grows as far as the
+        picture allows where the pose's hands would not be in it; "keep" only crops the picture to the new size.
     fit_hands : also fit wrist reach and hand size; False only moves and scales the pose as a whole.
     """
+    if framing not in FRAMINGS:
+        raise ValueError(f"the framing is {framing!r}, but it must be one of {', '.join(FRAMINGS)}")
     person = person.whole_canvas()
-    matrix, framed = _frame_matrix(person, width, height, reframe)
-    before = judge(person, fit_canvas(pose, person.height, person.width, "crop").whole_canvas())
+    in_picture = fit_canvas(pose, person.height, person.width, "crop").whole_canvas()
+    before = judge(person, in_picture)
+    hands = _onto(person, in_picture, fit_hands) if framing == "show hands" else None
+    matrix, framed = _frame_matrix(person, hands, width, height, framing)
     aligned_person = _apply(person, matrix, width, height)
     aligned = _onto(aligned_person, fit_canvas(pose, height, width, "crop").whole_canvas(), fit_hands)
     after = judge(aligned_person, aligned)
@@ -130,6 +144,11 @@ def warp_picture(picture: np.ndarray, matrix: np.ndarray, width: int, height: in
     return cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=border)
 
 
+def on_canvas(pose: HandPose, width: int, height: int) -> HandPose:
+    """The pose on a canvas of the same shape but maybe other size; its coordinates stay."""
+    return replace(pose.whole_canvas(), width=width, height=height)
+
+
 def judge(person: HandPose, pose: HandPose) -> Fit:
     """How well a pose fits the person, both on the same canvas: 100 is perfect."""
     them, ours = _measure(person), _measure(pose)
@@ -141,12 +160,12 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
         ratio = ours_size / their_size
         if abs(np.log2(ratio)) > 0.25:
             larger, factor = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
-            reasons.append(f"the pose's {what} {factor:.1f}x {larger} than the person's")
+            reasons.append(f"the pose's {what} {factor:.1f}× {larger} than the person's")
         # The first few percent are within what two people differ.
         return weight * max(abs(np.log2(ratio)) - 0.05, 0.0)
 
     cost += ratio_cost(ours.shoulders, them.shoulders, _COST_SIZE, "body is")
-    cost += ratio_cost(ours.reach, them.reach, _COST_REACH, "arms reach")
+    cost += ratio_cost(ours.reach, them.reach, _COST_REACH, "arms are")
     cost += ratio_cost(ours.hand, them.hand, _COST_HAND, "hands are")
     common = ours.seen & them.seen
     if common.any() and them.shoulders:
@@ -173,17 +192,33 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
     return Fit(100 * float(np.exp(-cost)), tuple(reasons))
 
 
-def _frame_matrix(person: HandPose, width: int, height: int, reframe: bool) -> tuple[np.ndarray, bool]:
+def _frame_matrix(
+    person: HandPose, pose: HandPose | None, width: int, height: int, framing: str
+) -> tuple[np.ndarray, bool]:
     """The matrix that frames the picture: rows by the original's rule, columns around the neck, without rounding."""
-    rows = _framed_rows(person) if reframe else None
+    rows = None if framing == "keep" else _framed_rows(person)
     if rows is None:
         scale, dx, dy = fit_scale(person.width, person.height, width, height, "crop")
-        return np.array([[scale, 0, dx], [0, scale, dy]]), not reframe
+        return np.array([[scale, 0, dx], [0, scale, dy]]), framing == "keep"
     top, bottom, middle = rows
+    if pose is not None:
+        top, bottom = _grow(top, bottom, middle, pose, width / height)
     scale = height / ((bottom - top) * person.height)
-    return np.array(
-        [[scale, 0, width / 2 - middle * person.width * scale], [0, scale, -top * person.height * scale]]
-    ), True
+    offset = (width / 2 - middle * person.width * scale, -top * person.height * scale)
+    return np.array([[scale, 0, offset[0]], [0, scale, offset[1]]]), True
+
+
+def _grow(top: float, bottom: float, middle: float, pose: HandPose, aspect: float) -> tuple[float, float]:
+    """Rows that also hold the pose's hands, if the picture has them: first downwards, then upwards."""
+    shown = pose.hands[pose.hand_scores > 0]
+    if len(shown) == 0:
+        return top, bottom
+    low, high = np.percentile(shown, _EXTENT_PERCENTILES, axis=0)
+    margin = MARGIN_BELOW * (bottom - top)
+    half_width = max(high[0] - middle, middle - low[0]) * pose.width / pose.height
+    needed = max(high[1] + margin - top, 2 * half_width / aspect)
+    bottom = min(max(bottom, top + needed), 1.0)
+    return max(min(top, bottom - needed), 0.0), bottom
 
 
 def _framed_rows(person: HandPose) -> tuple[float, float, float] | None:
@@ -294,8 +329,8 @@ def _measure(pose: HandPose) -> _Body:
                 steady[index] = points[there[:, point], point].mean(axis=0)
         reach = _reach(points, there)
     hands, shown = pose.hands * size, pose.hand_scores.min(axis=-1) > 0
-    palms = sum(np.linalg.norm(hands[:, :, a] - hands[:, :, b], axis=-1) for a, b in _PALM) / len(_PALM)
-    hand = float(np.percentile(palms[shown], _LENGTH_PERCENTILE)) if shown.any() else None
+    bones = hands[:, :, _HAND_BONES[:, 1]] - hands[:, :, _HAND_BONES[:, 0]]
+    hand = _length(np.linalg.norm(bones, axis=-1)[shown] * _HAND_PER_BONE)
     wrists = np.full((2, 2), np.nan)
     for side in range(2):
         if shown[:, side].any():
@@ -304,14 +339,16 @@ def _measure(pose: HandPose) -> _Body:
 
 
 def _reach(points: np.ndarray, there: np.ndarray) -> float | None:
-    """Length of the arm, shoulder to elbow to wrist, as the clip shows it at its longest."""
-    lengths = []
-    for arm in _ARMS:
-        whole = there[:, arm].all(axis=1)
-        if whole.any():
-            joints = points[whole][:, arm]
-            lengths.append(np.linalg.norm(np.diff(joints, axis=1), axis=-1).sum(axis=1))
-    return float(np.percentile(np.concatenate(lengths), _LENGTH_PERCENTILE)) if lengths else None
+    """Length of the arm from shoulder to wrist."""
+    joints = np.concatenate([points[there[:, arm].all(axis=1)][:, arm] for arm in _ARMS])
+    return _length(np.linalg.norm(np.diff(joints, axis=1), axis=-1) * _ARM_PER_BONE)
+
+
+def _length(answers: np.ndarray) -> float | None:
+    """One length out of the answers (n, bones) of all frames; None without frames."""
+    if len(answers) == 0:
+        return None
+    return float(np.percentile(np.percentile(answers, _BONE_PERCENTILE, axis=-1), _FRAME_PERCENTILE))
 
 
 def _direction(offset: np.ndarray) -> str:

@@ -152,24 +152,27 @@ def smooth(points: np.ndarray, scores: np.ndarray, fps: float, strength: float) 
     if strength == 0 or len(points) < 3:
         return points
     cutoff = _CUTOFF_WEAKEST * (_CUTOFF_STRONGEST / _CUTOFF_WEAKEST) ** strength
-    there = scores > 0
-    forwards = _one_euro(points, there, fps, cutoff)
-    backwards = _one_euro(points[::-1], there[::-1], fps, cutoff)[::-1]
-    return np.where(there[..., None], (forwards + backwards) / 2, points)
+    tracks, there = points.reshape(len(points), -1, 2), scores.reshape(len(points), -1) > 0
+    # Both directions in one pass, side by side.
+    both = np.concatenate([tracks, tracks[::-1]], axis=1)
+    filtered = _one_euro(both, np.concatenate([there, there[::-1]], axis=1), fps, cutoff)
+    forwards, backwards = np.split(filtered, 2, axis=1)
+    return np.where(there[..., None], (forwards + backwards[::-1]) / 2, tracks).reshape(points.shape)
 
 
 def _one_euro(points: np.ndarray, there: np.ndarray, fps: float, cutoff: float) -> np.ndarray:
-    def weight(frequency):
-        return 1 / (1 + fps / (2 * np.pi * frequency))
-
-    speed_weight = weight(_SPEED_CUTOFF)
+    """Tracks (F, n, 2) filtered forwards; `there` (F, n) says where they exist, a gap starts anew."""
+    period = fps / (2 * np.pi)
+    speed_weight = 1 / (1 + period / _SPEED_CUTOFF)
     out = points.copy()
     speed = np.zeros_like(points[0])
+    going_on = there[:-1, :, None].astype(float)
     for frame in range(1, len(points)):
-        fresh = ~there[frame - 1]
-        raw_speed = np.where(fresh[..., None], 0.0, (points[frame] - out[frame - 1]) * fps)
-        speed = np.where(fresh[..., None], 0.0, speed + speed_weight * (raw_speed - speed))
-        alpha = weight(cutoff + _SPEED_COEFFICIENT * np.linalg.norm(speed, axis=-1, keepdims=True))
-        alpha = np.where(fresh[..., None], 1.0, alpha)
-        out[frame] = out[frame - 1] + alpha * (points[frame] - out[frame - 1])
+        step = points[frame] - out[frame - 1]
+        speed = (speed + speed_weight * (step * fps - speed)) * going_on[frame - 1]
+        pace = np.sqrt(np.einsum("ij,ij->i", speed, speed))[:, None]
+        alpha = 1 / (1 + period / (cutoff + _SPEED_COEFFICIENT * pace))
+        # Where the track begins, the point itself is taken.
+        alpha = 1 + (alpha - 1) * going_on[frame - 1]
+        out[frame] = out[frame - 1] + alpha * step
     return out

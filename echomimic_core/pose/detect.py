@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +96,20 @@ def hand_pose(
     return steady(found, fps, smoothing, max_gap, long_gaps), clean.make_report(found.times, found.hand_scores)
 
 
+def between(
+    frames: Iterable[tuple[float, np.ndarray]], start: float = 0.0, duration: float = 0.0
+) -> Iterator[tuple[float, np.ndarray]]:
+    """The frames from `start` seconds after the first one on, for `duration` seconds; 0 takes all that follow."""
+    first = None
+    for time, picture in frames:
+        first = time if first is None else first
+        # A millisecond of grace, since containers round their timestamps.
+        if duration and time - first >= start + duration - 1e-3:
+            return
+        if time - first >= start - 1e-3:
+            yield time, picture
+
+
 def detect(
     frames: Iterable[tuple[float, np.ndarray]], bundles: Bundles, total: int = 0, progress: Progress | None = None
 ) -> Detections:
@@ -123,7 +137,7 @@ def detect(
             times.append(float(time))
             rows.append(detector(picture, float(time)))
     if not rows:
-        raise ValueError("there are no frames to look for hands in: the video or image batch is empty")
+        raise ValueError("there are no frames to look for hands in: the video is empty, or ends before start")
     if progress:
         progress(len(rows), len(rows))
     height, width = size
@@ -381,8 +395,3 @@ def _image(picture: np.ndarray):
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def without_body(pose: HandPose) -> HandPose:
-    """The pose with its hands only."""
-    return replace(pose, bodies=None, body_scores=None, faces=None, face_scores=None)

@@ -99,11 +99,14 @@ def smooth(pose: HandPose, strength: float) -> HandPose:
     if strength == 0:
         return pose
     aspect = np.array([pose.width / pose.height, 1.0])
-    changed = {}
-    for key, score_key in _TRACKS:
-        points, scores = getattr(pose, key), getattr(pose, score_key)
-        if points is not None:
-            changed[key] = clean.smooth(points * aspect, scores, pose.fps, strength) / aspect
+    tracks = [(key, getattr(pose, key), getattr(pose, score_key)) for key, score_key in _TRACKS]
+    tracks = [track for track in tracks if track[1] is not None]
+    flat = np.concatenate([points.reshape(len(pose), -1, 2) for _, points, _ in tracks], axis=1) * aspect
+    scores = np.concatenate([scores.reshape(len(pose), -1) for _, _, scores in tracks], axis=1)
+    flat = clean.smooth(flat, scores, pose.fps, strength) / aspect
+    ends = np.cumsum([scores[0].size for _, _, scores in tracks])[:-1]
+    parts = np.split(flat, ends, axis=1)
+    changed = {key: part.reshape(points.shape) for (key, points, _), part in zip(tracks, parts, strict=True)}
     return replace(pose, **changed)
 
 

@@ -85,6 +85,13 @@ def hand_points(shape: Shape) -> np.ndarray:
     return points
 
 
+def bone_lengths(bones: np.ndarray) -> np.ndarray:
+    """Lengths (n,) of bones (n, 2), pairs of point numbers, in hand lengths."""
+    four, one = np.zeros((1, 4)), np.zeros(1)
+    points = hand_points(Shape(four, four, four, one, one, one, one))[0]
+    return np.linalg.norm(points[bones[:, 1]] - points[bones[:, 0]], axis=-1)
+
+
 def hand_axes(fingers: np.ndarray, palm: np.ndarray) -> np.ndarray:
     """Rotations (F, 3, 3) of a left hand: rows are where the thumb's side, the fingers and the palm look.
 
