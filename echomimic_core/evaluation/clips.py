@@ -16,9 +16,9 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 POSE_SUFFIXES = (".json", ".safetensors")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clip:
-    """One video, picture or pose.
+    """One video, picture or pose; every one is itself, whatever it holds.
 
     Attributes
     ----------
@@ -33,10 +33,10 @@ class Clip:
     name: str
     kind: str
     path: Path | None = None
-    pictures: object = field(default=None, repr=False, compare=False)
+    pictures: object = field(default=None, repr=False)
     rate: float | None = None
-    sound: tuple | None = field(default=None, repr=False, compare=False)
-    hands: HandPose | None = field(default=None, repr=False, compare=False)
+    sound: tuple | None = field(default=None, repr=False)
+    hands: HandPose | None = field(default=None, repr=False)
 
     def fingerprint(self) -> str | None:
         """Hash of the content, or None in memory, where nothing is cached."""
@@ -94,10 +94,15 @@ class Clip:
             return len(self.pictures)
         if self.kind != "video":
             return 1
+        return self.header_length(str(self.path))
+
+    @staticmethod
+    def header_length(source) -> int:
+        """Frames of a video file as its header tells, 1 if it does not."""
         import av
 
         try:
-            with av.open(str(self.path)) as container:
+            with av.open(source) as container:
                 stream = container.streams.video[0]
                 seconds = (container.duration or 0) / av.time_base
                 return stream.frames or max(int(seconds * float(stream.average_rate or 24)), 1)

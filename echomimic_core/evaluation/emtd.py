@@ -19,7 +19,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, urlparse
 
 import numpy as np
 
@@ -82,11 +81,10 @@ def read_list(path: str | Path) -> list[Segment]:
 
 def video_id(url: str) -> str:
     """The YouTube id in an address, whatever else it carries; ValueError without one."""
-    parts = urlparse(url)
-    found = parse_qs(parts.query).get("v") or ([parts.path.strip("/")] if parts.netloc.endswith("youtu.be") else [])
-    if not found or not re.fullmatch(r"[\w-]{6,}", found[0]):
+    found = re.search(r"(?:[?&]v=|youtu\.be/)([\w-]{6,})(?=$|[?&#])", url)
+    if not found:
         raise ValueError(f"{url!r} holds no video id")
-    return found[0]
+    return found[1]
 
 
 def seconds(timecode: str) -> float:

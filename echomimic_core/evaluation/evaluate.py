@@ -85,10 +85,10 @@ def evaluate(
     if not generated:
         raise ValueError("there are no clips to evaluate")
     generated = sorted(generated, key=lambda clip: clip.name)
-    work = Findings(generated, reference or [], pictures or [], settings or Settings())
+    work = Findings(generated, reference or [], pictures or [], settings or Settings(), Cache(cache))
     chosen = work.choose(metrics)
     jobs = work.jobs(chosen, processes or cores())
-    for job, results, remarks in run_all(jobs, work.settings, Cache(cache), processes, progress):
+    for job, results, remarks in run_all(jobs, work.settings, work.cache, processes, progress):
         work.take(job, results, remarks)
     scores = [work.score(metric) for metric in chosen]
     return Evaluation(scores, work.finish(chosen))
@@ -97,8 +97,10 @@ def evaluate(
 class Findings:
     """The clips, what was taken from them, and how metrics come of it."""
 
-    def __init__(self, generated: list[Clip], reference: list[Clip], pictures: list[Clip], settings: Settings):
-        self.settings = settings
+    def __init__(
+        self, generated: list[Clip], reference: list[Clip], pictures: list[Clip], settings: Settings, cache: Cache
+    ):
+        self.settings, self.cache = settings, cache
         self.reports = {clip.name: ClipReport(clip.name) for clip in generated}
         self.generated = generated
         pairs = match(generated, reference) if reference else [(clip, None) for clip in generated]
@@ -180,12 +182,12 @@ class Findings:
         """File the results of a pass under every clip they are for."""
         for clip in self.generated:
             if job.reference:
-                kinds = ["pair"] if job.clip == clip and job.reference == self.videos.get(clip.name) else []
+                kinds = ["pair"] if job.clip is clip and job.reference is self.videos.get(clip.name) else []
             elif job.limit:
-                kinds = ["portrait"] if job.clip == self.portraits.get(clip.name) else []
+                kinds = ["portrait"] if job.clip is self.portraits.get(clip.name) else []
             else:
-                kinds = ["generated"] if job.clip == clip else []
-                kinds += ["reference"] if job.clip == self.videos.get(clip.name) else []
+                kinds = ["generated"] if job.clip is clip else []
+                kinds += ["reference"] if job.clip is self.videos.get(clip.name) else []
             for kind in kinds:
                 for name, result in results.items():
                     self.results[kind, clip.name, name] = result
@@ -218,22 +220,31 @@ class Findings:
 
     def _score_set(self, metric: Metric) -> Score:
         sides: dict[str, Moments] = {}
-        problems = []
+        problems, keys = [], []
         for clip in self.generated:
             both = {side: self.results.get((side, clip.name, metric.extractor)) for side in ("generated", "reference")}
             problems += [result for result in both.values() if isinstance(result, str)]
             # Without its counterpart a clip would shift one side only.
             if all(isinstance(result, dict) and result["count"] for result in both.values()):
                 for side, result in both.items():
+                    source = clip if side == "generated" else self.videos[clip.name]
+                    keys.append(Job(source, (metric.extractor,)).cache_key(metric.extractor, self.settings))
                     moments = Moments.from_arrays(result)
                     sides.setdefault(side, Moments(moments.dim)).merge(moments)
         if not sides:
             problems = problems or ["no clip and its real one both give samples"]
             return Score(metric, reason="; ".join(dict.fromkeys(problems)))
+        # Roots of large matrices take seconds, which a rerun need not spend.
+        key = ("distance", *keys) if None not in keys else None
+        if key and (known := self.cache.get(*key)):
+            return Score(metric, float(known["distance"]))
         try:
-            return Score(metric, distance_of(sides["generated"], sides["reference"]))
+            distance = distance_of(sides["generated"], sides["reference"])
         except ValueError as error:
             return Score(metric, reason=str(error))
+        if key:
+            self.cache.put({"distance": np.array(distance)}, *key)
+        return Score(metric, distance)
 
     def arrays(self, kind: str, clip: Clip, extractor: str) -> dict[str, np.ndarray]:
         """The results of an extractor; its sentence as ValueError."""

@@ -144,9 +144,9 @@ NETWORKS = {
     "bodies": Network(
         "MediaPipe's pose landmarker",
         (
-            "pose_landmarker.task",
             "pose_landmarker_full.task",
             "pose_landmarker_heavy.task",
+            "pose_landmarker.task",
             "pose_landmarker_lite.task",
         ),
         f"{GOOGLE}/pose_landmarker/pose_landmarker_full/float16/latest/pose_landmarker_full.task",
