@@ -90,12 +90,13 @@ def as_conditioning(payload) -> list:
     return [[torch.zeros(1, 1, 1), {PAYLOAD: payload}]]
 
 
-def empty_latent(payload) -> dict:
+def empty_latent(payload, fps: float) -> dict:
+    """An empty LATENT for the clip; it remembers the frame rate for Decode To Video."""
     import comfy.model_management
     import torch
 
     shape = (payload.frames, 4, payload.height, payload.width)
-    return {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device())}
+    return {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device()), "fps": fps}
 
 
 class EchoMimicV2APDHConditioning(io.ComfyNode):
@@ -121,7 +122,9 @@ class EchoMimicV2APDHConditioning(io.ComfyNode):
         positive, negative = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh
         )
-        return io.NodeOutput(as_conditioning(positive), as_conditioning(negative), empty_latent(positive))
+        return io.NodeOutput(
+            as_conditioning(positive), as_conditioning(negative), empty_latent(positive, audio_embeds.fps)
+        )
 
 
 NODES = [EchoMimicV2APDHConditioning]

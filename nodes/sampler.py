@@ -101,7 +101,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
         positive, negative = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh
         )
-        latent = empty_latent(positive)["samples"]
+        latent = empty_latent(positive, audio_embeds.fps)
         model = model.clone()
         report, callback = window_progress(model, steps)
         model.model_options["transformer_options"][PROGRESS] = report
@@ -110,15 +110,15 @@ class EchoMimicV2Sampler(io.ComfyNode):
         guider.set_cfg(cfg)
         sampler = original_sampler(steps) if sampler_name == ORIGINAL else comfy.samplers.sampler_object(sampler_name)
         samples = guider.sample(
-            comfy.sample.prepare_noise(latent, seed),
-            latent,
+            comfy.sample.prepare_noise(latent["samples"], seed),
+            latent["samples"],
             sampler,
             trailing_sigmas(steps),
             callback=callback,
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
             seed=seed,
         )
-        return io.NodeOutput({"samples": samples.to(comfy.model_management.intermediate_device())})
+        return io.NodeOutput({**latent, "samples": samples.to(comfy.model_management.intermediate_device())})
 
 
 class EchoMimicV2Scheduler(io.ComfyNode):

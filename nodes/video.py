@@ -34,11 +34,12 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
                 ),
                 io.Float.Input(
                     "fps",
-                    default=24.0,
-                    min=1.0,
+                    default=0.0,
+                    min=0.0,
                     max=120.0,
                     step=0.001,
-                    tooltip="Frames a second; must be that of Audio Embeds, or lips and sound drift apart.",
+                    tooltip="Frames a second; 0 is what the clip was made for. "
+                    "With another rate lips and sound drift apart.",
                 ),
                 io.Int.Input(
                     "frames_per_batch",
@@ -53,6 +54,7 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, samples, vae, fps, frames_per_batch, audio=None) -> io.NodeOutput:
+        from ..echomimic_core.config import FPS
         from ..echomimic_core.video import VideoWriter, to_uint8
 
         latents = _frames_first(samples["samples"])
@@ -62,6 +64,7 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
                 f"the VAE decodes latents of {channels} channels, but these have {latents.shape[1]}: "
                 "use a Stable Diffusion 1.5 VAE such as sd-vae-ft-mse"
             )
+        fps = fps or samples.get("fps", FPS)
         sound = (audio["waveform"], audio["sample_rate"]) if audio is not None else None
         folder = folder_paths.get_temp_directory()
         os.makedirs(folder, exist_ok=True)
