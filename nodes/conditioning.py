@@ -75,7 +75,7 @@ def make_payloads(reference, audio_embeds, pose, frames, pose_fit, context_frame
     frames = frames or len(audio_embeds)
     if pose is None:
         pose = clip(IDLE, frames, fps=audio_embeds.fps)
-    conditions = assemble(reference, audio_embeds, pose, frames, pose_fit, apdh or ORIGINAL)
+    conditions = assemble(reference, audio_embeds, pose, frames, pose_fit, apdh or ORIGINAL, audio_embeds.fps)
     windows = WindowSettings(context_frames, context_overlap)
     size = (frames, reference.height, reference.width)
     return ClipPayload(conditions, *size, windows), ClipPayload(None, *size, windows)

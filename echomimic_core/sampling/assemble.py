@@ -8,7 +8,7 @@ from ..config import PIXELS_PER_LATENT
 from ..models.reference_unet import ReferenceFeatures
 from ..pose import HandPose
 from ..pose.draw import draw_maps
-from ..pose.edit import fit_length
+from ..pose.edit import change_rate, fit_length
 from ..pose.framing import fit_canvas
 from .clip import AudioSource, ClipConditions
 
@@ -20,6 +20,7 @@ def assemble(
     frames: int,
     pose_fit: str = "loop",
     apdh: APDHOptions = ORIGINAL,
+    fps: float | None = None,
 ) -> ClipConditions:
     """Conditions of a clip of so many frames at the reference's size.
 
@@ -27,6 +28,7 @@ def assemble(
     ----------
     pose : of any length and canvas; it is looped, ping-ponged or held (`pose_fit`) to the clip's length and cropped or
         padded like the reference picture. None is no pose at all.
+    fps : frame rate of the clip; a pose of another rate keeps its speed. None takes its frames one for one.
 
     Raises
     ------
@@ -35,6 +37,7 @@ def assemble(
     height, width = reference.height * PIXELS_PER_LATENT, reference.width * PIXELS_PER_LATENT
     pose_maps = None
     if pose is not None:
+        pose = pose if fps is None else change_rate(pose, fps)
         pose = fit_canvas(fit_length(pose, frames, pose_fit), height, width, reference.fit)
         fitted, groups = pose, apdh.keypoints
 
