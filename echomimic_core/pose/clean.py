@@ -12,9 +12,9 @@ LONG_GAPS = ("hold", "empty")
 SPIKE = 0.8
 
 # One-Euro filter (Casiez et al., 2012): the cutoff rises with speed, so rest is steady and gestures stay crisp.
-# Cutoffs in Hz; speed in canvas heights a second.
+# Cutoffs at rest in Hz, and by how many Hz one canvas height a second raises them: at the weakest and the strongest.
 _CUTOFF_WEAKEST, _CUTOFF_STRONGEST = 12.0, 0.4
-_SPEED_COEFFICIENT = 25.0
+_RISE_WEAKEST, _RISE_STRONGEST = 60.0, 3.0
 _SPEED_CUTOFF = 1.5
 
 
@@ -152,15 +152,16 @@ def smooth(points: np.ndarray, scores: np.ndarray, fps: float, strength: float) 
     if strength == 0 or len(points) < 3:
         return points
     cutoff = _CUTOFF_WEAKEST * (_CUTOFF_STRONGEST / _CUTOFF_WEAKEST) ** strength
+    rise = _RISE_WEAKEST * (_RISE_STRONGEST / _RISE_WEAKEST) ** strength
     tracks, there = points.reshape(len(points), -1, 2), scores.reshape(len(points), -1) > 0
     # Both directions in one pass, side by side.
     both = np.concatenate([tracks, tracks[::-1]], axis=1)
-    filtered = _one_euro(both, np.concatenate([there, there[::-1]], axis=1), fps, cutoff)
+    filtered = _one_euro(both, np.concatenate([there, there[::-1]], axis=1), fps, cutoff, rise)
     forwards, backwards = np.split(filtered, 2, axis=1)
     return np.where(there[..., None], (forwards + backwards[::-1]) / 2, tracks).reshape(points.shape)
 
 
-def _one_euro(points: np.ndarray, there: np.ndarray, fps: float, cutoff: float) -> np.ndarray:
+def _one_euro(points: np.ndarray, there: np.ndarray, fps: float, cutoff: float, rise: float) -> np.ndarray:
     """Tracks (F, n, 2) filtered forwards; `there` (F, n) says where they exist, a gap starts anew."""
     period = fps / (2 * np.pi)
     speed_weight = 1 / (1 + period / _SPEED_CUTOFF)
@@ -171,7 +172,7 @@ def _one_euro(points: np.ndarray, there: np.ndarray, fps: float, cutoff: float) 
         step = points[frame] - out[frame - 1]
         speed = (speed + speed_weight * (step * fps - speed)) * going_on[frame - 1]
         pace = np.sqrt(np.einsum("ij,ij->i", speed, speed))[:, None]
-        alpha = 1 / (1 + period / (cutoff + _SPEED_COEFFICIENT * pace))
+        alpha = 1 / (1 + period / (cutoff + rise * pace))
         # Where the track begins, the point itself is taken.
         alpha = 1 + (alpha - 1) * going_on[frame - 1]
         out[frame] = out[frame - 1] + alpha * step

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import colorsys
+import os
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,11 +33,14 @@ BODY_LIMBS = (
     ((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10))
     + ((1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17))
 )  # fmt: skip
-_HAND_COLOURS = np.array([colorsys.hsv_to_rgb(i / len(HAND_BONES), 1.0, 1.0) for i in range(len(HAND_BONES))])
-# Canvases hold blue first, as OpenCV and the original do.
-_BODY_COLOURS = 255 * np.array([colorsys.hsv_to_rgb(i / 18, 1.0, 1.0)[::-1] for i in range(18)])
+# The original draws these as blue, green, red and swaps the channels in the end.
+_HAND_COLOURS = np.array([colorsys.hsv_to_rgb(i / len(HAND_BONES), 1.0, 1.0)[::-1] for i in range(len(HAND_BONES))])
+_BODY_COLOURS = 255 * np.array([colorsys.hsv_to_rgb(i / 18, 1.0, 1.0) for i in range(18)])
+_DOT_COLOUR = np.array([255.0, 0.0, 0.0])
 
 _COORDINATE_LIMIT = 2**20
+# No stroke is seen further from its points than this, in pixels of the drawing canvas.
+_STROKE_REACH = 12
 
 
 def draw_maps(
@@ -67,34 +72,43 @@ def draw_maps(
     strokes = _strokes(pose, groups, canvas_size)
 
     maps = np.zeros((len(pose), height, width, 3), np.uint8)
+    local = threading.local()
 
     def draw_frame(index: int) -> None:
         import cv2
 
-        if not any(stroke.shown[index].any() for stroke in strokes):
+        shown = [stroke.points[index][stroke.shown[index]] for stroke in strokes]
+        shown = np.concatenate([points.reshape(-1, 2) for points in shown])
+        if len(shown) == 0:
             return
-        canvas = np.zeros((*canvas_size, 3), np.uint8)
+        # Fresh memory for each frame would cost more than the drawing.
+        if not hasattr(local, "canvas"):
+            local.canvas = np.zeros((*canvas_size, 3), np.uint8)
+            local.small = np.empty((region_height, region_width, 3), np.uint8)
+        canvas, small = local.canvas, local.small
         for stroke in strokes:
-            canvas = stroke.draw(canvas, index)
-        if canvas_size != (region_height, region_width):
-            canvas = cv2.resize(canvas, (region_width, region_height))
-        _paste(canvas, maps[index], row, column)
+            stroke.draw(canvas, index)
+        if canvas.shape == small.shape:
+            small = canvas
+        else:
+            cv2.resize(canvas, (region_width, region_height), dst=small)
+        reach = (np.array([-1, 1])[:, None] * _STROKE_REACH + [shown.min(axis=0), shown.max(axis=0)]) / scale
+        _paste(small, maps[index], row, column, np.floor(reach[0]), np.ceil(reach[1]))
+        canvas.fill(0)
 
     # OpenCV lets go of the interpreter lock while it draws and scales, so threads help.
-    with ThreadPoolExecutor(4) as pool:
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
         list(pool.map(draw_frame, range(len(pose))))
     return maps
 
 
-def _paste(picture: np.ndarray, target: np.ndarray, row: int, column: int) -> None:
-    """Copy a BGR picture into an RGB target at (row, column); what lies outside of the target is cut off."""
-    top, left = max(row, 0), max(column, 0)
-    bottom = min(row + picture.shape[0], target.shape[0])
-    right = min(column + picture.shape[1], target.shape[1])
-    if top >= bottom or left >= right:
-        return
-    inside = picture[top - row : bottom - row, left - column : right - column]
-    target[top:bottom, left:right] = inside[..., ::-1]
+def _paste(picture: np.ndarray, target: np.ndarray, row: int, column: int, begin: np.ndarray, end: np.ndarray) -> None:
+    """Copy the part of a picture from `begin` to `end` (x, y) into a target at (row, column), cut at its edges."""
+    left, top = np.maximum(begin, [max(0, -column), max(0, -row)]).astype(int)
+    right, bottom = np.minimum(end, np.array(picture.shape[1::-1])).astype(int)
+    right, bottom = min(right, target.shape[1] - column), min(bottom, target.shape[0] - row)
+    if top < bottom and left < right:
+        target[row + top : row + bottom, column + left : column + right] = picture[top:bottom, left:right]
 
 
 class _Lines:
@@ -104,18 +118,17 @@ class _Lines:
         a, b = (np.array(ends) for ends in zip(*HAND_BONES, strict=True))
         on_canvas = (points > 0).all(-1)
         self.shown = on_canvas[:, a] & on_canvas[:, b]
-        self.ends = np.stack([points[:, a], points[:, b]], axis=2)
+        self.points = np.stack([points[:, a], points[:, b]], axis=2)
         self.colours = _HAND_COLOURS * np.trunc(scores[:, a] * scores[:, b] * 255)[..., None]
 
-    def draw(self, canvas: np.ndarray, frame: int) -> np.ndarray:
+    def draw(self, canvas: np.ndarray, frame: int) -> None:
         import cv2
 
         shown = self.shown[frame]
         for (start, end), colour in zip(
-            self.ends[frame][shown].tolist(), self.colours[frame][shown].tolist(), strict=True
+            self.points[frame][shown].tolist(), self.colours[frame][shown].tolist(), strict=True
         ):
             cv2.line(canvas, start, end, colour, thickness=BONE_THICKNESS)
-        return canvas
 
 
 class _Dots:
@@ -126,13 +139,12 @@ class _Dots:
         self.shown = (points > 0).all(-1)
         self.colours = np.trunc(scores[..., None] * colours)
 
-    def draw(self, canvas: np.ndarray, frame: int) -> np.ndarray:
+    def draw(self, canvas: np.ndarray, frame: int) -> None:
         import cv2
 
         shown = self.shown[frame]
         for point, colour in zip(self.points[frame][shown].tolist(), self.colours[frame][shown].tolist(), strict=True):
             cv2.circle(canvas, point, self.radius, colour, thickness=-1)
-        return canvas
 
 
 class _Limbs:
@@ -142,6 +154,7 @@ class _Limbs:
         a, b = (np.array(ends) for ends in zip(*BODY_LIMBS, strict=True))
         self.shown = (scores[:, a] >= BODY_SCORE_SHOWN) & (scores[:, b] >= BODY_SCORE_SHOWN)
         self.shown &= (points[:, a] > 0).all(-1) & (points[:, b] > 0).all(-1)
+        self.points = np.stack([points[:, a], points[:, b]], axis=2)
         middle = (points[:, a] + points[:, b]) / 2
         along = (points[:, a] - points[:, b]).astype(float)
         lengths = np.hypot(along[..., 0], along[..., 1]) / 2
@@ -150,7 +163,7 @@ class _Limbs:
         brightness = np.clip(scores[:, a] * scores[:, b], 0, 1)[..., None]
         self.colours = BODY_STICK_BRIGHTNESS * (_BODY_COLOURS[: len(BODY_LIMBS)] * brightness)
 
-    def draw(self, canvas: np.ndarray, frame: int) -> np.ndarray:
+    def draw(self, canvas: np.ndarray, frame: int) -> None:
         import cv2
 
         shown = self.shown[frame]
@@ -159,7 +172,6 @@ class _Limbs:
         ):
             polygon = cv2.ellipse2Poly((x, y), (length, BODY_STICK_WIDTH), angle, 0, 360, 5)
             cv2.fillConvexPoly(canvas, polygon, colour)
-        return canvas
 
 
 def _strokes(pose: HandPose, groups: Sequence[str], canvas_size: tuple[int, int]) -> list:
@@ -178,9 +190,8 @@ def _strokes(pose: HandPose, groups: Sequence[str], canvas_size: tuple[int, int]
     if "hands" in groups:
         points, scores = pixels(pose.hands), np.nan_to_num(pose.hand_scores)
         for hand in range(points.shape[1]):
-            red = np.array([0.0, 0.0, 255.0])
             strokes.append(_Lines(points[:, hand], scores[:, hand]))
-            strokes.append(_Dots(points[:, hand], scores[:, hand], red, HAND_DOT_RADIUS))
+            strokes.append(_Dots(points[:, hand], scores[:, hand], _DOT_COLOUR, HAND_DOT_RADIUS))
     if pose.faces is not None and ("face" in groups or "lips" in groups):
         points, scores = pixels(pose.faces), np.nan_to_num(pose.face_scores)
         kept = np.zeros(points.shape[1], bool)

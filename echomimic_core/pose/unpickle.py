@@ -23,7 +23,6 @@ _OPCODES = re.compile(
 )
 _MEMO_WRITES = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
 _DTYPE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248]|O8?|U\d{1,4}|S\d{1,4})")
-_NDARRAY = "ndarray"
 
 
 class UnsafePickleError(ValueError):
@@ -36,8 +35,12 @@ def _dtype(description, align=False, copy=False) -> np.dtype:
     return np.dtype(description, copy=True)
 
 
+def _ndarray(*_):
+    raise UnsafePickleError("it holds an array of an unknown kind")
+
+
 def _empty_array(kind, shape, _typecode) -> np.ndarray:
-    if kind != _NDARRAY or tuple(shape) != (0,):
+    if kind is not _ndarray or tuple(shape) != (0,):
         raise UnsafePickleError("it holds an array of an unknown kind")
     return np.ndarray.__new__(np.ndarray, (0,), "b")
 
@@ -64,7 +67,7 @@ def _encode(text, encoding="latin1") -> bytes:
 
 # What a released file may name, and our own stand-in for it: no function of a foreign module is ever called.
 _ALLOWED = {
-    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "ndarray"): _ndarray,
     ("numpy", "dtype"): _dtype,
     ("_codecs", "encode"): _encode,
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _empty_array for core in ("core", "_core")},
