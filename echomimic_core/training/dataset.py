@@ -1,0 +1,155 @@
+"""From prepared clips to training samples.
+
+Every random choice of a sample follows from (seed, step, place in the batch) alone. So the data do not depend on the
+number of processes or workers, and a run that is resumed sees exactly what it would have seen.
+"""
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Sampler
+
+from ..apdh import box_mask, face_box, feather_mask
+from ..apdh_schedule import APDHState, keep_groups
+from ..audio import gather_tokens
+from ..config import FPS, LATENT_CHANNELS, PIXELS_PER_LATENT, TRAIN_TIMESTEPS
+from ..pose import HandPose
+from ..pose.draw import draw_maps
+from .hpa import choose_placement, head_mask, latent_mask, pad_frames, pad_pose
+from .settings import Settings
+from .shards import HEADSHOT, Clip, ShardError, read_manifest
+
+MASK_FEATHER = 0.02
+Key = tuple[int, int]
+
+
+class StepSampler(Sampler[Key]):
+    """Keys (step, index in the global batch) of one process, from `first_step` on.
+
+    The global batch has processes x batch_size x accumulation samples; in each pass every process takes its share of
+    neighbours, so that a step sees the same samples however many processes there are.
+    """
+
+    def __init__(self, first_step: int, steps: int, batch_size: int, accumulation: int, rank: int = 0, world: int = 1):
+        self.first_step, self.steps = first_step, steps
+        self.batch_size, self.accumulation = batch_size, accumulation
+        self.rank, self.world = rank, world
+
+    def __len__(self) -> int:
+        return max(0, self.steps - self.first_step) * self.batch_size * self.accumulation
+
+    def __iter__(self):
+        for step in range(self.first_step, self.steps):
+            for micro in range(self.accumulation):
+                begin = (micro * self.world + self.rank) * self.batch_size
+                for index in range(begin, begin + self.batch_size):
+                    yield step, index
+
+
+class ClipDataset(Dataset):
+    """Training samples by key (step, index); see `__getitem__`."""
+
+    def __init__(self, settings: Settings, clips: list[Clip] | None = None):
+        self.settings = settings
+        self.schedule = settings.schedule()
+        clips = clips or [clip for folder in settings.data.folders for clip in read_manifest(folder)]
+        needed = max(2, settings.clip_frames)
+        self.clips = [clip for clip in clips if len(clip) >= needed]
+        if not self.clips:
+            raise ShardError(f"none of the {len(clips)} clips has the {needed} frames that training needs")
+        kinds = [clip.info.kind == HEADSHOT for clip in self.clips]
+        lengths = np.array([len(clip) for clip in self.clips], float)
+        share = settings.data.headshot_share if any(kinds) and not all(kinds) else float(all(kinds))
+        headshots = np.array(kinds)
+        weights = np.zeros(len(lengths))
+        for chosen, part in ((headshots, share), (~headshots, 1.0 - share)):
+            if chosen.any():
+                weights[chosen] = part * lengths[chosen] / lengths[chosen].sum()
+        self.weights = weights / weights.sum()
+
+    def state(self, step: int) -> APDHState:
+        return self.schedule.at(self.settings.apdh.start_step + step)
+
+    def __getitem__(self, key: Key) -> dict[str, torch.Tensor]:
+        """A sample, with F frames of s x s pixels and latents of h x h.
+
+        Returns
+        -------
+        frames (F, 3, s, s) and reference (3, s, s) uint8; pose_maps (F, 3, s, s) uint8; audio (F, 50, 384);
+        audio_mask (h, h), loss_mask (1, 1, h, h), pixel_mask (1, s, s) in 0..1; noise (F, 4, h, h) and offset
+        (1, 4, 1, 1); timestep (); picked (n,) frames for the PhD loss; dropped and pose_kept () bool.
+        """
+        step, index = key
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, step, index])
+        state = self.state(step)
+        clip = self.clips[int(rng.choice(len(self.clips), p=self.weights))]
+        count = settings.clip_frames
+        start = int(rng.integers(0, len(clip) - count + 1))
+        shown = list(range(start, start + count))
+        reference = int(rng.integers(0, len(clip)))
+        sample = self.pictures(clip, [*shown, reference], shown, state, rng)
+        sample["audio"] = gather_tokens(torch.from_numpy(clip.audio()), np.array(shown), FPS)
+        sample["timestep"] = torch.tensor(int(rng.integers(0, TRAIN_TIMESTEPS)))
+        sample["dropped"] = torch.tensor(bool(rng.random() < settings.train.condition_dropout))
+        sample["pose_kept"] = torch.tensor(bool(rng.random() >= state.pose_dropout))
+        picked = rng.choice(count, size=min(count, settings.loss.decoded_frames), replace=False)
+        sample["picked"] = torch.from_numpy(np.sort(picked))
+        generator = torch.Generator().manual_seed(int(rng.integers(0, 2**63 - 1)))
+        cells = settings.data.size // PIXELS_PER_LATENT
+        sample["noise"] = torch.randn(count, LATENT_CHANNELS, cells, cells, generator=generator)
+        sample["offset"] = torch.randn(1, LATENT_CHANNELS, 1, 1, generator=generator)
+        return sample
+
+    def pictures(
+        self, clip: Clip, indices: list[int], shown: list[int], state: APDHState, rng: np.random.Generator
+    ) -> dict[str, torch.Tensor]:
+        """Frames, reference, pose maps and masks of a clip; `indices` are the frames `shown` and the reference."""
+        size = self.settings.data.size
+        frames, pose = clip.frames(indices), clip.pose()
+        covered = np.ones((size, size), bool)
+        if clip.info.kind == HEADSHOT:
+            place = choose_placement(pose, size, rng)
+            frames, covered = pad_frames(frames, place)
+            pose = pad_pose(pose, place)
+        else:
+            frames = resize(frames, size)
+        maps = draw_maps(keep_groups(pose, state.keypoints), shown, size, size, groups=state.keypoints)
+        loss = torch.ones(size, size)
+        if clip.info.kind == HEADSHOT:
+            loss = head_mask(pose.take(np.array(shown)), covered)
+        audio = audio_reach(pose.take(np.array(shown)), state.audio, size // PIXELS_PER_LATENT)
+        loss_cells = latent_mask(loss)
+        if clip.info.kind == HEADSHOT:
+            audio = audio * loss_cells
+        pictures = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        return {
+            "frames": pictures[:-1],
+            "reference": pictures[-1],
+            "pose_maps": torch.from_numpy(maps).permute(0, 3, 1, 2),
+            "audio_mask": audio,
+            "loss_mask": loss_cells[None, None],
+            "pixel_mask": loss[None],
+        }
+
+
+def audio_reach(pose: HandPose, reach: str, cells: int) -> torch.Tensor:
+    """How far audio may reach in a clip, (cells, cells) in 0..1: the box of lips or head in all its frames.
+
+    By the definition of sampling (`apdh`); outside of the softened box it is exactly 0.
+    """
+    if reach in ("off", "body"):
+        return torch.full((cells, cells), float(reach == "body"))
+    pose = pose.whole_canvas()
+    scores = None if pose.face_scores is None else torch.from_numpy(pose.face_scores)
+    box = face_box(torch.from_numpy(pose.faces), scores, reach)
+    return feather_mask(box_mask(box, cells, cells), MASK_FEATHER)[0]
+
+
+def resize(frames: np.ndarray, size: int) -> np.ndarray:
+    """Square frames (n, s, s, 3) uint8 at another size."""
+    import cv2
+
+    if frames.shape[1] == size:
+        return frames
+    how = cv2.INTER_AREA if size < frames.shape[1] else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(frame, (size, size), interpolation=how) for frame in frames])

@@ -1,0 +1,109 @@
+"""What training starts from: nothing, SD 1.5 with AnimateDiff, the released files, or one of our one-file models."""
+
+import logging
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..checkpoints import NETWORKS, CheckpointError, TensorFile, find_released, open_one_file
+from ..config import ModelConfig
+from .networks import AUDIO, MOTION, SPATIAL, TrainingModel, part_of
+from .settings import Settings, SettingsError
+
+logger = logging.getLogger(__name__)
+
+
+def build_model(settings: Settings) -> TrainingModel:
+    """The networks with the weights that `settings.init` names, in float32, in training mode.
+
+    Raises
+    ------
+    SettingsError, CheckpointError : a file that is needed is not named, missing or of another model.
+    """
+    init = settings.init
+    if init.source in ("released", "one_file"):
+        networks = _from_files(settings)
+    else:
+        networks = _from_nothing(settings.model, settings.seed)
+        if init.source == "sd15":
+            _from_sd15(networks, _named(init.unet, "init.unet"), init.motion)
+    return TrainingModel(networks).train()
+
+
+def _named(path: str | None, key: str) -> Path:
+    if path is None:
+        raise SettingsError(f"{key} is not set, but init.source needs it")
+    return Path(path)
+
+
+def _from_files(settings: Settings) -> dict[str, nn.Module]:
+    init = settings.init
+    if init.source == "released":
+        files = find_released([_named(init.folder, "init.folder")], init.variant)
+    else:
+        files = open_one_file(_named(init.file, "init.file"))
+    config = files.config()
+    if config != settings.model:
+        logger.info("the sizes of the networks are those of the files (%s)", config.block_out_channels)
+    return {name: files.build(name, config, torch.float32) for name in NETWORKS}
+
+
+def _from_nothing(config: ModelConfig, seed: int) -> dict[str, nn.Module]:
+    """Fresh networks; audio, motion and pose begin as no change at all, so that the picture is learned first."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        networks = {name: network(config) for name, network in NETWORKS.items()}
+    nn.init.zeros_(networks["pose_encoder"].conv_out.weight)
+    nn.init.zeros_(networks["pose_encoder"].conv_out.bias)
+    for name, module in networks["denoising_unet"].named_modules():
+        if name.endswith(("temporal_transformer.proj_out", "attn2.to_out.0")):
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
+    return networks
+
+
+@torch.no_grad()
+def _from_sd15(networks: dict[str, nn.Module], unet: Path, motion: str | None) -> None:
+    """Lay SD 1.5's U-Net over both backbones, and AnimateDiff's motion modules over the denoiser.
+
+    Audio attention keeps its own start: SD's cross-attention listens to 768 channels of text.
+    """
+    weights = TensorFile(unet).state_dict()
+    if "conv_in.weight" not in weights:
+        raise CheckpointError(
+            f"{unet} is not SD 1.5's U-Net in diffusers' layout: take unet/diffusion_pytorch_model.safetensors of "
+            "stable-diffusion-v1-5 or sd-image-variations-diffusers"
+        )
+    for network in ("reference_unet", "denoising_unet"):
+        for name, parameter in networks[network].named_parameters():
+            if part_of(f"{network}.{name}") in (MOTION, AUDIO):
+                continue
+            _copy(parameter, weights, name, unet)
+    if motion is None:
+        logger.warning("init.motion is not set: motion modules start as no change, which takes long to learn")
+        return
+    file = TensorFile(motion)
+    found = {name[name.find("down_blocks") :] if "down_blocks" in name else name: name for name in file.names()}
+    copied = 0
+    for name, parameter in networks["denoising_unet"].named_parameters():
+        if part_of(f"{SPATIAL}.{name}") == MOTION and name in found:
+            _copy(parameter, {name: file.tensor(found[name])}, name, Path(motion))
+            copied += 1
+    if not copied:
+        raise CheckpointError(f"{motion} holds no motion modules of AnimateDiff for SD 1.5 (such as mm_sd_v15_v2.ckpt)")
+
+
+def _copy(parameter: nn.Parameter, weights: dict[str, torch.Tensor], name: str, path: Path) -> None:
+    if name not in weights:
+        raise CheckpointError(f"{path} lacks {name}: it is not complete or belongs to another model")
+    tensor = weights[name]
+    if tensor.ndim != parameter.ndim and tensor.numel() == parameter.numel():
+        # projections are 1 x 1 convolutions in some files and linear layers in others
+        tensor = tensor.reshape(parameter.shape)
+    if tensor.shape != parameter.shape:
+        raise CheckpointError(
+            f"{path}: {name} has shape {tuple(tensor.shape)}, but {tuple(parameter.shape)} is needed. "
+            "It belongs to another model, or 'model' is not 'released'."
+        )
+    parameter.copy_(tensor)

@@ -1,0 +1,293 @@
+"""The training loop: samples in, weights out; devices, precision and processes are accelerate's."""
+
+import logging
+import math
+from pathlib import Path
+
+import torch
+from torch.utils.data import DataLoader
+
+from ..runtime import Progress
+from .checkpoint import (
+    check_same_run,
+    choose_checkpoint,
+    load_checkpoint,
+    register_state_hooks,
+    save_checkpoint,
+    step_of,
+)
+from .dataset import ClipDataset, StepSampler
+from .diffusion import add_noise, offset_noise, velocity_target
+from .ema import EMA
+from .initialise import build_model
+from .keypoints import build_keypoints
+from .lora import add_lora
+from .losses import PhDLoss
+from .networks import Conditions, TrainingModel
+from .perceptual import build_perceptual
+from .records import Records
+from .settings import Settings, SettingsError
+from .vae import FrozenVAE, load_vae
+from .validation import validate
+
+logger = logging.getLogger(__name__)
+
+
+def make_accelerator(settings: Settings):
+    """accelerate's engine for this process; how many there are is up to `accelerate launch`."""
+    try:
+        from accelerate import Accelerator
+        from accelerate.utils import GradientAccumulationPlugin
+    except ImportError as problem:
+        raise SettingsError("training needs accelerate: pip install -r requirements-training.txt") from problem
+    accumulation = GradientAccumulationPlugin(num_steps=settings.train.accumulation, sync_with_dataloader=False)
+    accelerator = Accelerator(mixed_precision=settings.train.precision, gradient_accumulation_plugin=accumulation)
+    if accelerator.distributed_type.value == "DEEPSPEED":
+        # it wants to know, and our loader is not handed to it
+        deepspeed = accelerator.state.deepspeed_plugin.deepspeed_config
+        deepspeed["train_micro_batch_size_per_gpu"] = settings.train.batch_size
+    return accelerator
+
+
+def make_optimizer(settings: Settings, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """AdamW, with 8-bit state where bitsandbytes is there and asked for."""
+    options = settings.optimizer
+    common = {
+        "lr": options.learning_rate,
+        "betas": options.betas,
+        "weight_decay": options.weight_decay,
+        "eps": options.epsilon,
+    }
+    if options.name == "adamw8bit":
+        try:
+            from bitsandbytes.optim import AdamW8bit
+
+            return AdamW8bit(parameters, **common)
+        except ImportError:
+            logger.warning("bitsandbytes is not installed: AdamW keeps its state in 32 bits and takes more memory")
+    return torch.optim.AdamW(parameters, **common)
+
+
+def learning_rate(settings: Settings, step: int) -> float:
+    """Linear warm-up to a constant rate."""
+    warm = min(1.0, (step + 1) / max(1, settings.optimizer.warmup_steps))
+    return settings.optimizer.learning_rate * warm
+
+
+def build_loss(settings: Settings, vae: FrozenVAE, device: torch.device) -> PhDLoss:
+    """The PhD loss with its frozen networks on the device."""
+    weights = settings.loss
+    keypoints = build_keypoints(weights.keypoints) if weights.pose else None
+    perceptual = build_perceptual(weights.lpips) if weights.low else None
+    decode = vae.decode if weights.pose or weights.detail or weights.low else None
+    return PhDLoss(weights, decode, keypoints, perceptual).to(device)
+
+
+class Trainer:
+    """One run of training: built from settings, perhaps from a checkpoint, then `run`.
+
+    Raises
+    ------
+    SettingsError, CheckpointError, ShardError, VAEError : what is missing or wrong, before any time is spent.
+    """
+
+    def __init__(self, settings: Settings, resume: str | None = None):
+        self.settings = settings
+        self.output = Path(settings.output)
+        checkpoint = choose_checkpoint(self.output, resume)
+        if checkpoint is not None:
+            check_same_run(checkpoint, settings)
+        self.dataset = ClipDataset(settings)
+        self.accelerator = make_accelerator(settings)
+        device = self.accelerator.device
+        self.vae = load_vae(settings.vae).to(device)
+        self.loss = build_loss(settings, self.vae, device)
+
+        self.plain = build_model(settings)
+        self.trained = prepare_parameters(self.plain, settings)
+        parameters = [parameter for parameter in self.plain.parameters() if parameter.requires_grad]
+        self.plain.to(device)
+        self.ema = EMA(self.plain, settings.train.ema_decay) if settings.train.ema_decay else None
+        optimizer = make_optimizer(settings, parameters)
+        self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
+        if self.accelerator.distributed_type.value not in ("DEEPSPEED", "FSDP"):
+            register_state_hooks(self.accelerator, self.model, self.trained)
+        elif self.ema is not None:
+            self._check_whole_weights()
+        self.step = 0
+        if checkpoint is not None:
+            self.step = load_checkpoint(self.accelerator, checkpoint, self.ema)
+            logger.info("resumed from %s", checkpoint)
+        count = sum(parameter.numel() for parameter in parameters)
+        logger.info("%.1f million parameters are trained, of %s", count / 1e6, ", ".join(settings.parts))
+
+    def _check_whole_weights(self) -> None:
+        """SettingsError where no process holds the whole weights, as the running average needs."""
+        sizes = {name: p.numel() for name, p in self.accelerator.unwrap_model(self.model).named_parameters()}
+        for name, values in self.ema.shadow.items():
+            if sizes.get(name) != values.numel():
+                raise SettingsError(
+                    "train.ema_decay needs the whole weights in every process, but this way of sharding cuts them up: "
+                    "use DDP or ZeRO-2, or set train.ema_decay to 0"
+                )
+
+    def loader(self) -> DataLoader:
+        train, accelerator = self.settings.train, self.accelerator
+        sampler = StepSampler(
+            self.step,
+            train.steps,
+            train.batch_size,
+            train.accumulation,
+            accelerator.process_index,
+            accelerator.num_processes,
+        )
+        return DataLoader(
+            self.dataset,
+            batch_size=train.batch_size,
+            sampler=sampler,
+            num_workers=self.settings.data.workers,
+            worker_init_fn=_calm_worker,
+            pin_memory=accelerator.device.type == "cuda",
+        )
+
+    def run(self, progress: Progress | None = None) -> Path | None:
+        """Train to `train.steps`; the folder of the last checkpoint. `progress` is called before every step."""
+        settings, accelerator = self.settings, self.accelerator
+        last = choose_last(self.output, self.step)
+        records = Records(self.output, self.step) if accelerator.is_main_process else None
+        samples = iter(self.loader())
+        while self.step < settings.train.steps:
+            if progress is not None:
+                progress(self.step, settings.train.steps)
+            values = self.train_step(samples)
+            self.step += 1
+            values = self.gather(values)
+            if records is not None:
+                if not math.isfinite(values["loss"]):
+                    raise FloatingPointError(
+                        f"the loss of step {self.step} is {values['loss']}: lower optimizer.learning_rate, or resume "
+                        "from the last checkpoint with train.precision: no"
+                    )
+                values["learning_rate"] = learning_rate(settings, self.step - 1)
+                records.write(self.step, values, self.dataset.state(self.step - 1))
+            end = self.step == settings.train.steps
+            if end or self.step % settings.checkpoint.every == 0:
+                last = save_checkpoint(accelerator, self.model, self.ema, settings, self.step)
+            if settings.validation.every and (end or self.step % settings.validation.every == 0):
+                if records is not None:
+                    self.validate(records)
+                accelerator.wait_for_everyone()
+        if progress is not None:
+            progress(settings.train.steps, settings.train.steps)
+        if records is not None:
+            records.close()
+        return last
+
+    def train_step(self, samples) -> dict[str, torch.Tensor]:
+        """One optimizer step over `accumulation` batches; its losses for the log."""
+        settings = self.settings
+        state = self.dataset.state(self.step)
+        rate = learning_rate(settings, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        logged: dict[str, list[torch.Tensor]] = {}
+        for _ in range(settings.train.accumulation):
+            batch = {name: t.to(self.accelerator.device, non_blocking=True) for name, t in next(samples).items()}
+            with self.accelerator.accumulate(self.model):
+                loss, parts = self.losses(batch, audio=state.audio != "off")
+                self.accelerator.backward(loss)
+                if self.accelerator.sync_gradients:
+                    parameters = [p for p in self.model.parameters() if p.requires_grad]
+                    norm = self.accelerator.clip_grad_norm_(parameters, settings.optimizer.max_grad_norm)
+                    logged["gradient_norm"] = [torch.as_tensor(norm).float().reshape(1)]
+                self.optimizer.step()
+                self.optimizer.zero_grad()
+            logged.setdefault("loss", []).append(loss.detach().float().reshape(1))
+            for name, values in parts.items():
+                logged.setdefault(f"loss_{name}", []).append(values.float())
+        if self.ema is not None:
+            self.ema.update(self.accelerator.unwrap_model(self.model), self.step)
+        return {name: torch.cat(values) for name, values in logged.items()}
+
+    def losses(self, batch: dict[str, torch.Tensor], audio: bool) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The PhD loss of a batch of samples as `ClipDataset` makes them."""
+        clean, conditions = self.encode(batch, audio)
+        noise = offset_noise(batch["noise"], batch["offset"], self.settings.train.noise_offset)
+        timesteps = batch["timestep"]
+        noisy = add_noise(clean, noise, timesteps)
+        target = velocity_target(clean, noise, timesteps)
+        with self.accelerator.autocast():
+            velocity = self.model(noisy, timesteps, conditions)
+            picked = batch["picked"]
+            rows = torch.arange(len(picked), device=picked.device)[:, None]
+            frames = batch["frames"][rows, picked].float() / 255
+            return self.loss(
+                velocity.float(), target, noisy, timesteps, frames, picked, batch["loss_mask"], batch["pixel_mask"]
+            )
+
+    def encode(self, batch: dict[str, torch.Tensor], audio: bool) -> tuple[torch.Tensor, Conditions]:
+        """Clean scaled latents (B, F, 4, h, w) and conditions of a batch."""
+        pictures = torch.cat([batch["frames"], batch["reference"][:, None]], dim=1)
+        with self.accelerator.autocast():
+            latents = self.vae.encode(pictures.flatten(0, 1).float() / 255).float().unflatten(0, pictures.shape[:2])
+        conditions = Conditions(
+            reference=latents[:, -1],
+            dropped=batch["dropped"],
+            pose_maps=batch["pose_maps"].float() / 255,
+            pose_kept=batch["pose_kept"],
+            audio=batch["audio"] if audio else None,
+            audio_mask=batch["audio_mask"] if audio else None,
+        )
+        return latents[:, :-1], conditions
+
+    def gather(self, values: dict[str, torch.Tensor]) -> dict[str, float]:
+        """Means over all processes; terms that no sample of the step had are left out."""
+        names = ["loss", "gradient_norm", "loss_latent", "loss_pose", "loss_detail", "loss_low"]
+        device = self.accelerator.device
+        table = torch.zeros(len(names), 2, device=device)
+        for row, name in enumerate(names):
+            found = values.get(name)
+            if found is not None:
+                kept = found[~found.isnan()] if name.startswith("loss_") else found
+                table[row] = torch.stack([kept.sum(), torch.tensor(float(len(kept)), device=device)])
+        table = self.accelerator.reduce(table, reduction="sum").tolist()
+        return {name: total / count for name, (total, count) in zip(names, table, strict=True) if count}
+
+    def validate(self, records: Records) -> None:
+        plain = self.accelerator.unwrap_model(self.model)
+        state = self.dataset.state(self.step - 1)
+        folder = self.output / "validation"
+        if self.ema is None:
+            clips = validate(plain, self.vae, self.dataset, state, self.settings, folder, self.step)
+        else:
+            with self.ema.in_place(plain):
+                clips = validate(plain, self.vae, self.dataset, state, self.settings, folder, self.step)
+        for index, frames in enumerate(clips):
+            records.clip(self.step, f"validation/{index}", frames)
+
+
+def prepare_parameters(model: TrainingModel, settings: Settings) -> list[str]:
+    """Freeze what is not trained and set the model up for the stage; names of the trained parameters."""
+    model.set_motion(settings.train.stage == 2)
+    model.set_gradient_checkpointing(settings.train.gradient_checkpointing)
+    names = add_lora(model, settings.lora) if settings.lora.rank else model.train_parts(list(settings.parts))
+    if settings.train.frozen_bf16:
+        for parameter in model.parameters():
+            if not parameter.requires_grad and parameter.ndim > 1:
+                parameter.data = parameter.data.bfloat16()
+    return names
+
+
+def choose_last(output: Path, step: int) -> Path | None:
+    from .checkpoint import find_checkpoints
+
+    found = [path for path in find_checkpoints(output) if step_of(path) <= step]
+    return found[-1] if found else None
+
+
+def _calm_worker(_: int) -> None:
+    """Workers share the cores: OpenCV's own threads would fight over them."""
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,70 @@
+"""What a run tells: losses as lines of JSON, and losses and clips for TensorBoard where it is installed."""
+
+import io
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from ..apdh_schedule import APDHState
+from ..config import FPS
+
+logger = logging.getLogger(__name__)
+
+LOG = "losses.jsonl"
+
+
+class Records:
+    """Writers for one run, resumed after `step` steps: lines of later steps, from before the run was cut, go."""
+
+    def __init__(self, output: Path, step: int):
+        output.mkdir(parents=True, exist_ok=True)
+        path = output / LOG
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        kept = [line for line in lines if _step_of(line) <= step]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self._log = path.open("a", encoding="utf-8")
+        self._board = None
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self._board = SummaryWriter(str(output / "tensorboard"), purge_step=step + 1 if step else None)
+        except ImportError:
+            logger.warning("tensorboard is not installed: losses go to %s only", path)
+
+    def write(self, step: int, values: dict[str, float], state: APDHState) -> None:
+        line = {"step": step, "phase": state.phase, **{name: round(value, 7) for name, value in values.items()}}
+        self._log.write(json.dumps(line) + "\n")
+        self._log.flush()
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name.replace("loss_", "loss/"), value, step)
+            self._board.add_scalar("apdh/pose_dropout", state.pose_dropout, step)
+
+    def clip(self, step: int, name: str, frames: np.ndarray) -> None:
+        """A clip (F, h, w, 3) uint8, as a moving picture for TensorBoard."""
+        if self._board is None:
+            return
+        from PIL import Image
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        pictures = [Image.fromarray(frame) for frame in frames]
+        data = io.BytesIO()
+        pictures[0].save(data, "GIF", save_all=True, append_images=pictures[1:], duration=round(1000 / FPS), loop=0)
+        height, width = frames.shape[1:3]
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=data.getvalue())
+        self._board._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), step)
+
+    def close(self) -> None:
+        self._log.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _step_of(line: str) -> float:
+    try:
+        return json.loads(line)["step"]
+    except (ValueError, KeyError):
+        # the last line of a run that was killed while it wrote
+        return float("inf")

@@ -1,0 +1,302 @@
+"""A training run as a YAML file: every key named once, with its default; a wrong key or value is a sentence."""
+
+import dataclasses
+import difflib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..apdh_schedule import DEFAULT_PHASES, APDHPhase, APDHSchedule
+from ..config import MAX_CONTEXT_FRAMES, PIXELS_PER_LATENT, RELEASED, TINY, VARIANTS, ModelConfig
+from .losses import PhDWeights
+from .networks import AUDIO, MOTION, PARTS, SPATIAL
+
+SIZES = {"released": RELEASED, "tiny": TINY}
+SOURCES = ("nothing", "sd15", "released", "one_file")
+STAGE_PARTS = {1: ("reference_unet", SPATIAL, "pose_encoder"), 2: (MOTION, AUDIO)}
+PRECISIONS = ("no", "bf16", "fp16")
+OPTIMIZERS = ("adamw", "adamw8bit")
+FORMATS = ("one_file", "released")
+LORA_TARGETS = ("attn1", "attn2", "motion_modules")
+
+
+class SettingsError(ValueError):
+    """A configuration is wrong; the message names the key, what it holds and what it may hold."""
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """What is learned from. `folders` come from prepare; `frames` is the length of a clip in stage 2."""
+
+    folders: tuple[str, ...] = ()
+    size: int = 768
+    frames: int = 24
+    headshot_share: float = 0.3
+    workers: int = 2
+
+
+@dataclass(frozen=True)
+class InitSettings:
+    """What training starts from: `source` and the files it needs."""
+
+    source: str = "nothing"
+    folder: str | None = None
+    variant: str = "standard"
+    file: str | None = None
+    unet: str | None = None
+    motion: str | None = None
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """AdamW as siblings of the method use it (Moore-AnimateAnyone, Hallo, V-Express)."""
+
+    name: str = "adamw"
+    learning_rate: float = 1e-5
+    warmup_steps: int = 500
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 1e-2
+    epsilon: float = 1e-8
+    max_grad_norm: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How training runs. `batch_size` is clips of one process in one pass; `parts` empty is what the stage trains."""
+
+    stage: int = 1
+    parts: tuple[str, ...] = ()
+    steps: int = 20_000
+    batch_size: int = 1
+    accumulation: int = 1
+    precision: str = "no"
+    frozen_bf16: bool = False
+    gradient_checkpointing: bool = True
+    noise_offset: float = 0.05
+    condition_dropout: float = 0.1
+    ema_decay: float = 0.9999
+
+
+@dataclass(frozen=True)
+class LossSettings(PhDWeights):
+    """Factors of the PhD loss, frames decoded for it, and the files of its networks (empty: the stand-ins)."""
+
+    decoded_frames: int = 1
+    lpips: str | None = None
+    keypoints: str | None = None
+
+
+@dataclass(frozen=True)
+class APDHSettings:
+    """Phases of APDH; `start_step` is where in them the run begins, so that stages share one schedule."""
+
+    start_step: int = 0
+    phases: tuple[APDHPhase, ...] = DEFAULT_PHASES
+
+
+@dataclass(frozen=True)
+class LoRASettings:
+    """Train low-rank adapters of attention layers in place of the weights; rank 0 is no LoRA."""
+
+    rank: int = 0
+    alpha: float = 16.0
+    dropout: float = 0.0
+    targets: tuple[str, ...] = LORA_TARGETS
+
+
+@dataclass(frozen=True)
+class CheckpointSettings:
+    """Every so many steps; `keep` newest stay. `formats` are exports that ComfyUI loads, `dtype` theirs."""
+
+    every: int = 1000
+    keep: int = 3
+    formats: tuple[str, ...] = ("one_file",)
+    dtype: str = "float16"
+    variant: str = "standard"
+
+
+@dataclass(frozen=True)
+class ValidationSettings:
+    """Clips sampled every so many steps; 0 is never."""
+
+    every: int = 1000
+    clips: int = 1
+    frames: int = 24
+    steps: int = 20
+    guidance: float = 2.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A whole run; `output` is the folder for checkpoints and logs, `vae` a file or folder of the SD 1.5 VAE."""
+
+    output: str = "runs/echomimic"
+    seed: int = 0
+    model: ModelConfig = RELEASED
+    vae: str | None = None
+    data: DataSettings = field(default_factory=DataSettings)
+    init: InitSettings = field(default_factory=InitSettings)
+    train: TrainSettings = field(default_factory=TrainSettings)
+    optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    apdh: APDHSettings = field(default_factory=APDHSettings)
+    lora: LoRASettings = field(default_factory=LoRASettings)
+    checkpoint: CheckpointSettings = field(default_factory=CheckpointSettings)
+    validation: ValidationSettings = field(default_factory=ValidationSettings)
+
+    def __post_init__(self):
+        data, train = self.data, self.train
+        _choose("train.stage", train.stage, tuple(STAGE_PARTS))
+        _choose("train.precision", train.precision, PRECISIONS)
+        _choose("optimizer.name", self.optimizer.name, OPTIMIZERS)
+        _choose("init.source", self.init.source, SOURCES)
+        _choose("init.variant", self.init.variant, tuple(VARIANTS))
+        _choose("checkpoint.variant", self.checkpoint.variant, tuple(VARIANTS))
+        _choose("checkpoint.dtype", self.checkpoint.dtype, ("float32", "float16", "bfloat16"))
+        for key, values, allowed in (
+            ("train.parts", train.parts, PARTS),
+            ("checkpoint.formats", self.checkpoint.formats, FORMATS),
+            ("lora.targets", self.lora.targets, LORA_TARGETS),
+        ):
+            for value in values:
+                _choose(key, value, allowed)
+        step = 8 * PIXELS_PER_LATENT
+        if data.size < step or data.size % step:
+            raise SettingsError(f"data.size is {data.size}, but it must be a multiple of {step} pixels")
+        if not 1 <= data.frames <= MAX_CONTEXT_FRAMES:
+            raise SettingsError(
+                f"data.frames is {data.frames}, but the motion modules know 1 to {MAX_CONTEXT_FRAMES} frames"
+            )
+        for key, share in (
+            ("data.headshot_share", data.headshot_share),
+            ("train.condition_dropout", train.condition_dropout),
+            ("train.ema_decay", train.ema_decay),
+        ):
+            if not 0.0 <= share <= 1.0:
+                raise SettingsError(f"{key} is {share}, but it must lie in 0..1")
+        for key, number in (
+            ("train.steps", train.steps),
+            ("train.batch_size", train.batch_size),
+            ("train.accumulation", train.accumulation),
+            ("checkpoint.every", self.checkpoint.every),
+            ("checkpoint.keep", self.checkpoint.keep),
+            ("loss.decoded_frames", self.loss.decoded_frames),
+        ):
+            if number < 1:
+                raise SettingsError(f"{key} is {number}, but it must be at least 1")
+
+    @property
+    def clip_frames(self) -> int:
+        return 1 if self.train.stage == 1 else self.data.frames
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return self.train.parts or STAGE_PARTS[self.train.stage]
+
+    def schedule(self) -> APDHSchedule:
+        return APDHSchedule(self.apdh.phases)
+
+
+def _choose(key: str, value, allowed: tuple) -> None:
+    if value not in allowed:
+        raise SettingsError(f"{key} is {value!r}, but it must be one of {', '.join(map(str, allowed))}")
+
+
+def load_settings(path: str | Path, changes: dict | None = None) -> Settings:
+    """Read a run's configuration; `changes` are dotted keys with values, as from the command line.
+
+    Raises
+    ------
+    SettingsError : no such file, not YAML, a key that does not exist (with the closest one), a value that cannot be.
+    """
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise SettingsError(f"there is no configuration {path}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as problem:
+        raise SettingsError(f"{path} is not YAML: {problem}") from problem
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path} holds a {type(content).__name__}, but a configuration is made of 'key: value'")
+    for key, value in (changes or {}).items():
+        *sections, leaf = key.split(".")
+        target = content
+        for section in sections:
+            target = target.setdefault(section, {})
+        target[leaf] = value
+    try:
+        return parse(Settings, content)
+    except SettingsError as problem:
+        raise SettingsError(f"{path}: {problem}") from problem
+
+
+def parse(kind: type, content: dict, prefix: str = ""):
+    """A settings dataclass from nested dictionaries; see `load_settings`."""
+    hints = typing.get_type_hints(kind)
+    known = [item.name for item in dataclasses.fields(kind)]
+    values = {}
+    for key, value in content.items():
+        if key not in known:
+            raise SettingsError(_unknown(f"{prefix}{key}", key, known))
+        values[key] = convert(hints[key], value, f"{prefix}{key}")
+    try:
+        return kind(**values)
+    except SettingsError:
+        raise
+    except (TypeError, ValueError) as problem:
+        raise SettingsError(f"{prefix.rstrip('.') or 'the configuration'}: {problem}") from problem
+
+
+def _unknown(path: str, key: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
+    hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}."
+    return f"there is no setting '{path}': {hint}"
+
+
+def convert(hint, value, path: str):
+    """A value of YAML as the type that a field asks for; SettingsError where it cannot be that."""
+    if hint is ModelConfig and isinstance(value, str):
+        _choose(path, value, tuple(SIZES))
+        return SIZES[value]
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise SettingsError(f"{path} is {value!r}, but it must be a section of settings")
+        return parse(hint, value, f"{path}.")
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        kind = next(argument for argument in arguments if argument is not type(None))
+        return None if value is None else convert(kind, value, path)
+    if origin is tuple:
+        values = [value] if isinstance(value, str) else value
+        if not isinstance(values, (list, tuple)):
+            raise SettingsError(f"{path} is {value!r}, but it must be a list")
+        open_ended = arguments[-1] is Ellipsis
+        if not open_ended and len(values) != len(arguments):
+            raise SettingsError(f"{path} has {len(values)} values, but it must have {len(arguments)}")
+        kinds = [arguments[0]] * len(values) if open_ended else arguments
+        return tuple(convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, values, strict=True)))
+    return _scalar(hint, value, path)
+
+
+NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def _scalar(kind: type, value, path: str):
+    # YAML 1.1 reads 1e-5, without a dot, as a text
+    if kind in (int, float) and isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError as problem:
+            raise SettingsError(f"{path} is {value!r}, but it must be {NAMES[kind]}") from problem
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if kind is str and value is False:
+        value = "no"  # YAML 1.1 again
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise SettingsError(f"{path} is {value!r}, but it must be {NAMES[kind]}")
+    return value

@@ -1,0 +1,176 @@
+"""Prepared clips on disk: one .safetensors shard a video, read piece by piece, and a manifest of all of them.
+
+A shard holds for each clip `<clip>/frames` (JPEG files end to end), `<clip>/offsets` (where each begins), keypoints
+with scores, `<clip>/audio` (Whisper states) and `<clip>/sound` (16 kHz, for validation clips).
+"""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from ..config import FPS
+from ..pose import HandPose
+
+FORMAT = "echomimicv2-clips"
+VERSION = 1
+MANIFEST = "manifest.json"
+JPEG_QUALITY = 95
+SEMI_BODY, HEADSHOT = "semi-body", "headshot"
+_TRACKS = ("hands", "hand_scores", "bodies", "body_scores", "faces", "face_scores")
+OPEN_FILES = 32
+
+
+class ShardError(ValueError):
+    """Prepared clips are missing or damaged; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class ClipInfo:
+    """One clip of the manifest: shard and name in it, kind, length, square size, and where it was cut from."""
+
+    shard: str
+    clip: str
+    kind: str
+    frames: int
+    size: int
+    source: str
+    start: float
+
+
+@dataclass
+class ClipData:
+    """A clip to be written: frames (F, size, size, 3) uint8 as an iterable, pose over the frame, Whisper states
+    (T, 5, 384) from the clip's first moment, sound (samples,) float32 at 16 kHz."""
+
+    info: ClipInfo
+    jpegs: list[bytes]
+    pose: HandPose
+    audio: np.ndarray
+    sound: np.ndarray
+
+
+def encode_jpeg(frame: np.ndarray) -> bytes:
+    """One frame (h, w, 3) uint8 RGB as JPEG with full colour resolution."""
+    import cv2
+
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
+    return cv2.imencode(".jpg", frame[..., ::-1], options)[1].tobytes()
+
+
+def decode_jpeg(data: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+def write_shard(path: Path, clips: list[ClipData]) -> None:
+    """Write the clips of a video; the file appears whole or not at all."""
+    from safetensors.numpy import save_file
+
+    tensors = {}
+    for clip in clips:
+        name = clip.info.clip
+        lengths = [len(data) for data in clip.jpegs]
+        tensors[f"{name}/frames"] = np.frombuffer(b"".join(clip.jpegs), np.uint8)
+        tensors[f"{name}/offsets"] = np.cumsum([0, *lengths]).astype(np.int64)
+        tensors[f"{name}/audio"] = clip.audio.astype(np.float16)
+        tensors[f"{name}/sound"] = (clip.sound.clip(-1, 1) * 32767).astype(np.int16)
+        pose = clip.pose.whole_canvas()
+        for track in _TRACKS:
+            values = getattr(pose, track)
+            if values is not None:
+                tensors[f"{name}/{track}"] = np.ascontiguousarray(values, np.float32)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, {"format": FORMAT, "version": str(VERSION)})
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_manifest(folder: Path, clips: list[ClipInfo]) -> None:
+    """Write the list of all clips of a folder."""
+    content = {"format": FORMAT, "version": VERSION, "fps": FPS, "clips": [asdict(clip) for clip in clips]}
+    partial = folder / f"{MANIFEST}.partial"
+    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    partial.replace(folder / MANIFEST)
+
+
+def read_manifest(folder: str | Path) -> list["Clip"]:
+    """All clips of a prepared folder.
+
+    Raises
+    ------
+    ShardError : not a prepared folder, no clip in it, or a shard is missing.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise ShardError(
+            f"{folder} has no {MANIFEST}: make it with python -m echomimic_core.training.prepare VIDEOS {folder}"
+        )
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT or content["version"] != VERSION:
+            raise ValueError(f"format {content['format']!r} version {content['version']}")
+        clips = [Clip(folder, ClipInfo(**clip)) for clip in content["clips"]]
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ShardError(f"{path} is damaged or of another version ({problem}): prepare the videos again") from problem
+    if not clips:
+        raise ShardError(f"{folder} holds no clips: its report.json says why each video was rejected")
+    for shard in {clip.info.shard for clip in clips}:
+        if not (folder / shard).is_file():
+            raise ShardError(f"{folder / shard} is missing: prepare the videos again, which makes only what is missing")
+    return clips
+
+
+@lru_cache(maxsize=OPEN_FILES)
+def _open(path: Path):
+    from safetensors import safe_open
+
+    try:
+        return safe_open(path, framework="np")
+    except Exception as problem:
+        raise ShardError(f"{path} cannot be read: it is damaged. Remove it and prepare the videos again") from problem
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A prepared clip; nothing is read before it is asked for."""
+
+    folder: Path
+    info: ClipInfo
+
+    def __len__(self) -> int:
+        return self.info.frames
+
+    def _file(self):
+        return _open(self.folder / self.info.shard)
+
+    def _tensor(self, name: str) -> np.ndarray:
+        return self._file().get_tensor(f"{self.info.clip}/{name}")
+
+    def frames(self, indices: Sequence[int]) -> np.ndarray:
+        """Frames (n, size, size, 3) uint8 RGB at the given indices."""
+        offsets = self._tensor("offsets")
+        data = self._file().get_slice(f"{self.info.clip}/frames")
+        return np.stack([decode_jpeg(data[int(offsets[i]) : int(offsets[i + 1])]) for i in indices])
+
+    def pose(self) -> HandPose:
+        """Keypoints of all frames over the square frame."""
+        names = set(self._file().keys())
+        tracks = {t: self._tensor(t).astype(np.float64) for t in _TRACKS if f"{self.info.clip}/{t}" in names}
+        return HandPose(**tracks, width=self.info.size, height=self.info.size, fps=FPS)
+
+    def audio(self) -> np.ndarray:
+        """Whisper states (T, 5, 384) float32 at 50 Hz, from the first frame on."""
+        return self._tensor("audio").astype(np.float32)
+
+    def sound(self) -> np.ndarray:
+        """Sound (samples,) float32 at 16 kHz."""
+        return self._tensor("sound").astype(np.float32) / 32767
