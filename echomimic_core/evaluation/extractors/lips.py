@@ -45,11 +45,11 @@ class Sync(Batched):
         return self
 
     def frame(self, seconds, picture, face) -> None:
-        """Bring the frames to 25 a second: at each moment the last one shown by then."""
+        """Bring the frames to 25 a second: at each moment the nearest, since the last shown would come late."""
         self.start = seconds if self.start is None else self.start
         seconds -= self.start
         if self.shown is not None:
-            self._show_until(seconds)
+            self._show_until((self.previous + seconds) / 2)
             self.step = seconds - self.previous if seconds > self.previous else self.step
         self.previous, self.shown = seconds, (picture, face)
 
