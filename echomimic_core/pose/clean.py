@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..config import FPS, HANDS
+from .hand_pose import HandPose
+
 LONG_GAPS = ("hold", "empty")
 
 # A hand that jumps away for a single frame by more than this part of its size, and comes back, is a false find.
@@ -16,6 +19,25 @@ SPIKE = 0.8
 _CUTOFF_WEAKEST, _CUTOFF_STRONGEST = 12.0, 0.4
 _RISE_WEAKEST, _RISE_STRONGEST = 60.0, 3.0
 _SPEED_CUTOFF = 1.5
+
+
+# Of the left and the right arm, in OpenPose-18.
+_BODY_WRISTS = [7, 4]
+
+
+@dataclass
+class Detections:
+    """What was found in F frames at `times` (F,), in seconds. Coordinates are 0..1 of the picture, score 0 is none."""
+
+    times: np.ndarray
+    hands: np.ndarray
+    hand_scores: np.ndarray
+    bodies: np.ndarray
+    body_scores: np.ndarray
+    faces: np.ndarray
+    face_scores: np.ndarray
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)
@@ -48,6 +70,45 @@ class Report:
             elif share < 0.8:
                 lines.append(f"The {side} hand is missing in {1 - share:.0%} of the frames: look at the preview.")
         return "\n".join(lines)
+
+
+def steady(
+    found: Detections, fps: float = FPS, smoothing: float = 0.3, max_gap: float = 0.5, long_gaps: str = "hold"
+) -> HandPose:
+    """Turn raw detections into a pose: false finds dropped, gaps healed, resampled to `fps` by time, smoothed.
+
+    smoothing : 0 (none) to 1. max_gap, long_gaps : see `heal`.
+    """
+    times = found.times - found.times[0]
+    frame = np.median(np.diff(times)) if len(times) > 1 else 1 / fps
+    new_times = np.arange(max(int(round((times[-1] + frame) * fps)), 1)) / fps
+    aspect = np.array([found.width / found.height, 1.0])
+
+    def track(points: np.ndarray, scores: np.ndarray, gaps: str) -> tuple[np.ndarray, np.ndarray]:
+        points, scores = heal(times, points, scores, max_gap, gaps)
+        points, scores = resample(times, points, scores, np.minimum(new_times, times[-1]))
+        smoothed = smooth(points * aspect, scores, fps, smoothing) / aspect
+        return np.where((scores > 0)[..., None], smoothed, 0.0), scores
+
+    kept = drop_spikes(found.hands * aspect, found.hand_scores)
+    hands = [track(found.hands[:, hand], kept[:, hand], long_gaps) for hand in range(HANDS)]
+    hand_points, hand_scores = (np.stack(values, axis=1) for values in zip(*hands, strict=True))
+    bodies, body_scores = track(found.bodies, found.body_scores, "hold")
+    faces, face_scores = track(found.faces, found.face_scores, "hold")
+    # The hand model knows better than the body model where a wrist is.
+    meet = (hand_scores[..., 0] > 0) & (body_scores[:, _BODY_WRISTS] > 0)
+    bodies[:, _BODY_WRISTS] = np.where(meet[..., None], hand_points[:, :, 0], bodies[:, _BODY_WRISTS])
+    return HandPose(
+        hands=hand_points,
+        hand_scores=hand_scores,
+        bodies=bodies if body_scores.any() else None,
+        body_scores=body_scores if body_scores.any() else None,
+        faces=faces if face_scores.any() else None,
+        face_scores=face_scores if face_scores.any() else None,
+        width=found.width,
+        height=found.height,
+        fps=float(fps),
+    )
 
 
 def make_report(times: np.ndarray, scores: np.ndarray) -> Report:

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..config import BODY_POINTS, FACE_POINTS, FPS, HAND_POINTS, HANDS
 from ..runtime import Progress
-from . import clean, landmarks
+from . import landmarks
+from .clean import Detections, Report, make_report, steady
 from .hand_pose import HandPose
 
 BUNDLE_FOLDER = "models/mediapipe"
@@ -53,21 +54,6 @@ class Bundles:
 
 
 @dataclass
-class Detections:
-    """What was found in F frames at `times` (F,), in seconds. Coordinates are 0..1 of the picture, score 0 is none."""
-
-    times: np.ndarray
-    hands: np.ndarray
-    hand_scores: np.ndarray
-    bodies: np.ndarray
-    body_scores: np.ndarray
-    faces: np.ndarray
-    face_scores: np.ndarray
-    width: int
-    height: int
-
-
-@dataclass
 class _Hand:
     points: np.ndarray
     score: float
@@ -87,13 +73,13 @@ def hand_pose(
     long_gaps: str = "hold",
     total: int = 0,
     progress: Progress | None = None,
-) -> tuple[HandPose, clean.Report]:
+) -> tuple[HandPose, Report]:
     """Find the pose of a clip, heal and smooth it, and bring it to `fps` by time.
 
     Parameters are those of `detect` and `steady`.
     """
     found = detect(frames, bundles, total, progress)
-    return steady(found, fps, smoothing, max_gap, long_gaps), clean.make_report(found.times, found.hand_scores)
+    return steady(found, fps, smoothing, max_gap, long_gaps), make_report(found.times, found.hand_scores)
 
 
 def between(
@@ -145,41 +131,6 @@ def detect(
     for points in columns[::2]:
         points /= (width, height)
     return Detections(np.array(times), *columns, width=width, height=height)
-
-
-def steady(
-    found: Detections, fps: float = FPS, smoothing: float = 0.3, max_gap: float = 0.5, long_gaps: str = "hold"
-) -> HandPose:
-    """Turn raw detections into a pose: false finds dropped, gaps healed, resampled to `fps` by time, smoothed.
-
-    smoothing : 0 (none) to 1. max_gap, long_gaps : see `clean.heal`.
-    """
-    times = found.times - found.times[0]
-    frame = np.median(np.diff(times)) if len(times) > 1 else 1 / fps
-    new_times = np.arange(max(int(round((times[-1] + frame) * fps)), 1)) / fps
-    aspect = np.array([found.width / found.height, 1.0])
-
-    def track(points: np.ndarray, scores: np.ndarray, gaps: str) -> tuple[np.ndarray, np.ndarray]:
-        points, scores = clean.heal(times, points, scores, max_gap, gaps)
-        points, scores = clean.resample(times, points, scores, np.minimum(new_times, times[-1]))
-        smoothed = clean.smooth(points * aspect, scores, fps, smoothing) / aspect
-        return np.where((scores > 0)[..., None], smoothed, 0.0), scores
-
-    kept = clean.drop_spikes(found.hands * aspect, found.hand_scores)
-    hands = [track(found.hands[:, hand], kept[:, hand], long_gaps) for hand in range(HANDS)]
-    bodies, body_scores = track(found.bodies, found.body_scores, "hold")
-    faces, face_scores = track(found.faces, found.face_scores, "hold")
-    return HandPose(
-        hands=np.stack([points for points, _ in hands], axis=1),
-        hand_scores=np.stack([scores for _, scores in hands], axis=1),
-        bodies=bodies if body_scores.any() else None,
-        body_scores=body_scores if body_scores.any() else None,
-        faces=faces if face_scores.any() else None,
-        face_scores=face_scores if face_scores.any() else None,
-        width=found.width,
-        height=found.height,
-        fps=float(fps),
-    )
 
 
 class Detector:

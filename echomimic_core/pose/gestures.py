@@ -239,8 +239,8 @@ def _phase(frames: int, fps: float, seconds: float) -> np.ndarray:
     cycles = frames / (fps * seconds)
     steps = np.arange(frames) / frames
     if cycles < 0.7:
-        # Too short for a whole cycle: go part of the way and come back.
-        return 0.5 * cycles * (1 - np.cos(2 * np.pi * steps))
+        # Too short for a whole cycle: go part of the way and come back, at about the same speed.
+        return 0.4 * cycles * (1 - np.cos(2 * np.pi * steps)) / 2
     return (steps * max(round(cycles), 1)) % 1.0
 
 

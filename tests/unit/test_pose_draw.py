@@ -46,7 +46,13 @@ def test_maps_are_those_of_the_original():
 
 @pytest.mark.parametrize(
     "height, width, region",
-    [(768, 768, None), (512, 896, None), (640, 360, None), (768, 768, (0, 768, 120, 648)), (500, 500, (60, 440, 0, 500))],
+    [
+        (768, 768, None),
+        (512, 896, None),
+        (640, 360, None),
+        (768, 768, (0, 768, 120, 648)),
+        (500, 500, (60, 440, 0, 500)),
+    ],
 )
 def test_maps_are_as_described_on_any_canvas(height, width, region):
     pose = random_pose(3, seed=height, low=-0.1, high=1.1, width=width, height=height, region=region)
