@@ -33,6 +33,8 @@ WHEEL_LEFT_OUT = {"extra_model_paths.yaml"}  # the wheel's own paths
 
 # Three releases that belong together: unpinned, torchvision would replace torch by the build that it was made for.
 TORCH = ("torch==2.13.0", "torchvision==0.28.0", "torchaudio==2.11.0")
+# ComfyUI's own choice of attention on a CPU takes twice as long as torch's.
+CPU_ARGUMENTS = ("--cpu", "--use-pytorch-cross-attention")
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
 
 
@@ -168,10 +170,12 @@ def python_of(comfyui: Path) -> Path | None:
     return None
 
 
-def has_accelerator(python: Path) -> bool:
-    """True where torch sees something faster than the CPU; else ComfyUI must be started with --cpu."""
+def device_arguments(python: Path) -> tuple[str, ...]:
+    """Return what ComfyUI must be told where torch sees nothing faster than the CPU."""
     code = "import sys, torch; sys.exit(not torch.accelerator.is_available())"
-    return not subprocess.run([python, "-c", code], capture_output=True).returncode
+    if not subprocess.run([python, "-c", code], capture_output=True).returncode:
+        return ()
+    return CPU_ARGUMENTS
 
 
 def check_packages(python: Path, extra_packages: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 FRONTEND_ONLY = {"Note", "MarkdownNote"}
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 
 def to_prompt(workflow: dict, object_info: dict) -> dict:
@@ -23,27 +24,29 @@ def to_prompt(workflow: dict, object_info: dict) -> dict:
 
 
 def inputs_of(node: dict, schema: dict, links: dict) -> dict:
-    options = {name: spec for group in ("required", "optional") for name, spec in schema.get(group, {}).items()}
-    values = iter(node.get("widgets_values") or [])
+    """Inputs of one node: its widgets, whose values are saved in the schema's order, then what links bring."""
     inputs = {}
-    for socket in node.get("inputs", []):
-        name = socket["name"]
-        value = None
-        if "widget" in socket:
-            value = next(values, None)
-            if seed_control(options.get(name)):
+    values = iter(node.get("widgets_values") or [])
+    for group in ("required", "optional"):
+        for name, spec in schema.get(group, {}).items():
+            if not is_widget(spec):
+                continue
+            inputs[name] = next(values, None)
+            if options_of(spec).get("control_after_generate"):
                 next(values, None)  # "fixed", "randomize", ...: the page's own business
-        if name not in options:
-            continue
+    for socket in node.get("inputs", []):
         if socket.get("link") is not None:
-            inputs[name] = links[socket["link"]]
-        elif "widget" in socket:
-            inputs[name] = value
+            inputs[socket["name"]] = links[socket["link"]]
     return inputs
 
 
-def seed_control(spec: list | None) -> bool:
-    return bool(spec and len(spec) > 1 and spec[1].get("control_after_generate"))
+def is_widget(spec: list) -> bool:
+    kind = spec[0]
+    return (isinstance(kind, list) or kind in WIDGETS) and not options_of(spec).get("forceInput")
+
+
+def options_of(spec: list) -> dict:
+    return spec[1] if len(spec) > 1 else {}
 
 
 def nodes_of(prompt: dict, kind: str) -> list[dict]:

@@ -15,47 +15,167 @@ import time
 from pathlib import Path
 
 from comfy_server import ComfyServer, WorkflowError
-from comfy_setup import CACHE, REPO, Installation, SetupError, has_accelerator, make_base, prepare, say
+from comfy_setup import CACHE, REPO, Installation, SetupError, device_arguments, make_base, prepare, say, tail
 from comfy_workflow import nodes_of, to_prompt
 
 INPUTS = REPO / "demo" / "inputs"
 OUTPUT = REPO / "demo" / "output"
 WORKFLOW = REPO / "workflows" / "talking_picture.json"
-TINY_MODEL, TINY_VAE, TINY_SIZE = "tiny.safetensors", "tiny_vae.safetensors", 256
-PIXELS_PER_LATENT = 8
+MODEL_SIZE, TINY_SIZE = 768, 256
+TINY_MODEL, TINY_VAE = "tiny.safetensors", "tiny_vae.safetensors"
+RELEASED = {"accelerated": "denoising_unet_acc", "standard": "denoising_unet"}  # by the file that makes the variant
+VAE_DOWNLOAD = "https://huggingface.co/stabilityai/sd-vae-ft-mse-original (vae-ft-mse-840000-ema-pruned.safetensors)"
 PATIENCE_SECONDS = 24 * 3600  # the released model on a CPU takes hours
 
 
-def arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A picture, a voice and hand poses become a talking video.")
     parser.add_argument("--image", type=Path, default=INPUTS / "character.png", help="the picture of the person")
     parser.add_argument("--audio", type=Path, default=INPUTS / "speech.flac", help="the voice")
     parser.add_argument("--pose", type=Path, default=INPUTS / "gesture.json", help="a pose folder or pose file")
     parser.add_argument("--output", type=Path, help="the video to write, .mp4 (default: a new one in demo/output)")
-    parser.add_argument("--width", type=int, help="pixels (default: 768, or 256 with the tiny model)")
+    parser.add_argument("--width", type=int, help=f"pixels (default: {MODEL_SIZE}; {TINY_SIZE} without real weights)")
     parser.add_argument("--height", type=int, help="pixels (default: as the width)")
-    parser.add_argument("--frames", type=int, default=0, help="frames at 24 a second (default: as long as the voice)")
-    parser.add_argument("--models", type=Path, help="a models folder with echomimic/ and vae/ in it")
+    parser.add_argument("--frames", type=int, default=0, help="frames, 24 a second (default: as long as the voice)")
+    parser.add_argument(
+        "--model",
+        help="standard, accelerated, or the path of a one-file model "
+        "(default: what is in the models folder of ComfyUI; without real weights, random ones)",
+    )
     return parser.parse_args()
 
 
 def check(options: argparse.Namespace) -> None:
-    for name in ("image", "audio", "pose"):
-        path = getattr(options, name).expanduser().resolve()
-        if not path.exists():
-            raise SetupError(f"--{name} is {path}, but there is no such file.")
-        if name != "pose" and not path.is_file():
-            raise SetupError(f"--{name} is {path}, but this is a folder: give a file.")
-        setattr(options, name, path)
+    """Raise SetupError for an option that cannot work; make paths absolute."""
+    for name in ("image", "audio", "pose", "output"):
+        path = getattr(options, name)
+        if path is not None:
+            setattr(options, name, path.expanduser().resolve())
+    for name in ("image", "audio"):
+        if not getattr(options, name).is_file():
+            raise SetupError(f"--{name} is {getattr(options, name)}, but there is no such file.")
+    if not options.pose.exists():
+        raise SetupError(f"--pose is {options.pose}, but there is no such pose folder or pose file.")
     for name in ("width", "height"):
         value = getattr(options, name)
-        if value is not None and (value < 64 or value % PIXELS_PER_LATENT):
-            raise SetupError(f"--{name} is {value}, but must be a multiple of {PIXELS_PER_LATENT} and at least 64.")
+        if value is not None and (value < 64 or value % 8):
+            raise SetupError(f"--{name} is {value}, but must be a multiple of 8 and at least 64.")
     if options.frames < 0:
-        raise SetupError(f"--frames is {options.frames}, but must be 1 or more (0: as long as the voice).")
-    if options.output:
-        options.output = options.output.expanduser().resolve()
-        if options.output.suffix != ".mp4":
-            raise SetupError(f"--output is {options.output}, but the video is an .mp4: let the name end so.")
-        if options.output.exists():
-            raise SetupError(f"--output is {options.output}, which exists: give another name, nothing is overwritten.")
+        raise SetupError(f"--frames is {options.frames}, but must be 1 or more, or 0 for as long as the voice.")
+    if options.output and options.output.suffix != ".mp4":
+        raise SetupError(f"--output is {options.output}, but the video is an .mp4: let its name end so.")
+    if options.output and options.output.exists():
+        raise SetupError(f"--output is {options.output}, which exists: give another name, nothing is overwritten.")
+    if options.model and options.model not in RELEASED and not Path(options.model).expanduser().is_file():
+        raise SetupError(f"--model is {options.model}, but this is neither standard, accelerated nor a file.")
+
+
+def choose_model(wanted: str | None, models: Path) -> tuple[str | None, Path]:
+    """Return the loader's choice and the folder it lies in; the choice is None where there are no real weights."""
+    folder = models / "echomimic"
+    if wanted and wanted not in RELEASED:
+        path = Path(wanted).expanduser().resolve()
+        return path.name, path.parent
+    if wanted:
+        return wanted, folder
+    for variant, stem in RELEASED.items():
+        if any(folder.rglob(stem + ".*")):
+            return variant, folder
+    one_file = sorted(folder.glob("*.safetensors"))
+    return (one_file[0].name, folder) if one_file else (None, folder)
+
+
+def choose_vae(models: Path) -> str:
+    files = sorted((models / "vae").glob("*.safetensors"))
+    if not files:
+        raise SetupError(f"There is no VAE in {models / 'vae'}: put the one of {VAE_DOWNLOAD} there.")
+    return next((file.name for file in files if "mse" in file.name), files[0].name)
+
+
+def write_tiny_models(python: Path, models: Path) -> None:
+    script = Path(__file__).with_name("tiny_models.py")
+    done = subprocess.run([python, script, models], capture_output=True, text=True)
+    if done.returncode:
+        raise SetupError(f"The tiny models could not be written to {models}:\n{tail(done.stdout + done.stderr)}")
+
+
+def add_input(path: Path, folder: Path) -> str:
+    """Copy a file or folder into ComfyUI's input directory and return its name there."""
+    target = folder / path.name
+    if path.is_dir():
+        shutil.copytree(path, target, dirs_exist_ok=True)
+    else:
+        shutil.copy(path, target)
+    return path.name
+
+
+def set_all(prompt: dict, kind: str, **values) -> None:
+    for inputs in nodes_of(prompt, kind):
+        inputs.update(values)
+
+
+def make_video(options: argparse.Namespace, installation: Installation) -> Path:
+    """Run the quick-start workflow in a real ComfyUI and return the video in its output directory."""
+    base = make_base(CACHE / "demo")
+    models = installation.comfyui / "models"
+    model, folder = choose_model(options.model, models)
+    size = MODEL_SIZE
+    if model:
+        vae = choose_vae(models)
+        say(f"model: {model} from {folder}, VAE: {vae}")
+    else:
+        say(f"No EchoMimicV2 weights in {folder}: tiny random ones make coloured noise instead of a person.")
+        write_tiny_models(installation.python, base / "models")
+        model, vae, size = TINY_MODEL, TINY_VAE, TINY_SIZE
+    paths = base / "models.yaml"  # JSON is YAML
+    paths.write_text(json.dumps({"demo": {"echomimic": str(folder), "vae": str(models / "vae")}}), encoding="utf-8")
+    arguments = ("--extra-model-paths-config", str(paths), *device_arguments(installation.python))
+
+    say("starting ComfyUI")
+    with ComfyServer(installation, base, arguments) as server:
+        prompt = to_prompt(json.loads(WORKFLOW.read_text(encoding="utf-8")), server.get("/object_info"))
+        width = options.width or size
+        set_all(prompt, "LoadImage", image=add_input(options.image, base / "input"))
+        set_all(prompt, "LoadAudio", audio=add_input(options.audio, base / "input"))
+        set_all(prompt, "EchoMimicV2LoadPose", folder=add_input(options.pose, base / "input"))
+        set_all(prompt, "EchoMimicV2Loader", model=model)
+        set_all(prompt, "VAELoader", vae_name=vae)
+        set_all(prompt, "EchoMimicV2ReferenceEncode", width=width, height=options.height or width)
+        set_all(prompt, "EchoMimicV2Sampler", frames=options.frames)
+        set_all(prompt, "SaveVideo", filename_prefix="talking")
+        say(f"running {WORKFLOW.name}")
+        started = time.monotonic()
+        entry = server.run(prompt, PATIENCE_SECONDS)
+        say(f"done in {time.monotonic() - started:.0f} s")
+        videos = [file for file in server.outputs(entry) if file.suffix == ".mp4"]
+    if not videos:
+        raise SetupError(f"ComfyUI finished without a video; see {server.log}")
+    return videos[0]
+
+
+def keep(video: Path, wanted: Path | None) -> Path:
+    """Move the video to where it is wanted, never over another one."""
+    target = wanted
+    if target is None:
+        target = next(path for n in range(1, sys.maxsize) if not (path := OUTPUT / f"talking_{n:03}.mp4").exists())
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(video, target)
+    return target
+
+
+def main() -> int:
+    options = parse_arguments()
+    try:
+        check(options)
+        print(keep(make_video(options, prepare()), options.output))
+    except (SetupError, WorkflowError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,7 +10,7 @@ import pytest
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"
 
-sys.path.insert(0, str(REPO / "demo"))
+sys.path[:0] = [str(REPO / "demo"), str(REPO / "tests" / "browser")]
 
 
 def pytest_addoption(parser):
@@ -35,7 +35,7 @@ def comfy(tmp_path_factory):
         pytest.skip("no ComfyUI: start the tests by python3 tests/run.py, or set COMFYUI_PATH")
     import tiny_models
     from comfy_server import ComfyServer
-    from comfy_setup import Installation, make_base
+    from comfy_setup import CPU_ARGUMENTS, Installation, make_base
 
     sys.path.insert(0, str(REPO))
     base = make_base(tmp_path_factory.mktemp("comfyui"))
@@ -43,7 +43,7 @@ def comfy(tmp_path_factory):
     for path in (REPO / "demo" / "inputs").iterdir():
         shutil.copy(path, base / "input")
     installation = Installation(Path(os.environ["COMFYUI_PATH"]), Path(sys.executable))
-    with ComfyServer(installation, base, ("--cpu",)) as server:
+    with ComfyServer(installation, base, CPU_ARGUMENTS) as server:
         yield server
 
 

@@ -1,0 +1,129 @@
+"""The main job in a real ComfyUI: a picture, a voice and hand poses become a video, and it can be cancelled."""
+
+import json
+import shutil
+import time
+from pathlib import Path
+
+import av
+import pytest
+from comfy_server import WorkflowError
+from comfy_workflow import nodes_of, to_prompt
+from tiny_models import MODEL_NAME, VAE_NAME
+
+REPO = Path(__file__).resolve().parents[2]
+FPS = 24
+SIZE = 96
+PICTURE, VOICE, POSE = "0035.png", "echomimicv2_woman.wav", "01"
+VOICE_SECONDS = 6.217
+CANCEL_SECONDS = 3.0
+
+
+def small(workflow: str, object_info: dict, **sampler) -> dict:
+    """The prompt of an example workflow, with the tiny models and a small picture."""
+    path = REPO / "workflows" / f"{workflow}.json"
+    prompt = to_prompt(json.loads(path.read_text(encoding="utf-8")), object_info)
+    changes = {
+        "EchoMimicV2Loader": {"model": MODEL_NAME},
+        "VAELoader": {"vae_name": VAE_NAME},
+        "EchoMimicV2ReferenceEncode": {"width": SIZE, "height": SIZE},
+        "EchoMimicV2Sampler": sampler,
+        "EchoMimicV2APDHConditioning": sampler,
+    }
+    for kind, values in changes.items():
+        for inputs in nodes_of(prompt, kind):
+            inputs.update(values)
+    return prompt
+
+
+def change(prompt: dict, kind: str, **values) -> dict:
+    (inputs,) = nodes_of(prompt, kind)
+    inputs.update(values)
+    return prompt
+
+
+def video_of(comfy, entry: dict) -> Path:
+    (path,) = (file for file in comfy.outputs(entry) if file.suffix == ".mp4")
+    return path
+
+
+def measure(path: Path) -> dict:
+    """Frames, frame rate and size of a video, and the seconds of sound that can be decoded from it."""
+    with av.open(str(path)) as film:
+        stream = film.streams.video[0]
+        frames = sum(1 for _ in film.decode(stream))
+        found = {"frames": frames, "fps": float(stream.average_rate), "size": (stream.width, stream.height)}
+    with av.open(str(path)) as film:
+        samples = sum(frame.samples for frame in film.decode(audio=0))
+        found["sound"] = samples / film.streams.audio[0].rate
+    return found
+
+
+@pytest.fixture(scope="module")
+def real_inputs(comfy, samples):
+    """A real picture, Mandarin speech and a released pose folder in ComfyUI's input directory."""
+    folder = comfy.base / "input"
+    shutil.copy(samples / "reference" / PICTURE, folder)
+    shutil.copy(samples / "audio" / VOICE, folder)
+    shutil.copytree(samples / "pose" / POSE, folder / POSE, dirs_exist_ok=True)
+
+
+def test_picture_voice_and_pose_become_a_video(comfy, object_info, real_inputs):
+    prompt = small("talking_picture", object_info)
+    change(prompt, "LoadImage", image=PICTURE)
+    change(prompt, "LoadAudio", audio=VOICE)
+    change(prompt, "EchoMimicV2LoadPose", folder=POSE)
+    found = measure(video_of(comfy, comfy.run(prompt)))
+    assert found["frames"] == int(VOICE_SECONDS * FPS) == 149
+    assert found["fps"] == FPS
+    assert found["size"] == (SIZE, SIZE)
+    # AAC comes in packets of 1024 samples, so the end may lie a packet or two later.
+    assert found["sound"] == pytest.approx(found["frames"] / FPS, abs=0.06)
+
+
+def test_core_samplers_make_the_same_video(comfy, object_info):
+    """SamplerCustomAdvanced on APDH Conditioning is the APDH Sampler: the same latents, so the same file size."""
+    frames = 12
+    saved = {"filename_prefix": "same"}
+    latents = []
+    for workflow, source in (("talking_picture", "EchoMimicV2Sampler"), ("custom_sampling", "SamplerCustomAdvanced")):
+        prompt = small(workflow, object_info, frames=frames)
+        (sampler,) = (id for id, node in prompt.items() if node["class_type"] == source)
+        prompt = {id: node for id, node in prompt.items() if node["class_type"] not in ("SaveVideo",)}
+        prompt["latent"] = {"class_type": "SaveLatent", "inputs": {"samples": [sampler, 0], **saved}}
+        entry = comfy.run(prompt)
+        latents.append(load_latent(comfy.outputs(entry)))
+    first, second = latents
+    assert first.shape == (frames, 4, SIZE // 8, SIZE // 8)
+    assert (first - second).abs().max() <= 2e-3 * first.abs().max()
+
+
+def load_latent(files: list[Path]):
+    from safetensors.torch import load_file
+
+    (path,) = (file for file in files if file.suffix == ".latent")
+    return load_file(path)["latent_tensor"]
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_portrait_video_from_a_square_picture(comfy, object_info, fit):
+    prompt = small("talking_picture", object_info, frames=5)
+    change(prompt, "EchoMimicV2ReferenceEncode", width=96, height=168, fit=fit)
+    found = measure(video_of(comfy, comfy.run(prompt)))
+    assert (found["frames"], found["size"]) == (5, (96, 168))
+
+
+def test_cancel_frees_the_queue_at_once(comfy, object_info):
+    """Interrupted in the middle of sampling, ComfyUI takes the next workflow within seconds."""
+    small_job = small("talking_picture", object_info, frames=2)
+    comfy.run(small_job)
+    endless = comfy.queue(small("talking_picture", object_info, steps=1000, seed=1))
+    time.sleep(3)
+    assert comfy.get("/queue")["queue_running"], "the long workflow ended before it could be cancelled"
+    started = time.monotonic()
+    comfy.post("/interrupt", {})
+    with pytest.raises(WorkflowError, match="cancelled"):
+        comfy.wait(endless, 30)
+    assert time.monotonic() - started < CANCEL_SECONDS
+    assert not comfy.get("/queue")["queue_running"]
+    comfy.run(change(small_job, "EchoMimicV2Sampler", seed=2))
