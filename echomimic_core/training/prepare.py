@@ -1,0 +1,318 @@
+"""Make training clips of videos: `python -m echomimic_core.training.prepare VIDEOS OUT`.
+
+Each video is looked at by one process and becomes one shard; what is done is not done again, so a run that was
+stopped goes on where it was. OUT/report.json says of every video what became of it, and why parts were rejected.
+"""
+
+import argparse
+import hashlib
+import json
+import logging
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
+from ..pose.detect import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, Detections, steady
+from ..runtime import Progress
+from ..video import read_audio, read_frames
+from ..waveform import resample
+from .selection import Piece, Rules, Video, choose_pieces, cut_detections, piece_picture, piece_pose
+from .shards import MANIFEST, ClipData, ClipInfo, encode_jpeg, write_manifest, write_shard
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
+RESULTS, REPORT = "results", "report.json"
+SMALL = 48
+PEOPLE_EVERY = 12
+MAX_PEOPLE = 3
+SMOOTHING = 0.2
+
+Frames = Iterator[tuple[float, np.ndarray]]
+
+
+@dataclass
+class Tools:
+    """What looks and listens.
+
+    Attributes
+    ----------
+    detect : frames -> detections of all of them.
+    count_people : a picture -> number of people in it.
+    encode : sound (samples,) at 16 kHz -> Whisper states (T, 5, 384).
+    """
+
+    detect: Callable[[Frames], Detections]
+    count_people: Callable[[np.ndarray], int]
+    encode: Callable[[np.ndarray], np.ndarray]
+
+
+def real_tools(hand: str, pose: str, face: str | None, whisper: str) -> Tools:
+    """MediaPipe and Whisper from files; ValueError if one is missing."""
+    from ..audio import encode
+    from ..checkpoints import TensorFile
+    from ..models.audio_encoder import build_audio_encoder
+    from ..pose.detect import detect
+
+    bundles = Bundles(Path(hand), Path(pose), Path(face) if face else None)
+    encoder = build_audio_encoder(TensorFile(whisper).state_dict())
+    return Tools(
+        detect=lambda frames: detect(frames, bundles),
+        count_people=PeopleCounter(Path(pose)),
+        encode=lambda sound: encode(encoder, sound).numpy(),
+    )
+
+
+class PeopleCounter:
+    """Counts people with MediaPipe's body model."""
+
+    def __init__(self, bundle: Path):
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        options = vision.PoseLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=bundle.read_bytes()),
+            running_mode=vision.RunningMode.IMAGE,
+            num_poses=MAX_PEOPLE,
+        )
+        self._landmarker = vision.PoseLandmarker.create_from_options(options)
+
+    def __call__(self, picture: np.ndarray) -> int:
+        import mediapipe
+
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+        return len(self._landmarker.detect(image).pose_landmarks)
+
+
+def look_and_listen(path: Path, tools: Tools) -> Video:
+    """One pass over a video; ValueError where it cannot be read or has no sound."""
+    import cv2
+
+    waveform, rate = read_audio(path)
+    people, change = [], []
+
+    def watched() -> Frames:
+        last = None
+        for index, (time, picture) in enumerate(read_frames(path, FPS)):
+            small = cv2.resize(picture, (SMALL, SMALL), interpolation=cv2.INTER_AREA).mean(-1) / 255
+            change.append(0.0 if last is None else float(np.abs(small - last).mean()))
+            last = small
+            people.append(tools.count_people(picture) if index % PEOPLE_EVERY == 0 else -1)
+            yield time, picture
+
+    found = tools.detect(watched())
+    return Video(found, np.array(people), np.array(change), resample(waveform, rate))
+
+
+def prepare_video(path: Path, name: str, out: Path, tools: Tools, rules: Rules, size: int) -> dict:
+    """Make the shard of a video; what became of it, for the report."""
+    video = look_and_listen(path, tools)
+    pieces, rejections = choose_pieces(video, rules, size)
+    clips = cut_out(path, name, video, pieces, tools, size) if pieces else []
+    if clips:
+        write_shard(out / clips[0].info.shard, clips)
+    return {
+        "clips": [asdict(clip.info) for clip in clips],
+        "rejected": [
+            {"start": round(r.start / FPS, 2), "seconds": round((r.stop - r.start) / FPS, 2), "reason": r.reason}
+            for r in rejections
+        ],
+    }
+
+
+def cut_out(path: Path, name: str, video: Video, pieces: list[Piece], tools: Tools, size: int) -> list[ClipData]:
+    """A second pass over the video that cuts the pieces out; only their JPEG files are held."""
+    states = tools.encode(video.sound)
+    jpegs: list[list[bytes]] = [[] for _ in pieces]
+    for index, (_, picture) in enumerate(read_frames(path, FPS)):
+        for piece, files in zip(pieces, jpegs, strict=True):
+            if piece.start <= index < piece.stop:
+                files.append(encode_jpeg(piece_picture(picture, piece, size)))
+    clips = []
+    for number, (piece, files) in enumerate(zip(pieces, jpegs, strict=True)):
+        pose = steady(cut_detections(video.found, piece.start, piece.stop), FPS, SMOOTHING)
+        # healing works by time and may round a frame away at the end
+        frames = min(len(files), len(pose))
+        pose = piece_pose(pose.take(np.arange(frames)), piece, size)
+        seconds = np.array([piece.start, piece.start + frames]) / FPS
+        first, last = (seconds * AUDIO_FEATURE_RATE).astype(int)
+        begin, end = (seconds * AUDIO_SAMPLE_RATE).round().astype(int)
+        info = ClipInfo(f"{name}.safetensors", f"{number:03d}", piece.kind, frames, size, path.name, float(seconds[0]))
+        heard = states[first : max(last + 1, first + 1)]
+        clips.append(ClipData(info, files[:frames], pose, heard, video.sound[begin:end]))
+    return clips
+
+
+def find_videos(folder: Path) -> list[Path]:
+    """Videos below a folder, in order; ValueError where there are none."""
+    if not folder.exists():
+        raise ValueError(f"there is no folder {folder}")
+    found = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise ValueError(f"{folder} holds no videos ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def video_name(path: Path, root: Path) -> str:
+    """A name for the shard of a video: its own, made unique by where it lies."""
+    place = path.relative_to(root).as_posix() if path != root else path.name
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in path.stem)[:60]
+    return f"{plain}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+_tools: Tools | None = None
+
+
+def _start_worker(make_tools: Callable[[], Tools]) -> None:
+    global _tools
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    _tools = make_tools()
+
+
+def _work(path: Path, name: str, out: Path, rules: Rules, size: int, fingerprint: dict) -> dict:
+    """Prepare one video and note the result; a video that cannot be used is a result too."""
+    try:
+        result = prepare_video(path, name, out, _tools, rules, size)
+    except ValueError as problem:
+        result = {"clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": str(problem)}]}
+    result = {"video": str(path), "fingerprint": fingerprint, **result}
+    target = out / RESULTS / f"{name}.json"
+    partial_file = target.with_suffix(f".{os.getpid()}.partial")
+    partial_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    partial_file.replace(target)
+    return result
+
+
+def prepare(
+    videos: Path,
+    out: Path,
+    make_tools: Callable[[], Tools],
+    rules: Rules = Rules(),  # noqa: B008 (frozen)
+    size: int = FRAME_SIZE,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> dict:
+    """Prepare all videos of a folder that are not prepared yet, then write manifest and report.
+
+    Parameters
+    ----------
+    make_tools : called once in every process; picklable.
+
+    Returns
+    -------
+    The report: counts of videos, clips, seconds, and the rejected with their reasons.
+
+    Raises
+    ------
+    ValueError : no videos, or `out` holds something else.
+    """
+    paths = find_videos(videos)
+    if out.exists() and any(out.iterdir()) and not (out / RESULTS).is_dir():
+        raise ValueError(f"{out} holds other files: give a new folder, or one that prepare made. Nothing was changed.")
+    (out / RESULTS).mkdir(parents=True, exist_ok=True)
+    results, waiting = {}, []
+    for path in paths:
+        name, stat = video_name(path, videos), path.stat()
+        fingerprint = {"bytes": stat.st_size, "modified": stat.st_mtime_ns, "rules": asdict(rules), "size": size}
+        done = _read_result(out, name)
+        if done is not None and done["fingerprint"] == fingerprint:
+            results[name] = done
+        else:
+            waiting.append((path, name, fingerprint))
+    logger.info("%d videos, %d of them done before", len(paths), len(results))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (make_tools,)) as pool:
+        jobs = {pool.submit(_work, path, name, out, rules, size, mark): name for path, name, mark in waiting}
+        for number, job in enumerate(as_completed(jobs)):
+            if progress is not None:
+                progress(len(results), len(paths))
+            results[jobs[job]] = job.result()
+            logger.debug("%d of %d", number + 1, len(jobs))
+    if progress is not None:
+        progress(len(paths), len(paths))
+    return _finish(out, [results[name] for name in sorted(results)])
+
+
+def _read_result(out: Path, name: str) -> dict | None:
+    try:
+        result = json.loads((out / RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        whole = all((out / clip["shard"]).is_file() for clip in result["clips"])
+        return result if whole and "fingerprint" in result else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _finish(out: Path, results: list[dict]) -> dict:
+    clips = [ClipInfo(**clip) for result in results for clip in result["clips"]]
+    write_manifest(out, clips)
+    rejected = [{"video": r["video"], **part} for r in results for part in r["rejected"]]
+    report = {
+        "videos": len(results),
+        "clips": len(clips),
+        "kinds": {kind: sum(c.kind == kind for c in clips) for kind in sorted({c.kind for c in clips})},
+        "seconds": round(sum(clip.frames for clip in clips) / FPS, 1),
+        "rejected": rejected,
+    }
+    (out / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    from tqdm import tqdm
+
+    parser = argparse.ArgumentParser(prog="python -m echomimic_core.training.prepare", description=__doc__)
+    parser.add_argument("videos", type=Path, help="a folder of videos (searched with its folders), or one video")
+    parser.add_argument("out", type=Path, help="folder for the clips")
+    parser.add_argument("--models", type=Path, default=Path(BUNDLE_FOLDER), help="folder with MediaPipe's bundles")
+    parser.add_argument("--whisper", required=True, help="Whisper tiny: tiny.pt or model.safetensors")
+    parser.add_argument("--size", type=int, default=FRAME_SIZE, help="side of the square frames in pixels")
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    for name, value in asdict(Rules()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value, help=f"see Rules; {value:g}")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rules = Rules(**{name: getattr(given, name) for name in asdict(Rules())})
+    try:
+        bundles = {kind: _bundle(given.models, kind) for kind in BUNDLE_LINKS}
+        for kind in ("hand", "pose"):
+            if bundles[kind] is None:
+                raise ValueError(
+                    f"{given.models} holds no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}"
+                )
+        if not Path(given.whisper).is_file():
+            raise ValueError(f"there is no Whisper file {given.whisper}")
+        tools = partial(real_tools, bundles["hand"], bundles["pose"], bundles["face"], given.whisper)
+        bar = tqdm(unit="video", dynamic_ncols=True)
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = prepare(given.videos, given.out, tools, rules, given.size, given.workers, progress)
+        bar.close()
+    except ValueError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    print(f"{report['clips']} clips, {report['seconds']} s, from {report['videos']} videos: {given.out / MANIFEST}")
+    print(f"{len(report['rejected'])} parts rejected, see {given.out / REPORT}")
+    return 0 if report["clips"] else 1
+
+
+def _bundle(folder: Path, kind: str) -> str | None:
+    found = sorted(folder.glob(f"{kind}_landmarker*.task"))
+    return str(found[0]) if found else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
