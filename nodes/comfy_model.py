@@ -1,6 +1,7 @@
 """The bridge: EchoMimicV2 as a native ComfyUI MODEL, so that core samplers, patches, LoRA and previews work on it."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 import comfy.conds
 import comfy.latent_formats
@@ -16,15 +17,35 @@ from comfy.ldm.modules.attention import optimized_attention
 from ..echomimic_core.checkpoints import FLOAT8
 from ..echomimic_core.config import CONTEXT_FRAMES, NOISE_CLAMP, ModelConfig, Variant
 from ..echomimic_core.runtime import set_attention
-from ..echomimic_core.sampling.clip import ClipConditions, PreparedClip
+from ..echomimic_core.sampling.clip import CACHE_BYTES, ClipConditions, PreparedClip
 from ..echomimic_core.sampling.denoiser import ClipDenoiser, WindowSettings
+from ..echomimic_core.sampling.memory import (
+    ON_CPU,
+    Batching,
+    RunSize,
+    WindowRunner,
+    estimate,
+    free_memory,
+    plan_batching,
+    set_memory_hooks,
+)
 from ..echomimic_core.sampling.schedule import comfy_sigmas
 
 # Key under which a CONDITIONING carries a `ClipPayload`, and transformer option with a window-wise progress callable.
 PAYLOAD = "echomimic"
 PROGRESS = "echomimic_progress"
 
+# Transformer options with which `WindowHandler` hands single windows to the model.
+WINDOWS = "echomimic_windows"
+BATCHING = "echomimic_batching"
+
+# Audio and pose, each up to its budget.
+CLIP_CACHES = 2 * CACHE_BYTES
+
 set_attention(optimized_attention)
+set_memory_hooks(
+    lambda device: int(comfy.model_management.get_free_memory(device)), comfy.model_management.soft_empty_cache
+)
 
 
 @dataclass(frozen=True)
@@ -64,12 +85,16 @@ class PreparedHalf:
 
     clip: PreparedClip | None
     windows: WindowSettings
+    runner: WindowRunner
 
 
 class GraphDenoiser(ClipDenoiser):
-    """`diffusion_model` as core calls it: a batch of one or both halves of guidance, each the whole clip."""
+    """`diffusion_model` as core calls it: a batch of one or both halves of guidance.
 
-    # only this loop stays out of a compiled graph, so one graph of the networks serves every clip length
+    With `WindowHandler` at work each half is some windows of the clip; without it, each is the whole clip.
+    """
+
+    # only this stays out of a compiled graph, so one graph of the networks serves every clip length
     @torch.compiler.disable(recursive=False)
     def forward(
         self, x, timesteps, context=None, control=None, transformer_options=None, echomimic=None, **kwargs
@@ -77,43 +102,60 @@ class GraphDenoiser(ClipDenoiser):
         """Velocity (halves * frames, 4, height, width) for scaled noisy latents of the same shape."""
         options = transformer_options or {}
         halves: list[PreparedHalf] = echomimic
-        chunks = x.chunk(len(halves))
         timestep = float(timesteps[0])
-        windows = halves[0].windows.at_step(len(chunks[0]), sampling_step(options))
+        windows = options.get(WINDOWS)
+        if windows is None:
+            windows = halves[0].windows.at_step(len(x) // len(halves), sampling_step(options))
+            run = self._whole_clip
+        else:
+            run = self._few_windows
+        chunks = list(x.chunk(len(halves)))
         plain = [index for index, half in enumerate(halves) if half.clip is None]
         results: dict[int, torch.Tensor] = {}
-
         for index, half in enumerate(halves):
             if half.clip is None:
                 continue
             shared = bool(plain) and not results
-            results[index], unconditional = self._predict(chunks[index], timestep, windows, half, shared, options)
+            *silent, results[index] = run(chunks[index], timestep, windows, half, shared, options)
             if shared:
-                results.update(dict.fromkeys(plain, unconditional))
+                results.update(dict.fromkeys(plain, silent[0]))
         if not results:
-            only = self._predict(chunks[plain[0]], timestep, windows, halves[plain[0]], True, options)[1]
-            results = dict.fromkeys(plain, only)
+            only = run(chunks[plain[0]], timestep, windows, halves[plain[0]], True, options)
+            results = dict.fromkeys(plain, only[0])
         return torch.cat([results[index] for index in range(len(halves))])
 
-    def _predict(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
-        report = options.get(PROGRESS)
-
-        def progress(done: int, total: int) -> None:
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            if report is not None:
-                report(done, total)
-
-        plain, conditional = self.predict(
+    def _whole_clip(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
+        return self.predict(
             latents,
             timestep,
             windows,
             half.clip,
             unconditional,
-            half.windows.windows_per_batch,
+            runner=half.runner,
             transformer_options=options,
-            progress=progress,
+            progress=window_report(options),
         )
-        return conditional, plain
+
+    def _few_windows(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
+        rows = torch.arange(len(latents), device=latents.device).unflatten(0, (len(windows), -1))
+        timesteps = torch.full((1,), timestep, dtype=torch.float32, device=latents.device)
+        # core has already decided whether the halves go together
+        batching = replace(options[BATCHING], halves_together=True)
+        return self.run_windows(
+            latents, timesteps, timestep, windows, rows, half.clip, unconditional, batching, options
+        ).unbind(0)
+
+
+def window_report(options: dict):
+    """A progress callable that obeys ComfyUI's cancel and tells the node's own progress bar."""
+    report = options.get(PROGRESS)
+
+    def progress(done: int, total: int) -> None:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        if report is not None:
+            report(done, total)
+
+    return progress
 
 
 def sampling_step(transformer_options: dict) -> int:
@@ -169,14 +211,33 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         noise, device = kwargs["noise"], kwargs["device"]
         check_latents(noise, payload)
         clip = None
-        if payload.conditions is not None:
-            clip = self.diffusion_model.prepare(payload.conditions, torch.device(device), self.compute_dtype())
-        return {PAYLOAD: ClipCond(PreparedHalf(clip, payload.windows))}
+        device = torch.device(device)
+        if payload.conditions is None:
+            return {PAYLOAD: ClipCond(PreparedHalf(None, payload.windows, WindowRunner()))}
+        batching = self.plan(noise, payload, device)
+        clip = self.diffusion_model.prepare(payload.conditions, device, self.compute_dtype(), batching)
+        return {PAYLOAD: ClipCond(PreparedHalf(clip, payload.windows, clip.runner))}
+
+    def run_size(self, frames: int, height: int, width: int, context_frames: int = CONTEXT_FRAMES) -> RunSize:
+        itemsize = self.compute_dtype().itemsize
+        # whether there is guidance is not known here: take it that there is
+        return RunSize(self.config, height, width, frames, context_frames, True, itemsize, cache_bytes=CLIP_CACHES)
+
+    def plan(self, noise: torch.Tensor, payload: ClipPayload, device: torch.device) -> Batching:
+        """How windows will go through the network, by the memory that is left; logged. ValueError if none can."""
+        frames, _, height, width = noise.shape
+        size = self.run_size(frames, height, width, payload.windows.context_frames)
+        widest = ON_CPU if comfy.model_management.is_device_cpu(device) else None
+        batching = plan_batching(size, free_memory(device), widest)
+        logging.info("EchoMimicV2: %d frames, %s; besides weights %s", frames, batching, estimate(size, batching))
+        return batching
 
     def memory_required(self, input_shape, cond_shapes=None) -> float:
-        """Bytes for one round of windows: core would otherwise ask for the whole clip at once."""
-        frames = min(input_shape[0], 2 * CONTEXT_FRAMES)
-        return super().memory_required([frames, *input_shape[1:]])
+        """Bytes besides the weights for one guided window: core would otherwise ask for the whole clip at once."""
+        samples, _, height, width = input_shape
+        size = self.run_size(samples, height, width)
+        together = Batching(halves_together=samples > CONTEXT_FRAMES)
+        return estimate(size, together).sampling
 
 
 def check_latents(noise: torch.Tensor, payload: ClipPayload) -> None:
@@ -201,12 +262,17 @@ def check_latents(noise: torch.Tensor, payload: ClipPayload) -> None:
 
 def make_patcher(model: torch.nn.Module):
     """Hand a model to core's memory management."""
-    patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
-    return patcher(
+    patcher_class = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
+    patcher = patcher_class(
         model,
         load_device=comfy.model_management.get_torch_device(),
         offload_device=comfy.model_management.unet_offload_device(),
     )
+    if isinstance(model, EchoMimicModel):
+        from .comfy_windows import WindowHandler
+
+        patcher.model_options["context_handler"] = WindowHandler()
+    return patcher
 
 
 def require_echomimic(model, what: str) -> EchoMimicModel:

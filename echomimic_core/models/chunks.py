@@ -11,6 +11,9 @@ import torch
 CHUNK_ELEMENTS = 128 * 2**20
 """Largest intermediate tensor of a layer, in elements: 256 MB in float16, still wide enough to fill any GPU."""
 
+CPU_CHUNK_ELEMENTS = 4 * 2**20
+"""On the CPU: what stays in the caches, and in memory that the allocator need not ask the system for anew."""
+
 SMALLEST_CHUNK_ELEMENTS = 2 * 2**20
 """Below this, chunks only cost time: convolutions and attention of one frame need as much."""
 
@@ -36,6 +39,9 @@ def in_chunks(function: Callable[..., torch.Tensor], size: int, *tensors: torch.
         part = [x if x is None or len(x) == 1 else x[start : start + size] for x in tensors]
         values = function(*part)
         if out is None:
-            out = values.new_empty(rows, *values.shape[1:])
+            layout = torch.contiguous_format
+            if values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last):
+                layout = torch.channels_last
+            out = torch.empty((rows, *values.shape[1:]), dtype=values.dtype, device=values.device, memory_format=layout)
         out[start : start + size] = values
     return out

@@ -6,7 +6,7 @@ window, which gives the same numbers and memory that does not grow with the clip
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -17,6 +17,8 @@ from ..models.attention import KeysValues, WindowContext
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
 from ..models.reference_unet import ReferenceFeatures
+from .map_cache import MapCache
+from .memory import WindowRunner
 
 CACHE_BYTES = 256 * 2**20
 
@@ -65,12 +67,52 @@ class ClipConditions:
     apdh: APDHOptions = ORIGINAL
     audio_mask: torch.Tensor | None = None
 
+    def part(self, first: int, frames: int) -> "ClipConditions":
+        """Conditions of `frames` frames from frame `first` on; beyond the clip's end they start again at frame 0."""
+        audio = None if self.audio is None else AudioPart(self.audio, first)
+        pose_maps, mask = self.pose_maps, self.audio_mask
+        if mask is not None and len(mask) > 1:
+            mask = mask[[frame % len(mask) for frame in range(first, first + frames)]]
+        return replace(
+            self,
+            audio=audio,
+            pose_maps=pose_maps and (lambda wanted: pose_maps([first + frame for frame in wanted])),
+            audio_mask=mask,
+        )
+
+
+@dataclass(frozen=True)
+class AudioPart:
+    """The sound of a clip from frame `first` on; its frames hear what they hear in the whole clip."""
+
+    source: AudioSource
+    first: int
+
+    @property
+    def features(self) -> torch.Tensor:
+        return self.source.features
+
+    @property
+    def strength(self) -> float:
+        return self.source.strength
+
+    def positions(self, frames: list[int]) -> torch.Tensor:
+        return self.source.positions([self.first + frame for frame in frames])
+
+
+def upload(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Move to a device without waiting for it, where it can take things in while it computes."""
+    if device.type == "cuda" and values.device.type == "cpu":
+        return values.pin_memory().to(device, non_blocking=True)
+    return values.to(device)
+
 
 @dataclass
 class PreparedClip:
     """A clip's conditions together with the networks' projections of them, for one sampling run.
 
-    Make a new one for every run: patches such as LoRA change the projections.
+    Make a new one for every run: patches such as LoRA change the projections. `runner` remembers from step to step how
+    many windows the device took together.
     """
 
     conditions: ClipConditions
@@ -79,11 +121,25 @@ class PreparedClip:
     device: torch.device
     dtype: torch.dtype
     cache_bytes: int = CACHE_BYTES
+    runner: WindowRunner = field(default_factory=WindowRunner)
     _reference: list[KeysValues] | None = None
     _audio: list[KeysValues] | None = None
     _pose: dict[int, torch.Tensor] = field(default_factory=dict)
     _gains: dict | None = None
+    _maps: MapCache | None = None
 
+    def __post_init__(self):
+        if self.conditions.pose_maps is not None:
+            self._maps = MapCache(self.conditions.pose_maps)
+
+    def drop_caches(self) -> None:
+        """Free what can be computed again, and keep nothing of it from now on: memory is short."""
+        self.cache_bytes = 0
+        self._audio = None
+        self._pose.clear()
+
+    # Not to be compiled: shapes here follow the length of the clip, and nothing here is slow.
+    @torch.compiler.disable
     def context(self, frames: list[int], window_frames: int, timestep: float) -> WindowContext:
         """What the conditional samples for `frames` (whole windows one after another) see at a timestep."""
         strength = self.conditions.apdh.audio_strength_at(timestep)
@@ -112,7 +168,7 @@ class PreparedClip:
         else:
             heard, positions = positions.unique(return_inverse=True)
             projected = self._project_audio(source.features[heard])
-        positions = positions.to(self.device)
+        positions = upload(positions, self.device)
         return [(k[positions].flatten(1, 2), v[positions].flatten(1, 2)) for k, v in projected]
 
     def _project_audio(self, features: torch.Tensor) -> list[KeysValues]:
@@ -123,6 +179,7 @@ class PreparedClip:
         positions, states, _ = self.conditions.audio.features.shape
         return 2 * positions * states * channels * self.dtype.itemsize
 
+    @torch.compiler.disable
     def pose_features(self, frames: list[int], timestep: float) -> torch.Tensor | None:
         """Encoded keypoint maps (n, channels, height / 8, width / 8) times their strength; None for no pose."""
         strength = self.conditions.apdh.pose_strength_at(timestep)
@@ -138,7 +195,7 @@ class PreparedClip:
         return features if strength == 1.0 else features * strength
 
     def _encode_pose(self, frames: list[int]) -> torch.Tensor:
-        maps = self.conditions.pose_maps(frames).to(self.device)
+        maps = upload(self._maps(frames), self.device)
         maps = maps.to(self.dtype) / 255 if maps.dtype == torch.uint8 else maps.to(self.dtype)
         return self.pose_encoder(maps)
 

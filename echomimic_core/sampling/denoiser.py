@@ -1,17 +1,23 @@
 """The denoiser of a clip: windows in, velocities averaged over the windows of each frame out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
 from ..config import CONTEXT_FRAMES, CONTEXT_OVERLAP, CONTEXT_SHIFT
 from ..models.attention import WindowContext
+from ..models.cpu_linear import fast_linear
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
 from ..runtime import Progress
-from .clip import ClipConditions, PreparedClip
+from .clip import ClipConditions, PreparedClip, upload
+from .memory import ON_CPU, Batching, WindowRunner
 from .windows import windows_at_step
+
+
+def guide(unconditional: torch.Tensor, conditional: torch.Tensor, guidance_scale: float) -> torch.Tensor:
+    return unconditional + guidance_scale * (conditional - unconditional)
 
 
 @dataclass(frozen=True)
@@ -22,17 +28,21 @@ class WindowSettings:
     overlap: int = CONTEXT_OVERLAP
     shift: int = CONTEXT_SHIFT
     wrap: bool = True
-    windows_per_batch: int = 1
 
     def at_step(self, num_frames: int, step: int) -> list[list[int]]:
         return windows_at_step(num_frames, self.context_frames, self.overlap, self.shift * step, self.wrap)
 
 
 class ClipDenoiser(nn.Module):
-    """Denoising U-Net and pose encoder, run over the windows of a clip of any length."""
+    """Denoising U-Net and pose encoder, run over the windows of a clip of any length.
 
-    def __init__(self, denoising_unet: DenoisingUNet, pose_encoder: PoseEncoder):
+    `channels_last` is the memory layout of pictures inside the network; None is the one measured to be faster: on the
+    CPU channels come last, elsewhere first.
+    """
+
+    def __init__(self, denoising_unet: DenoisingUNet, pose_encoder: PoseEncoder, channels_last: bool | None = None):
         super().__init__()
+        self.channels_last = channels_last
         self.denoising_unet = denoising_unet
         self.pose_encoder = pose_encoder
 
@@ -40,8 +50,15 @@ class ClipDenoiser(nn.Module):
     def dtype(self) -> torch.dtype:
         return self.denoising_unet.dtype
 
-    def prepare(self, conditions: ClipConditions, device: torch.device, dtype: torch.dtype) -> PreparedClip:
-        return PreparedClip(conditions, self.denoising_unet, self.pose_encoder, device, dtype)
+    def prepare(
+        self, conditions: ClipConditions, device: torch.device, dtype: torch.dtype, batching: Batching | None = None
+    ) -> PreparedClip:
+        """Conditions ready for one run, whose windows are batched so (by default one at a time)."""
+        if batching is None:
+            batching = ON_CPU if device.type == "cpu" else Batching()
+        clip = PreparedClip(conditions, self.denoising_unet, self.pose_encoder, device, dtype)
+        clip.runner = WindowRunner(batching, on_shortage=lambda _: clip.drop_caches())
+        return clip
 
     @torch.compiler.disable(recursive=False)
     def predict(
@@ -51,59 +68,87 @@ class ClipDenoiser(nn.Module):
         windows: list[list[int]],
         clip: PreparedClip | None,
         unconditional: bool = False,
-        windows_per_batch: int = 1,
+        guidance_scale: float | None = None,
+        runner: WindowRunner | None = None,
         transformer_options: dict | None = None,
         progress: Progress | None = None,
-    ) -> tuple[torch.Tensor | None, torch.Tensor | None]:
-        """Velocities of the unconditional and of the conditional half, each (F, 4, height, width) float32 or None.
+    ) -> tuple[torch.Tensor, ...]:
+        """Velocities (F, 4, height, width) float32: of the unconditional half, then of the conditional half, if wanted.
+
+        With a guidance scale both halves are combined to one velocity.
 
         Parameters
         ----------
-        latents : (F, 4, height, width), scaled by 0.18215, in the networks' dtype.
+        latents : (F, 4, height, width), scaled by 0.18215.
         timestep : in [0, 1000).
         windows : frame indices of equally long windows that together cover every frame.
         clip : conditions of the conditional half, or None to skip it.
         unconditional : whether the unconditional half is wanted.
-        windows_per_batch : windows that go through the network together.
+        runner : batches the windows and copes with too little memory; by default the clip's.
         progress : called before every batch with (windows done, windows); may raise to cancel.
         """
         halves = int(unconditional) + int(clip is not None)
-        sums = torch.zeros(halves, *latents.shape, dtype=torch.float32, device=latents.device)
-        counts = torch.zeros(len(latents), 1, 1, 1, device=latents.device)
-        timesteps = torch.tensor([timestep], dtype=torch.float32, device=latents.device)
-        for first in range(0, len(windows), windows_per_batch):
-            if progress is not None:
-                progress(first, len(windows))
-            batch = windows[first : first + windows_per_batch]
-            velocity = self.run_windows(latents, timesteps, timestep, batch, clip, unconditional, transformer_options)
-            for window, values in zip(batch, velocity.unflatten(1, (len(batch), -1)).unbind(1), strict=True):
-                index = torch.tensor(window, device=latents.device)
-                sums[:, index] += values
-                counts[index] += 1
-        means = list(sums / counts)
-        return means.pop(0) if unconditional else None, means.pop() if clip is not None else None
+        results = 1 if guidance_scale is not None else halves
+        if runner is None:
+            runner = clip.runner if clip is not None else WindowRunner()
+        sums = torch.zeros(results, *latents.shape, dtype=torch.float32, device=latents.device)
+        timesteps = upload(torch.tensor([timestep], dtype=torch.float32), latents.device)
+        rows = upload(torch.tensor(windows), latents.device)  # once a step: the loop never waits for the device
 
+        def evaluate(first: int, batch: list[list[int]], batching: Batching) -> None:
+            index = rows[first : first + len(batch)]
+            velocity = self.run_windows(
+                latents, timesteps, timestep, batch, index, clip, unconditional, batching, transformer_options
+            ).float()
+            if guidance_scale is not None and halves > 1:
+                velocity = guide(velocity[:1], velocity[1:], guidance_scale)
+            # window by window: added together, frames in several windows would be summed in any order
+            for row, values in zip(index, velocity.unflatten(1, (len(batch), -1)).unbind(1), strict=True):
+                sums[:, row] += values
+
+        runner.run(windows, evaluate, guided=halves > 1, progress=progress)
+        seen = torch.bincount(torch.tensor(windows).flatten(), minlength=len(latents))
+        sums /= upload(seen.float()[:, None, None, None], latents.device)
+        return sums.unbind(0)
+
+    @torch.compiler.disable(recursive=False)
     def run_windows(
         self,
         latents: torch.Tensor,
         timesteps: torch.Tensor,
         timestep: float,
         windows: list[list[int]],
+        index: torch.Tensor,
         clip: PreparedClip | None,
         unconditional: bool,
+        batching: Batching,
         transformer_options: dict | None,
     ) -> torch.Tensor:
-        """Velocities (halves, frames of all windows, 4, height, width) of one batch of windows."""
+        """Velocities (halves, frames of all windows, 4, height, width) of one batch of windows, `index` on the device."""
+        with fast_linear(latents.device):
+            return self._run_windows(
+                latents, timesteps, timestep, windows, index, clip, unconditional, batching, transformer_options
+            )
+
+    @torch.compiler.disable(recursive=False)
+    def _run_windows(
+        self, latents, timesteps, timestep, windows, index, clip, unconditional, batching, transformer_options
+    ) -> torch.Tensor:
         frames = [frame for window in windows for frame in window]
-        noisy = latents[torch.tensor(frames, device=latents.device)]
-        pose = None
+        dtype = self.dtype if clip is None else clip.dtype
+        noisy = latents[index.flatten()].to(dtype)
+        if self.channels_last or (self.channels_last is None and latents.device.type == "cpu"):
+            noisy = noisy.contiguous(memory_format=torch.channels_last)
+        options = {"transformer_options": transformer_options or {}, "chunk_elements": batching.chunk_elements}
+        plain = WindowContext(frames=len(windows[0]), **options)
         if clip is None:
-            context = WindowContext(frames=len(windows[0]))
-        else:
-            context = clip.context(frames, len(windows[0]), timestep)
-            pose = clip.pose_features(frames, timestep)
-            if unconditional:
-                context.unconditional = len(frames)
-                noisy = torch.cat([noisy, noisy])
-        context.transformer_options = transformer_options or {}
-        return self.denoising_unet(noisy, timesteps, context, pose).unflatten(0, (-1, len(frames)))
+            return self.denoising_unet(noisy, timesteps, plain)[None]
+        context = replace(clip.context(frames, len(windows[0]), timestep), **options)
+        pose = clip.pose_features(frames, timestep)
+        if not unconditional:
+            return self.denoising_unet(noisy, timesteps, context, pose)[None]
+        if batching.halves_together:
+            context.unconditional = len(frames)
+            return self.denoising_unet(torch.cat([noisy, noisy]), timesteps, context, pose).unflatten(0, (2, -1))
+        silent = self.denoising_unet(noisy, timesteps, plain)
+        return torch.stack([silent, self.denoising_unet(noisy, timesteps, context, pose)])

@@ -1,16 +1,31 @@
 """The sampling loop in plain torch: what the original's pipeline does between encoding and decoding."""
 
+from dataclasses import dataclass
+
 import torch
 
 from ..config import NOISE_CLAMP, SamplingConfig
 from ..runtime import Progress
 from .clip import ClipConditions
 from .denoiser import ClipDenoiser, WindowSettings
-from .schedule import ddim_step, trailing_timesteps
+from .memory import Batching
+from .schedule import ddim_step, noise_to, trailing_timesteps
+
+# Frames whose latents are stepped together, so that no more copies of a long clip are made than need be.
+STEP_FRAMES = 64
 
 
-def guide(unconditional: torch.Tensor, conditional: torch.Tensor, guidance_scale: float) -> torch.Tensor:
-    return unconditional + guidance_scale * (conditional - unconditional)
+@dataclass(frozen=True)
+class HeldFrames:
+    """Frames that are known already and only guide their neighbours: the seam between segments of a long clip.
+
+    Attributes
+    ----------
+    frames : their indices. latents : (len(frames), 4, height, width), clean.
+    """
+
+    frames: list[int]
+    latents: torch.Tensor
 
 
 @torch.no_grad()
@@ -19,16 +34,25 @@ def sample(
     conditions: ClipConditions,
     noise: torch.Tensor,
     config: SamplingConfig,
-    windows_per_batch: int = 1,
+    batching: Batching | None = None,
+    wrap: bool = True,
+    held: HeldFrames | None = None,
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Turn noise (F, 4, height, width) into latents of the same shape, scaled by 0.18215, float32.
 
-    `progress` is called before every window with (windows done, windows in the whole run); it may raise to cancel.
+    Parameters
+    ----------
+    batching : how many windows go together; one by default.
+    wrap : whether the end of the clip is the neighbour of its beginning, as in the original.
+    held : frames that are given; before each step they get the noise that the step expects, at the end they are as given.
+    progress : called before every batch with (windows done, windows in the whole run); may raise to cancel.
     """
-    windows = WindowSettings(config.context_frames, config.context_overlap, config.context_shift)
-    latents = noise.clamp(-NOISE_CLAMP, NOISE_CLAMP).float()
-    clip = denoiser.prepare(conditions, latents.device, denoiser.dtype)
+    windows = WindowSettings(config.context_frames, config.context_overlap, config.context_shift, wrap)
+    noise = noise.clamp(-NOISE_CLAMP, NOISE_CLAMP)
+    latents = noise.float()
+    held_noise = None if held is None else latents[held.frames].clone()
+    clip = denoiser.prepare(conditions, latents.device, denoiser.dtype, batching)
     guided = config.guidance_scale > 1.0
     for step, timestep in enumerate(trailing_timesteps(config.steps)):
         cut = windows.at_step(len(latents), step)
@@ -37,10 +61,14 @@ def sample(
             if progress is not None:
                 progress(step * total + done, config.steps * total)
 
-        plain, velocity = denoiser.predict(
-            latents.to(denoiser.dtype), timestep, cut, clip, guided, windows_per_batch, progress=step_progress
-        )
-        if guided:
-            velocity = guide(plain, velocity, config.guidance_scale)
-        latents = ddim_step(latents, velocity, timestep, config.steps)
+        if held is not None:
+            latents[held.frames] = noise_to(held.latents.to(latents), held_noise, timestep)
+        scale = config.guidance_scale if guided else None
+        (velocity,) = denoiser.predict(latents, timestep, cut, clip, guided, scale, progress=step_progress)
+        for start in range(0, len(latents), STEP_FRAMES):
+            part = slice(start, start + STEP_FRAMES)
+            latents[part] = ddim_step(latents[part], velocity[part], timestep, config.steps)
+        del velocity
+    if held is not None:
+        latents[held.frames] = held.latents.to(latents)
     return latents

@@ -51,6 +51,12 @@ def ddim_step(latents: torch.Tensor, velocity: torch.Tensor, timestep: int, step
     return alpha_previous.sqrt() * clean + (1.0 - alpha_previous).sqrt() * noise
 
 
+def noise_to(clean: torch.Tensor, noise: torch.Tensor, timestep: int) -> torch.Tensor:
+    """Clean latents with as much noise as a timestep has: sqrt(alpha) x + sqrt(1 - alpha) noise."""
+    alpha = alphas_cumprod()[timestep].to(clean.device)
+    return alpha.sqrt() * clean + (1.0 - alpha).sqrt() * noise
+
+
 COMFY_LAST_ALPHA = 4.8973451890853435e-08
 """ComfyUI ends a zero-SNR table here instead of at 0, to keep the noise levels finite."""
 

@@ -1,0 +1,82 @@
+"""The clip, window by window, inside core's samplers.
+
+Core's own machinery for context windows asks a handler how to evaluate the conditions of a long latent. Ours hands core
+a few windows at a time, so that core too holds nothing the size of the clip but latents, decides anew for each whether
+both halves of guidance fit together, and gets another chance with fewer windows when memory runs out.
+"""
+
+import logging
+
+import comfy.context_windows
+import torch
+
+from ..echomimic_core.sampling.clip import upload
+from ..echomimic_core.sampling.memory import Batching
+from .comfy_model import BATCHING, PAYLOAD, WINDOWS, PreparedHalf, sampling_step, window_report
+
+# What core can hang on a condition that is laid out for the whole clip at once.
+WHOLE_CLIP_ONLY = ("mask", "area", "control", "gligen")
+
+
+class WindowHandler(comfy.context_windows.ContextHandlerABC):
+    def should_use_context(self, model, conds, x_in, timestep, model_options) -> bool:
+        entries = [entry for cond in conds if cond is not None for entry in cond]
+        return all(prepared(entry) is not None for entry in entries) and not any(
+            entry.get(key) is not None for entry in entries for key in WHOLE_CLIP_ONLY
+        )
+
+    def get_resized_cond(self, cond_in, x_in, window, device=None) -> list:
+        """Our conditions serve every window as they are: the denoiser draws what it needs."""
+        return cond_in
+
+    def execute(self, calc_cond_batch, model, conds, x_in, timestep, model_options) -> list[torch.Tensor]:
+        """Clean latents (F, 4, height, width) of every condition, averaged over the windows of each frame."""
+        wanted = [index for index, cond in enumerate(conds) if cond is not None]
+        half = leading_half(conds)
+        options = model_options.get("transformer_options", {})
+        step = sampling_step({**options, "sigmas": timestep})
+        windows = half.windows.at_step(len(x_in), step)
+        rows = upload(torch.tensor(windows), x_in.device)
+        sums = [torch.zeros_like(x_in) for _ in conds]
+
+        def run(chosen: list[int], index: torch.Tensor, batch: list[list[int]], batching: Batching) -> dict:
+            given = [conds[i] if i in chosen else None for i in range(len(conds))]
+            extra = {**options, WINDOWS: batch, BATCHING: batching}
+            levels = timestep[index] if len(timestep) == len(x_in) else timestep
+            results = calc_cond_batch(
+                model, given, x_in[index], levels, {**model_options, "transformer_options": extra}
+            )
+            return {i: results[i] for i in chosen}
+
+        def evaluate(first: int, batch: list[list[int]], batching: Batching) -> None:
+            index = rows[first : first + len(batch)]
+            groups = [wanted] if batching.halves_together else [[i] for i in wanted]
+            results: dict[int, torch.Tensor] = {}
+            for group in groups:
+                results.update(run(group, index.flatten(), batch, batching))
+            for i, values in results.items():
+                for row, value in zip(index, values.unflatten(0, (len(batch), -1)), strict=True):
+                    sums[i][row] += value
+
+        half.runner.run(windows, evaluate, guided=len(wanted) > 1, progress=window_report(options))
+        seen = torch.bincount(torch.tensor(windows).flatten(), minlength=len(x_in))
+        seen = upload(seen.to(x_in.dtype)[:, None, None, None], x_in.device)
+        for i in wanted:
+            sums[i] /= seen
+        return sums
+
+
+def prepared(entry: dict) -> PreparedHalf | None:
+    """Our part of a condition that core has made ready for sampling."""
+    ours = entry.get("model_conds", {}).get(PAYLOAD)
+    return None if ours is None else ours.cond
+
+
+def leading_half(conds: list) -> PreparedHalf:
+    """The half whose windows and runner count: a conditional one where there is one."""
+    halves = [prepared(entry) for cond in conds if cond is not None for entry in cond]
+    return next((half for half in halves if half.clip is not None), halves[0])
+
+
+def log_shortage(batching: Batching) -> None:
+    logging.warning("EchoMimicV2: out of memory; going on with %s", batching)
