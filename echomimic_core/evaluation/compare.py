@@ -110,7 +110,7 @@ class Lpips:
         self.pairs = []
         try:
             self.values.append(lpips_distance(self.network, self.scripted, *sides).float().cpu().numpy())
-        except (RuntimeError, TypeError) as error:
+        except Exception as error:
             self.problem = f"the LPIPS network failed: {(str(error).splitlines() or [''])[0]}"
 
     def finish(self) -> Result:
@@ -130,4 +130,4 @@ def lpips_distance(network, scripted: bool, a: torch.Tensor, b: torch.Tensor) ->
     if "return_lpips" in names:
         features = [network(x, resize_images=False, return_lpips=True) for x in (a, b)]
         return (features[0] - features[1]).square().flatten(1).sum(1)
-    return network(a / 127.5 - 1, b / 127.5 - 1).flatten(1).mean(1)
+    return network(a / 127.5 - 1, b / 127.5 - 1).reshape(len(a), -1).mean(1)

@@ -195,7 +195,7 @@ def prepare(
     known = {}
     if (folder / "manifest.json").is_file():
         known = {clip["name"]: clip for clip in Manifest.load(folder).clips}
-    find, manifest = find_downloads(downloads), Manifest(folder)
+    find, manifest, bundles = find_downloads(downloads), Manifest(folder), None
     for index, segment in enumerate(segments):
         if progress:
             progress(index, len(segments))
@@ -209,11 +209,12 @@ def prepare(
         try:
             if source is None:
                 raise ValueError(f"{segment.video} is not among the downloads")
-            manifest.clips.append(entry | _prepare_one(segment, source, folder, settings))
+            bundles = bundles or _bundles(settings)
+            manifest.clips.append(entry | _prepare_one(segment, source, folder, bundles))
             say(f"{segment.name}: prepared")
+        except MissingBundle:
+            raise
         except Exception as error:
-            if not settings.find("hands") or not settings.find("bodies"):
-                raise
             manifest.missing.append(entry | {"reason": str(error)})
             say(f"{segment.name}: {error}")
         manifest.save()
@@ -223,19 +224,28 @@ def prepare(
     return manifest
 
 
-def _prepare_one(segment: Segment, source: Path, folder: Path, settings: Settings) -> dict:
+class MissingBundle(ValueError):
+    """A model of MediaPipe without which no clip can be prepared."""
+
+
+def _bundles(settings: Settings):
+    from ..pose.detect import Bundles
+
+    paths = {key: settings.find(key) for key in ("hands", "bodies", "faces")}
+    for key in ("hands", "bodies"):
+        if paths[key] is None:
+            raise MissingBundle(settings.missing(key))
+    return Bundles(paths["hands"], paths["bodies"], paths["faces"])
+
+
+def _prepare_one(segment: Segment, source: Path, folder: Path, bundles) -> dict:
     import cv2
 
     from ..pose import detect, files
     from ..video import VideoWriter, frame_rate
 
-    paths = {key: settings.find(key) for key in ("hands", "bodies", "faces")}
-    for key in ("hands", "bodies"):
-        if paths[key] is None:
-            raise ValueError(settings.missing(key))
     edge = EDGE_FRAMES / frame_rate(source)
     start, end = segment.start + edge, segment.end - edge
-    bundles = detect.Bundles(paths["hands"], paths["bodies"], paths["faces"])
     found = detect.detect(frames_between(source, start, end, FPS), bundles)
     bodies = np.where(found.body_scores[..., None] >= MIN_BODY_SCORE, found.bodies, np.nan)
     faces = np.where(found.face_scores[..., None] > 0, found.faces, np.nan)

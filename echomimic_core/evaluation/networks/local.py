@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -206,7 +207,10 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module, bool]:
     network = NETWORKS[key]
     try:
         if is_torchscript(path):
-            return torch.jit.load(str(path), map_location=device).eval(), True
+            with warnings.catch_warnings():
+                # The public networks exist in this form only, deprecated or not.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                return torch.jit.load(str(path), map_location=device).eval(), True
         if network.build is None:
             raise ValueError("it is no TorchScript file")
         weights = _weights(path)
