@@ -28,7 +28,7 @@ def build_model(settings: Settings) -> TrainingModel:
         networks = _from_nothing(settings.model, settings.seed)
         if init.source == "sd15":
             _from_sd15(networks, _named(init.unet, "init.unet"), init.motion)
-    return TrainingModel(networks).train()
+    return TrainingModel(networks).requires_grad_(True).train()
 
 
 def _named(path: str | None, key: str) -> Path:

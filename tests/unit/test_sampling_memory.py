@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+
 from benchmarks.counting import count_flops, peak_live_bytes
 from benchmarks.original import original_velocity
 from benchmarks.shapes import meta_window
-
 from echomimic_core.config import RELEASED, SamplingConfig
 from echomimic_core.models.attention import WindowContext
 from echomimic_core.sampling.loop import sample

@@ -1,0 +1,299 @@
+"""From videos to samples: what is kept, what is rejected and why, and what a step is made of."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import training_clips as clips
+
+from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
+from echomimic_core.pose.detect import Detections
+from echomimic_core.training.dataset import ClipDataset, StepSampler
+from echomimic_core.training.prepare import Tools, main, prepare
+from echomimic_core.training.selection import Rules, Video, choose_pieces
+from echomimic_core.training.settings import Settings, parse
+from echomimic_core.training.shards import HEADSHOT, ShardError, read_manifest
+from echomimic_core.video import VideoWriter
+
+FRAMES = 72
+
+
+def detections(pose, size=256):
+    return Detections(
+        np.arange(len(pose)) / FPS,
+        pose.hands.copy(),
+        pose.hand_scores.copy(),
+        pose.bodies.copy(),
+        pose.body_scores.copy(),
+        pose.faces.copy(),
+        pose.face_scores.copy(),
+        size,
+        size,
+    )
+
+
+def video(frames=FRAMES, loud=0.2):
+    found = detections(clips.make_pose(np.full(frames, 0.5)))
+    sound = loud * np.sin(np.arange(round(frames / FPS * AUDIO_SAMPLE_RATE)) * 0.3)
+    return Video(found, np.full(frames, 1), np.full(frames, 0.01), sound)
+
+
+def reasons(seen, rules=Rules()):  # noqa: B008 (frozen)
+    return [rejection.reason for rejection in choose_pieces(seen, rules)[1]]
+
+
+def test_a_good_video_is_one_clip_framed_by_the_rule():
+    pieces, rejected = choose_pieces(video(), Rules())
+    assert not rejected and [(p.start, p.stop, p.kind) for p in pieces] == [(0, FRAMES, "semi-body")]
+    assert pieces[0].framing is not None
+
+
+def test_long_shots_are_divided_on_the_grid_of_audio_positions():
+    pieces, _ = choose_pieces(video(24 * 25), Rules(max_seconds=10))
+    assert len(pieces) == 3 and all(piece.start % 12 == 0 for piece in pieces)
+    assert pieces[-1].stop == 24 * 25
+    assert all(a.stop == b.start for a, b in zip(pieces, pieces[1:], strict=False))
+
+
+def test_no_face():
+    seen = video()
+    seen.found.face_scores[:20] = 0
+    assert "a face is found in 72% of the frames" in reasons(seen)[0]
+
+
+def test_two_people():
+    seen = video()
+    seen.people[36] = 2
+    assert reasons(seen) == ["2 people are in the picture, but one is needed"]
+
+
+def test_silence():
+    assert reasons(video(loud=0.001))[0].startswith("silence: the loudest moment is at -63 dB")
+    assert reasons(video(loud=0.0))[0].startswith("silence: the loudest moment is at -inf dB")
+
+
+def test_a_cut_divides_and_leaves_too_short_a_piece():
+    seen = video()
+    seen.change[20] = 0.4
+    pieces, rejected = choose_pieces(seen, Rules())
+    assert [(p.start, p.stop) for p in pieces] == [(24, FRAMES)]
+    assert [r.reason for r in rejected] == ["only 0.8 s between cuts, 2 s are needed"]
+
+
+def test_a_fast_gesture_is_no_cut():
+    seen = video()
+    seen.change[15:30] = 0.3
+    assert len(choose_pieces(seen, Rules())[0]) == 1
+
+
+def test_small_hands():
+    seen = video()
+    wrists = seen.found.hands[:, :, :1]
+    seen.found.hands[:] = wrists + (seen.found.hands - wrists) * 0.2
+    assert "small hands" in reasons(seen)[0]
+
+
+def test_hidden_hands():
+    seen = video()
+    seen.found.hand_scores[:] = 0
+    assert "hands are found in 0% of the frames" in reasons(seen)[0]
+
+
+def test_a_video_without_arms_is_a_headshot():
+    seen = video()
+    seen.found.body_scores[:, 2:8] = 0
+    pieces, _ = choose_pieces(seen, Rules(min_face=20))
+    assert [piece.kind for piece in pieces] == [HEADSHOT]
+    left, top, side = pieces[0].square
+    assert 0 <= left and 0 <= top and max(left, top) + side <= 256
+    assert "small face" in reasons(seen, Rules(min_face=200))[0]
+
+
+def fake_detect(frames):
+    count = sum(1 for _ in frames)
+    return detections(clips.make_pose(np.full(count, 0.5)))
+
+
+def fake_encode(sound):
+    return np.zeros((len(sound) // 320, 5, 384), np.float32) + np.arange(len(sound) // 320)[:, None, None]
+
+
+def one_person(picture):
+    return 1
+
+
+def make_tools(counter=None):
+    """Tools that find the drawn person; every process that asks for them leaves a mark."""
+    if counter is not None:
+        with open(counter, "a") as file:
+            file.write("x")
+    return Tools(fake_detect, one_person, fake_encode)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory):
+    """A folder with a good video, a damaged one, and one without sound."""
+    folder = tmp_path_factory.mktemp("films")
+    rate = AUDIO_SAMPLE_RATE
+    sound = 0.3 * np.sin(np.arange(rate * FRAMES // 24) * 0.2, dtype=np.float32)[None]
+    picture = clips.draw(0.5, 0.5, (40, 90, 140), 256)[None].repeat(FRAMES, 0)
+    with VideoWriter(folder / "good.mp4", 24, 256, 256, (sound, rate)) as writer:
+        writer.write(picture)
+    with VideoWriter(folder / "mute.mp4", 24, 256, 256) as writer:
+        writer.write(picture[:30])
+    (folder / "broken.mp4").write_bytes(b"this is no video")
+    (folder / "notes.txt").write_text("not a video either")
+    return folder
+
+
+def test_videos_become_clips_in_processes_and_only_once(films, tmp_path, monkeypatch):
+    from pathlib import Path
+
+    # the processes import this file by its name
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).resolve().parents[2]}")
+    import test_training_data as by_name
+
+    marks = tmp_path / "marks"
+    tools = partial(by_name.make_tools, str(marks))
+    out = tmp_path / "clips"
+    report = prepare(films, out, tools, size=128, workers=2)
+    assert (report["videos"], report["clips"], report["kinds"]) == (3, 1, {"semi-body": 1})
+    why = {Path(entry["video"]).name: entry["reason"] for entry in report["rejected"]}
+    assert "mute.mp4 has no audio" in why["mute.mp4"]
+    assert "broken.mp4 cannot be read" in why["broken.mp4"]
+    assert json.loads((out / "report.json").read_text()) == report
+
+    clip = read_manifest(out)[0]
+    assert (len(clip), clip.info.size, clip.info.source) == (FRAMES, 128, "good.mp4")
+    assert clip.frames([0, 71]).shape == (2, 128, 128, 3)
+    assert clip.audio().shape[0] >= FRAMES / 24 * 50 - 1 and clip.audio()[7].max() == 7
+    assert abs(len(clip.sound()) - FRAMES / 24 * AUDIO_SAMPLE_RATE) < 10
+    assert clip.pose().faces.shape == (FRAMES, 68, 2)
+
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
+    started = marks.read_text()
+    assert prepare(films, out, tools, size=128, workers=2) == report
+    assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == before
+    assert marks.read_text() == started
+    # a shard that is gone is made again, alone
+    next(iter(before)).unlink()
+    assert prepare(films, out, tools, size=128, workers=1) == report
+
+
+def test_prepared_pictures_and_points_agree(films, tmp_path):
+    """The drawn hand is a light disc at a known place; in the clip its pixels and its keypoints must meet."""
+    from echomimic_core.training.prepare import prepare_video
+
+    result = prepare_video(films / "good.mp4", "good", tmp_path, make_tools(), Rules(), 128)
+    from echomimic_core.training.shards import write_manifest
+
+    write_manifest(tmp_path, [clips.ClipInfo(**clip) for clip in result["clips"]])
+    clip = read_manifest(tmp_path)[0]
+    frame = clip.frames([10])[0].astype(int)
+    rows, columns = np.nonzero((frame > (235, 215, 185)).all(-1))
+    hand = clip.pose().hands[10, 0].mean(0) * 128
+    assert abs(columns.mean() - hand[0]) < 3
+    lips = clip.pose().faces[10, 48:].mean(0) * 128
+    dark = np.argwhere((np.abs(frame - (60, 0, 20)) < 40).all(-1)).mean(0)
+    assert np.abs(dark[::-1] - lips).max() < 4
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda path: None, "there is no folder"),
+        (lambda path: path.mkdir(), "holds no videos"),
+    ],
+)
+def test_no_videos(tmp_path, make, sentence):
+    make(tmp_path / "videos")
+    with pytest.raises(ValueError, match=sentence):
+        prepare(tmp_path / "videos", tmp_path / "out", make_tools)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_other_things_is_left_alone(films, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(ValueError, match="holds other files.*Nothing was changed"):
+        prepare(films, tmp_path, make_tools)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_the_command_names_the_model_that_is_missing(films, tmp_path, capsys):
+    assert main([str(films), str(tmp_path / "out"), "--models", str(tmp_path), "--whisper", "x"]) == 1
+    error = capsys.readouterr().err
+    assert "holds no hand_landmarker bundle" in error and "https://" in error
+
+
+def settings(folder, **changes):
+    data = {"folders": [str(folder)], "size": 128, "frames": 6}
+    return parse(Settings, {"data": data, "train": {"stage": 2}, "apdh": {"phases": [PHASE]}} | changes)
+
+
+PHASE = {
+    "name": "lips",
+    "steps": 10,
+    "keypoints": ["hands", "body", "face"],
+    "pose_dropout": [0.5, 0.5],
+    "audio": "lips",
+}
+
+
+def test_a_sample_follows_from_seed_step_and_place_alone(tmp_path):
+    folder = clips.two_clips(tmp_path / "clips", headshot=True)
+    one, two = ClipDataset(settings(folder)), ClipDataset(settings(folder))
+    two[(0, 0)]  # what was drawn before changes nothing
+    for key in ((3, 0), (3, 1)):
+        a, b = one[key], two[key]
+        assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not torch.equal(one[(3, 0)]["noise"], one[(3, 1)]["noise"])
+    assert not torch.equal(one[(3, 0)]["noise"], ClipDataset(settings(folder, seed=1))[(3, 0)]["noise"])
+
+
+def test_processes_share_a_step_as_one_would_see_it():
+    def keys(batch, accumulation, world):
+        parts = [list(StepSampler(2, 4, batch, accumulation, rank, world)) for rank in range(world)]
+        return [sorted(key for part in parts for key in part if key[0] == step) for step in (2, 3)]
+
+    whole = keys(8, 1, 1)
+    assert whole == [[(step, index) for index in range(8)] for step in (2, 3)]
+    assert keys(4, 1, 2) == keys(2, 2, 2) == keys(2, 4, 1) == whole
+
+
+def test_shares_of_headshots_and_dropouts_are_kept(tmp_path):
+    folder = clips.two_clips(tmp_path / "clips", frames=8, headshot=True)
+    data = ClipDataset(
+        settings(folder, data={"folders": [str(folder)], "size": 64, "frames": 2, "headshot_share": 0.25})
+    )
+    seen = [data[(0, index)] for index in range(200)]
+    headshots = np.mean([bool((sample["loss_mask"] == 0).any()) for sample in seen])
+    assert headshots == pytest.approx(0.25, abs=0.08)
+    assert np.mean([sample["pose_kept"].item() for sample in seen]) == pytest.approx(0.5, abs=0.1)
+    assert np.mean([sample["dropped"].item() for sample in seen]) == pytest.approx(0.1, abs=0.06)
+
+
+def test_a_headshot_hears_and_counts_inside_the_head_only(tmp_path):
+    folder = clips.write_clips(tmp_path / "clips", [clips.make_clip(*clips.talking(12), kind=HEADSHOT)])
+    body = PHASE | {"audio": "body"}
+    sample = ClipDataset(settings(folder, apdh={"phases": [body]}))[(0, 0)]
+    counts, hears = sample["loss_mask"][0, 0] > 0, sample["audio_mask"] > 0
+    assert counts.any() and not counts.all()
+    assert torch.equal(counts, hears)
+    black = sample["frames"].amax((0, 1)) == 0
+    assert black.any() and not (sample["pixel_mask"][0] > 0)[black].any()
+
+
+def test_no_clips_is_a_sentence(tmp_path):
+    with pytest.raises(ShardError, match="has no manifest.json: make it with"):
+        read_manifest(tmp_path)
+    short = clips.two_clips(tmp_path / "clips", frames=4)
+    with pytest.raises(ShardError, match="none of the 2 clips has the 6 frames"):
+        ClipDataset(settings(short))
+    (short / "a.safetensors").write_bytes(b"broken")
+    with pytest.raises(ShardError, match=r"a\.safetensors cannot be read"):
+        read_manifest(short)[0].frames([0])
+    (short / "a.safetensors").unlink()
+    with pytest.raises(ShardError, match=r"a\.safetensors is missing"):
+        read_manifest(short)

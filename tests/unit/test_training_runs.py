@@ -1,0 +1,277 @@
+"""Whole runs as users start them: resumed after a kill, on two processes, and with things that are wrong."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("accelerate")
+pytest.importorskip("diffusers")
+
+import training_clips as clips  # noqa: E402
+import yaml  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+REPO = Path(__file__).resolve().parents[2]
+PATIENCE = 240
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Clips and a VAE that all runs share."""
+    folder = tmp_path_factory.mktemp("runs")
+    clips.two_clips(folder / "clips", frames=12, headshot=True)
+    clips.write_vae(folder / "vae.safetensors")
+    return folder
+
+
+def write_config(folder, data, **sections):
+    """A run of four steps through three phases of APDH, on small networks, with everything switched on."""
+    content = {
+        "output": str(folder / "run"),
+        "model": dataclasses.asdict(clips.MICRO),
+        "vae": str(data / "vae.safetensors"),
+        "data": {"folders": [str(data / "clips")], "size": 64, "frames": 3, "workers": 0},
+        "train": {
+            "stage": 2,
+            "parts": ["reference_unet", "denoising_unet", "pose_encoder", "motion_modules", "audio_attention"],
+            "steps": 4,
+            "batch_size": 4,
+            "condition_dropout": 0.3,
+            "ema_decay": 0.9,
+        },
+        "optimizer": {"learning_rate": 1e-4, "warmup_steps": 2},
+        "apdh": {
+            "phases": [
+                {"name": "initial", "steps": 1},
+                {"name": "lips", "steps": 2, "keypoints": ["hands"], "pose_dropout": [0.2, 0.2], "audio": "lips"},
+                {"name": "body", "steps": 1, "keypoints": ["hands"], "audio": "body"},
+            ]
+        },
+        "checkpoint": {"every": 2, "keep": 2},
+        "validation": {"every": 0},
+    }
+    for name, values in sections.items():
+        content[name] = {**content.get(name, {}), **values} if isinstance(values, dict) else values
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+def command(*arguments, processes=1):
+    start = [sys.executable, "-m", "echomimic_core.training"]
+    if processes > 1:
+        port = str(20000 + os.getpid() % 20000)
+        start = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
+        start += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
+        start += ["--num_cpu_threads_per_process", "1", "--main_process_port", port, "-m", "echomimic_core.training"]
+    return [*start, *map(str, arguments)]
+
+
+def run(*arguments, processes=1):
+    done = subprocess.run(
+        command(*arguments, processes=processes),
+        cwd=REPO,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def weights(folder, step=4):
+    return load_file(folder / "run" / f"step-{step:08d}" / "state" / "trained.safetensors")
+
+
+def averages(folder, step=4):
+    return load_file(folder / "run" / f"step-{step:08d}" / "ema.safetensors")
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory):
+    """The run from start to end in one process."""
+    folder = tmp_path_factory.mktemp("whole")
+    code, output = run(write_config(folder, data))
+    assert code == 0, output
+    return folder
+
+
+def test_a_run_leaves_checkpoints_losses_and_what_comfyui_loads(whole):
+    from echomimic_core.checkpoints import open_one_file
+
+    assert sorted(path.name for path in (whole / "run").glob("step-*")) == ["step-00000002", "step-00000004"]
+    lines = [json.loads(line) for line in (whole / "run" / "losses.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert [line["phase"] for line in lines] == ["initial", "lips", "lips", "body"]
+    assert all(line["loss"] > 0 for line in lines)
+    files = open_one_file(whole / "run" / "step-00000004" / "echomimicv2.safetensors")
+    assert files.config() == clips.MICRO
+    exported = files.build("denoising_unet", clips.MICRO, torch.float32).state_dict()
+    for name, value in averages(whole).items():
+        if name.startswith("denoising_unet."):
+            assert torch.allclose(exported[name.partition(".")[2]], value, atol=2e-3, rtol=2e-3)
+
+
+def test_killed_and_resumed_is_the_uninterrupted_run_bit_for_bit(whole, data, tmp_path):
+    config = write_config(tmp_path, data)
+    process = subprocess.Popen(
+        command(config), cwd=REPO, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    first = tmp_path / "run" / "step-00000002" / "run.json"
+    waited = time.monotonic()
+    while not first.exists():
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() - waited < PATIENCE
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "run" / "step-00000004").exists()
+    code, output = run(config, "--resume")
+    assert code == 0, output
+    for kind in (weights, averages):
+        expected, found = kind(whole), kind(tmp_path)
+        assert expected.keys() == found.keys()
+        assert all(torch.equal(expected[name], found[name]) for name in expected)
+    steps = [json.loads(line)["step"] for line in (tmp_path / "run" / "losses.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4]
+
+
+def test_two_processes_with_half_the_batch_each_give_the_same_weights(whole, data, tmp_path):
+    config = write_config(tmp_path, data, train={"batch_size": 2})
+    code, output = run(config, processes=2)
+    assert code == 0, output
+    expected, found = weights(whole), weights(tmp_path)
+    assert expected.keys() == found.keys()
+    worst = max((expected[name] - found[name]).abs().max().item() for name in expected)
+    assert worst < 1e-5
+
+
+def test_accumulated_batches_give_the_same_weights(whole, data, tmp_path):
+    from echomimic_core.training.loop import Trainer
+    from echomimic_core.training.settings import load_settings
+
+    trainer = Trainer(load_settings(write_config(tmp_path, data, train={"batch_size": 1, "accumulation": 4})))
+    trainer.run()
+    expected, found = weights(whole), weights(tmp_path)
+    assert max((expected[name] - found[name]).abs().max().item() for name in expected) < 1e-5
+
+
+def test_a_finished_run_is_not_overwritten(whole):
+    before = {path: path.stat().st_mtime_ns for path in (whole / "run").rglob("*")}
+    code, output = run(whole / "run.yaml")
+    assert code == 1
+    assert "already holds a run, up to step-00000004: continue it with --resume" in output
+    assert {path: path.stat().st_mtime_ns for path in (whole / "run").rglob("*")} == before
+
+
+def settings_of(folder, data, **sections):
+    from echomimic_core.training.settings import load_settings
+
+    return load_settings(write_config(folder, data, **sections))
+
+
+def test_resuming_with_other_settings_names_the_one_that_changed(whole, data, tmp_path):
+    from echomimic_core.training.loop import Trainer
+    from echomimic_core.training.settings import SettingsError
+
+    changed = settings_of(tmp_path, data, optimizer={"learning_rate": 5e-4})
+    with pytest.raises(SettingsError, match="optimizer.learning_rate is not what it was"):
+        Trainer(changed, str(whole / "run" / "step-00000004"))
+    with pytest.raises(SettingsError, match="there is nothing to resume"):
+        Trainer(changed, "latest")
+    with pytest.raises(SettingsError, match="is no checkpoint"):
+        Trainer(changed, str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("sections", "sentence"),
+    [
+        ({"vae": None}, "no VAE is given"),
+        ({"vae": "absent.safetensors"}, "absent.safetensors does not exist"),
+        ({"data": {"folders": ["absent"]}}, "absent has no manifest.json"),
+        ({"data": {"frames": 20}}, "none of the 3 clips has the 20 frames"),
+        ({"init": {"source": "one_file", "file": "absent.safetensors"}}, "absent.safetensors does not exist"),
+        ({"loss": {"lpips": "absent.pth"}}, "absent.pth does not exist"),
+    ],
+)
+def test_what_is_missing_is_said_before_anything_is_made(data, tmp_path, sections, sentence):
+    from echomimic_core.training.loop import Trainer
+
+    with pytest.raises(ValueError, match=sentence):
+        Trainer(settings_of(tmp_path, data, **sections))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("stage", [1, 2])
+def test_stages_train_their_parts_and_no_other(data, tmp_path, stage):
+    from echomimic_core.training.loop import Trainer
+    from echomimic_core.training.networks import part_of
+    from echomimic_core.training.settings import STAGE_PARTS
+
+    settings = settings_of(
+        tmp_path, data, train={"stage": stage, "parts": [], "steps": 1, "batch_size": 1}, loss={"low": 0.0}
+    )
+    trainer = Trainer(settings)
+    before = {name: value.clone() for name, value in trainer.plain.state_dict().items()}
+    checkpoint = trainer.run()
+    changed = {name for name, value in trainer.plain.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed and {part_of(name) for name in changed} <= set(STAGE_PARTS[stage])
+    assert {part_of(name) for name in load_file(checkpoint / "state" / "trained.safetensors")} == set(
+        STAGE_PARTS[stage]
+    )
+    frozen = [trainer.vae, trainer.loss]
+    assert all(parameter.grad is None for module in frozen for parameter in module.parameters())
+
+
+def test_lora_runs_resumes_and_exports(data, tmp_path):
+    pytest.importorskip("peft")
+    from echomimic_core.training.loop import Trainer
+
+    lora = {"rank": 2}
+    settings = settings_of(tmp_path, data, lora=lora, train={"steps": 2, "batch_size": 1}, checkpoint={"every": 1})
+    checkpoint = Trainer(settings).run()
+    tensors = load_file(checkpoint / "lora.safetensors")
+    assert any(value.any() for name, value in tensors.items() if "lora_B" in name)
+    again = Trainer(dataclasses.replace(settings, train=dataclasses.replace(settings.train, steps=3)), "latest")
+    assert again.step == 2 and again.run().name == "step-00000003"
+
+
+def test_validation_films_the_clip_beside_the_model(data, tmp_path):
+    from echomimic_core.training.loop import Trainer
+    from echomimic_core.video import read_audio, read_frames
+
+    settings = settings_of(
+        tmp_path, data, train={"steps": 1, "batch_size": 1}, validation={"every": 1, "frames": 4, "steps": 2}
+    )
+    Trainer(settings).run()
+    (film,) = (tmp_path / "run" / "validation").iterdir()
+    frames = [frame for _, frame in read_frames(film)]
+    assert len(frames) == 4 and frames[0].shape == (64, 128, 3)
+    assert read_audio(film)[0].shape[1] > 0
+
+
+def test_tensorboard_gets_losses_and_clips(data, tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    from echomimic_core.training.loop import Trainer
+
+    settings = settings_of(
+        tmp_path, data, train={"steps": 2, "batch_size": 1}, validation={"every": 2, "frames": 2, "steps": 1}
+    )
+    Trainer(settings).run()
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2]
+    assert "validation/0" in events.Tags()["images"]

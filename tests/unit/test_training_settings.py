@@ -1,0 +1,81 @@
+"""A run's configuration: what is right is read, what is wrong is a sentence that names it."""
+
+from pathlib import Path
+
+import pytest
+
+from echomimic_core.config import RELEASED, TINY
+from echomimic_core.training.__main__ import BUILT_IN, main
+from echomimic_core.training.settings import Settings, SettingsError, load_settings, parse
+
+CONFIGS = sorted(BUILT_IN.glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_the_shipped_configurations_are_valid(path):
+    settings = load_settings(path)
+    assert settings.model == (TINY if path.stem == "tiny" else RELEASED)
+    assert settings.schedule().steps > 0
+
+
+def write(tmp_path, text):
+    path = tmp_path / "run.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("trian: {steps: 5}", "there is no setting 'trian': did you mean 'train'?"),
+        ("train: {stpes: 5}", "there is no setting 'train.stpes': did you mean 'steps'?"),
+        ("loss: {lambda_pose: 1}", "there is no setting 'loss.lambda_pose'"),
+        ("apdh: {phases: [{name: a, steps: 5, audoi: lips}]}", r"'apdh.phases\[0\].audoi': did you mean 'audio'?"),
+        ("train: {steps: many}", "train.steps is 'many', but it must be a whole number"),
+        ("train: {steps: 2.5}", "train.steps is 2.5, but it must be a whole number"),
+        ("train: {steps: 0}", "train.steps is 0, but it must be at least 1"),
+        ("train: {stage: 3}", "train.stage is 3, but it must be one of 1, 2"),
+        ("train: [1]", r"train is \[1\], but it must be a section"),
+        ("train: {gradient_checkpointing: 1}", "must be true or false"),
+        ("data: {size: 100}", "data.size is 100, but it must be a multiple of 64"),
+        ("data: {frames: 33}", "the motion modules know 1 to 32 frames"),
+        ("model: huge", "model is 'huge', but it must be one of released, tiny"),
+        ("model: {block_out_chanels: [1, 2, 3, 4]}", "did you mean 'block_out_channels'?"),
+        ("optimizer: {betas: [0.9]}", "optimizer.betas has 1 values, but it must have 2"),
+        ("train: {parts: [motion]}", "train.parts is 'motion', but it must be one of"),
+        ("lora: {targets: [attn3]}", "lora.targets is 'attn3'"),
+        ("- 1\n- 2", "holds a list"),
+        ("train: {", "is not YAML"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path, text, sentence):
+    path = write(tmp_path, text)
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        load_settings(path)
+    assert str(path) in str(caught.value)
+
+
+def test_numbers_are_read_as_people_write_them(tmp_path):
+    settings = load_settings(write(tmp_path, "optimizer: {learning_rate: 1e-5}\ntrain: {precision: no, steps: 1e3}"))
+    assert settings.optimizer.learning_rate == 1e-5
+    assert settings.train.precision == "no" and settings.train.steps == 1000
+
+
+def test_nothing_given_is_the_default():
+    assert parse(Settings, {}) == Settings()
+
+
+def test_the_command_line_changes_settings(tmp_path):
+    settings = load_settings(write(tmp_path, "train: {steps: 5}"), {"train.steps": 7, "loss.pose": 0})
+    assert settings.train.steps == 7 and settings.loss.pose == 0.0
+
+
+def test_the_command_says_what_is_wrong_and_makes_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([str(write(tmp_path, "train: {stpes: 5}"))]) == 1
+    assert "did you mean 'steps'?" in capsys.readouterr().err
+    assert main(["absent.yaml"]) == 1
+    assert "there is no configuration absent.yaml" in capsys.readouterr().err
+    assert main([str(write(tmp_path, "{}")), "--set", "train.steps"]) == 1
+    assert "should be KEY=VALUE" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [Path(tmp_path / "run.yaml")]
