@@ -52,7 +52,7 @@ def _folders() -> list[str]:
 def _find(kind: str) -> Path | None:
     for prefix in _PREFIXES[kind]:
         for folder in _folders():
-            for file in sorted(Path(folder).glob(f"{prefix}*.task")):
+            for file in sorted(Path(folder).rglob(f"{prefix}*.task")):
                 return file
     return None
 

@@ -10,8 +10,9 @@ from ..config import FRAME_SIZE
 from .hand_pose import HandPose
 
 # Room added above and below, as parts of the height from the top of the face to the lowest upper-body point.
-MARGIN_ABOVE = 0.25 * 0.65
-MARGIN_BELOW = 0.25 * 0.05
+MARGIN = 0.25
+ABOVE, BELOW = 0.65, 0.05
+MARGIN_ABOVE, MARGIN_BELOW = MARGIN * ABOVE, MARGIN * BELOW
 UPPER_BODY_POINTS = slice(0, 7)
 NECK = 1
 
@@ -64,8 +65,9 @@ def framing(bodies: np.ndarray, faces: np.ndarray, width: int, height: int, size
         )
     top, bottom = np.nanmin(faces[..., 1]), np.nanmax(upper)
     middle = np.nanmean(bodies[:, NECK, 0])
-    grown = bottom - top
-    top, bottom = max(top - grown * MARGIN_ABOVE, 0), min(bottom + grown * MARGIN_BELOW, 1)
+    # In the original's order of operations, since the last bit may decide about a pixel.
+    margin = (bottom - top) * MARGIN
+    top, bottom = max(top - margin * ABOVE, 0), min(bottom + margin * BELOW, 1)
 
     first_row, last_row = int(top * height), int(bottom * height)
     middle_column = int(middle * width)
