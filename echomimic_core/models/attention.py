@@ -1,5 +1,6 @@
 """Spatial transformers: reference self-attention, audio cross-attention, feed-forward (EchoMimicV2, figure 2)."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -33,6 +34,7 @@ class WindowContext:
     audio_gain : per attention size (height, width) a factor on what audio attention adds, (1 or conditional samples,
         tokens, 1): APDH's reach and strength of audio. None is 1 everywhere.
     transformer_options : handed on to the attention backend.
+    merged_reference : each reference token of the largest maps stands for so many squared, see `sampling.speed`.
     chunk_elements : ceiling of a layer's intermediate tensors, see `chunks`; None for no ceiling.
     """
 
@@ -42,6 +44,7 @@ class WindowContext:
     audio: list[KeysValues] | None = None
     audio_gain: dict[tuple[int, int], torch.Tensor] | None = None
     transformer_options: dict = field(default_factory=dict)
+    merged_reference: int = 1
     chunk_elements: int | None = CHUNK_ELEMENTS
 
 
@@ -153,6 +156,11 @@ class DenoisingBlock(nn.Module):
         if context.audio is not None:
             audio = context.audio[self.index]
             gain = None if context.audio_gain is None else context.audio_gain[size]
+        if context.merged_reference > 1 and context.reference is not None:
+            # merged tokens weigh as much as all that they stand for
+            k, v = reference
+            stands_for = round(size[0] * size[1] / k.shape[1])
+            reference = (weighed_keys(k, self.attn1.heads, stands_for), pad_heads(v, self.attn1.heads))
         return (*reference, *audio, gain)
 
     def attend_and_feed(
@@ -169,12 +177,19 @@ class DenoisingBlock(nn.Module):
         if ref_k is None:
             return self.attn1(tokens, options)
         q, k, v = self.attn1.to_q(tokens), *self.attn1.keys_values(tokens)
-        samples = len(tokens) - plain
+        samples, heads = len(tokens) - plain, self.attn1.heads
+        posed_q, posed_k, posed_v = q[plain:], k[plain:], v[plain:]
+        weighed = ref_k.shape[-1] > k.shape[-1]
+        if weighed:
+            posed_q = weighing_queries(posed_q, heads)
+            posed_k, posed_v = weighed_keys(posed_k, heads, 1), pad_heads(posed_v, heads)
         k_all, v_all = (
-            torch.cat([own[plain:], shared.to(own).expand(samples, -1, -1)], dim=1)
-            for own, shared in ((k, ref_k), (v, ref_v))
+            torch.cat([own, shared.to(own).expand(samples, -1, -1)], dim=1)
+            for own, shared in ((posed_k, ref_k), (posed_v, ref_v))
         )
-        out = self.attn1.attend(q[plain:], (k_all, v_all), options)
+        out = self.attn1.attend(posed_q, (k_all, v_all), options)
+        if weighed:
+            out = out.unflatten(-1, (heads, -1))[..., :-HEAD_PADDING].flatten(-2)
         if plain:
             own_only = self.attn1.attend(q[:plain], (k[:plain], v[:plain]), options)
             out = torch.cat([own_only, out])
@@ -212,6 +227,28 @@ def spread(shared: torch.Tensor, samples: int) -> torch.Tensor:
     if len(shared) == 1:
         return shared.expand(samples, *shared.shape[1:])
     return shared.repeat_interleave(samples // len(shared), dim=0)
+
+
+HEAD_PADDING = 8
+"""Channels added to each head to carry a weight; kernels want heads in multiples of eight."""
+
+
+def pad_heads(x: torch.Tensor, heads: int, first: float = 0.0) -> torch.Tensor:
+    """Add channels to every head of x (n, tokens, heads * dim): the first of them filled with `first`, the rest 0."""
+    padded = F.pad(x.unflatten(-1, (heads, -1)), (0, HEAD_PADDING))
+    padded[..., -HEAD_PADDING] = first
+    return padded.flatten(-2)
+
+
+def weighed_keys(k: torch.Tensor, heads: int, stands_for: int) -> torch.Tensor:
+    """Keys that count as often as the tokens they stand for: their logarithm is added to what queries find."""
+    return pad_heads(k, heads, math.log(stands_for))
+
+
+def weighing_queries(q: torch.Tensor, heads: int) -> torch.Tensor:
+    """Queries for `weighed_keys`, scaled to the size of head that attention will divide by."""
+    dim = q.shape[-1] // heads
+    return pad_heads(q * math.sqrt((dim + HEAD_PADDING) / dim), heads, math.sqrt(dim + HEAD_PADDING))
 
 
 class SpatialTransformer(nn.Module):

@@ -69,12 +69,47 @@ class DenoisingUNet(UNetBackbone):
         -------
         velocity : (samples, 4, height, width).
         """
-        hidden = self.conv_in(latents)
-        if pose_features is not None:
-            plain = context.unconditional
-            posed = hidden[plain:] + pose_features.to(hidden)
-            hidden = torch.cat([hidden[:plain], posed]) if plain else posed
+        hidden = self.enter(latents, context, pose_features)
         return self.finish(self.run_levels(hidden, self.embed_time(timesteps, latents), context))
+
+    def enter(self, latents: torch.Tensor, context: WindowContext, pose_features: torch.Tensor | None) -> torch.Tensor:
+        """Output of the first convolution, with the pose added in the conditional half."""
+        hidden = self.conv_in(latents)
+        if pose_features is None:
+            return hidden
+        plain = context.unconditional
+        posed = hidden[plain:] + pose_features.to(hidden)
+        return torch.cat([hidden[:plain], posed]) if plain else posed
+
+    def with_deep_features(
+        self,
+        latents: torch.Tensor,
+        timesteps: torch.Tensor,
+        context: WindowContext,
+        pose_features: torch.Tensor | None = None,
+        deep: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(velocity, deep features): as `forward`, but for what enters the very last layer.
+
+        That changes little from one step to the next. Where it is given, only the first convolution and the last layer
+        are run on it (DeepCache, arXiv 2312.00858): an approximation at an eighth of the work.
+        """
+        entered = self.enter(latents, context, pose_features)
+        time_embedding = self.embed_time(timesteps, latents)
+        last_level = self.up_blocks[-1]
+        last_layer = len(last_level.resnets) - 1
+        if deep is None:
+            skips = [entered]
+            hidden = entered
+            for block in self.down_blocks:
+                hidden = block(hidden, time_embedding, context, skips)
+            hidden = self.mid_block(hidden, time_embedding, context)
+            for block in self.up_blocks[:-1]:
+                hidden = block(hidden, time_embedding, context, skips)
+            for index in range(last_layer):
+                hidden = last_level.layer(index, hidden, time_embedding, context, skips.pop())
+            deep = hidden
+        return self.finish(last_level.layer(last_layer, deep, time_embedding, context, entered)), deep
 
     def finish(self, hidden: torch.Tensor) -> torch.Tensor:
         """Velocity from the output of the last level."""

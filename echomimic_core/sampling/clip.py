@@ -19,6 +19,7 @@ from ..models.pose_encoder import PoseEncoder
 from ..models.reference_unet import ReferenceFeatures
 from .map_cache import MapCache
 from .memory import WindowRunner
+from .speed import EXACT, DeepFeatures, SpeedOptions, merge_tokens
 
 CACHE_BYTES = 256 * 2**20
 
@@ -67,26 +68,29 @@ class ClipConditions:
     apdh: APDHOptions = ORIGINAL
     audio_mask: torch.Tensor | None = None
 
-    def part(self, first: int, frames: int) -> "ClipConditions":
-        """Conditions of `frames` frames from frame `first` on; beyond the clip's end they start again at frame 0."""
-        audio = None if self.audio is None else AudioPart(self.audio, first)
+    def part(self, first: int, frames: int, total: int) -> "ClipConditions":
+        """Conditions of `frames` frames from frame `first` of a clip of `total`, after whose end it starts again."""
+
+        def in_clip(wanted: list[int]) -> list[int]:
+            return [(first + frame) % total for frame in wanted]
+
         pose_maps, mask = self.pose_maps, self.audio_mask
         if mask is not None and len(mask) > 1:
-            mask = mask[[frame % len(mask) for frame in range(first, first + frames)]]
+            mask = mask[in_clip(list(range(frames)))]
         return replace(
             self,
-            audio=audio,
-            pose_maps=pose_maps and (lambda wanted: pose_maps([first + frame for frame in wanted])),
+            audio=None if self.audio is None else AudioPart(self.audio, in_clip),
+            pose_maps=None if pose_maps is None else lambda wanted: pose_maps(in_clip(wanted)),
             audio_mask=mask,
         )
 
 
 @dataclass(frozen=True)
 class AudioPart:
-    """The sound of a clip from frame `first` on; its frames hear what they hear in the whole clip."""
+    """The sound of a part of a clip, whose frames hear what they hear in the whole clip."""
 
     source: AudioSource
-    first: int
+    in_clip: Callable[[list[int]], list[int]]
 
     @property
     def features(self) -> torch.Tensor:
@@ -97,7 +101,7 @@ class AudioPart:
         return self.source.strength
 
     def positions(self, frames: list[int]) -> torch.Tensor:
-        return self.source.positions([self.first + frame for frame in frames])
+        return self.source.positions(self.in_clip(frames))
 
 
 def upload(values: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -122,6 +126,8 @@ class PreparedClip:
     dtype: torch.dtype
     cache_bytes: int = CACHE_BYTES
     runner: WindowRunner = field(default_factory=WindowRunner)
+    deep_features: DeepFeatures | None = None
+    _speed: SpeedOptions = EXACT
     _reference: list[KeysValues] | None = None
     _audio: list[KeysValues] | None = None
     _pose: dict[int, torch.Tensor] = field(default_factory=dict)
@@ -131,6 +137,14 @@ class PreparedClip:
     def __post_init__(self):
         if self.conditions.pose_maps is not None:
             self._maps = MapCache(self.conditions.pose_maps)
+
+    def set_speed(self, speed: SpeedOptions, step: int) -> None:
+        """Take shortcuts from here on; `step` is the index of the denoising step, which decides what is reused."""
+        if speed != self._speed:
+            self._speed, self._reference = speed, None
+            self.deep_features = DeepFeatures() if speed.reuse_steps > 1 else None
+        if self.deep_features is not None:
+            self.deep_features.start_step(fresh=step % speed.reuse_steps == 0)
 
     def drop_caches(self) -> None:
         """Free what can be computed again, and keep nothing of it from now on: memory is short."""
@@ -147,6 +161,7 @@ class PreparedClip:
         return WindowContext(
             frames=window_frames,
             reference=self.reference(),
+            merged_reference=self._speed.merge_reference,
             audio=self.audio(frames) if heard else None,
             audio_gain=self.audio_gain(frames, strength) if heard else None,
         )
@@ -154,7 +169,9 @@ class PreparedClip:
     def reference(self) -> list[KeysValues]:
         if self._reference is None:
             tokens = [x.to(self.device, self.dtype) for x in self.conditions.reference.tokens]
-            self._reference = self.unet.project_reference(tokens)
+            projected = self.unet.project_reference(tokens)
+            reference, merge = self.conditions.reference, self._speed.merge_reference
+            self._reference = merge_tokens(projected, reference.height, reference.width, merge)
         return self._reference
 
     def audio(self, frames: list[int]) -> list[KeysValues]:

@@ -124,7 +124,7 @@ class ClipDenoiser(nn.Module):
         batching: Batching,
         transformer_options: dict | None,
     ) -> torch.Tensor:
-        """Velocities (halves, frames of all windows, 4, height, width) of one batch of windows, `index` on the device."""
+        """Velocities (halves, frames of all windows, 4, height, width) of a batch of windows, `index` on the device."""
         with fast_linear(latents.device):
             return self._run_windows(
                 latents, timesteps, timestep, windows, index, clip, unconditional, batching, transformer_options
@@ -146,9 +146,22 @@ class ClipDenoiser(nn.Module):
         context = replace(clip.context(frames, len(windows[0]), timestep), **options)
         pose = clip.pose_features(frames, timestep)
         if not unconditional:
-            return self.denoising_unet(noisy, timesteps, context, pose)[None]
+            return self.with_reuse(clip, "conditional", frames, noisy, timesteps, context, pose)[None]
         if batching.halves_together:
             context.unconditional = len(frames)
-            return self.denoising_unet(torch.cat([noisy, noisy]), timesteps, context, pose).unflatten(0, (2, -1))
-        silent = self.denoising_unet(noisy, timesteps, plain)
-        return torch.stack([silent, self.denoising_unet(noisy, timesteps, context, pose)])
+            both = torch.cat([noisy, noisy])
+            return self.with_reuse(clip, "both", frames, both, timesteps, context, pose).unflatten(0, (2, -1))
+        silent = self.with_reuse(clip, "unconditional", frames, noisy, timesteps, plain, None)
+        return torch.stack([silent, self.with_reuse(clip, "conditional", frames, noisy, timesteps, context, pose)])
+
+    @torch.compiler.disable(recursive=False)
+    def with_reuse(
+        self, clip: PreparedClip, half: str, frames: list[int], noisy, timesteps, context, pose
+    ) -> torch.Tensor:
+        """Run the network, or only its outermost layers on the deep features of the step before, see `speed`."""
+        if clip.deep_features is None:
+            return self.denoising_unet(noisy, timesteps, context, pose)
+        deep = clip.deep_features.get(half, frames, noisy)
+        velocity, deep = self.denoising_unet.with_deep_features(noisy, timesteps, context, pose, deep)
+        clip.deep_features.put(half, frames, deep)
+        return velocity

@@ -10,6 +10,7 @@ from .clip import ClipConditions
 from .denoiser import ClipDenoiser, WindowSettings
 from .memory import Batching
 from .schedule import ddim_step, noise_to, trailing_timesteps
+from .speed import EXACT, SpeedOptions
 
 # Frames whose latents are stepped together, so that no more copies of a long clip are made than need be.
 STEP_FRAMES = 64
@@ -37,6 +38,7 @@ def sample(
     batching: Batching | None = None,
     wrap: bool = True,
     held: HeldFrames | None = None,
+    speed: SpeedOptions = EXACT,
     progress: Progress | None = None,
 ) -> torch.Tensor:
     """Turn noise (F, 4, height, width) into latents of the same shape, scaled by 0.18215, float32.
@@ -45,7 +47,8 @@ def sample(
     ----------
     batching : how many windows go together; one by default.
     wrap : whether the end of the clip is the neighbour of its beginning, as in the original.
-    held : frames that are given; before each step they get the noise that the step expects, at the end they are as given.
+    held : frames that are given: before each step they get the noise it expects, at the end they are as given.
+    speed : shortcuts that change the numbers; none by default.
     progress : called before every batch with (windows done, windows in the whole run); may raise to cancel.
     """
     windows = WindowSettings(config.context_frames, config.context_overlap, config.context_shift, wrap)
@@ -55,7 +58,8 @@ def sample(
     clip = denoiser.prepare(conditions, latents.device, denoiser.dtype, batching)
     guided = config.guidance_scale > 1.0
     for step, timestep in enumerate(trailing_timesteps(config.steps)):
-        cut = windows.at_step(len(latents), step)
+        cut = windows.at_step(len(latents), speed.window_step(step))
+        clip.set_speed(speed, step)
 
         def step_progress(done: int, total: int, step: int = step) -> None:
             if progress is not None:
@@ -63,8 +67,9 @@ def sample(
 
         if held is not None:
             latents[held.frames] = noise_to(held.latents.to(latents), held_noise, timestep)
-        scale = config.guidance_scale if guided else None
-        (velocity,) = denoiser.predict(latents, timestep, cut, clip, guided, scale, progress=step_progress)
+        guided_now = guided and speed.guided_at(timestep)
+        scale = config.guidance_scale if guided_now else None
+        (velocity,) = denoiser.predict(latents, timestep, cut, clip, guided_now, scale, progress=step_progress)
         for start in range(0, len(latents), STEP_FRAMES):
             part = slice(start, start + STEP_FRAMES)
             latents[part] = ddim_step(latents[part], velocity[part], timestep, config.steps)

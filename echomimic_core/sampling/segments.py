@@ -1,0 +1,251 @@
+"""Long clips in segments that survive: each on disk as soon as it is done, each going on where the last one ended.
+
+A segment begins with frames that the segment before has made. They are held: at every step they get the noise the step
+expects, so that the new frames are their neighbours, and in the end they are as they were. Noise and voice depend on
+the frame's place in the whole clip, not on its place in a segment.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..config import LATENT_CHANNELS, SamplingConfig
+from ..runtime import Progress
+from .clip import ClipConditions
+from .denoiser import ClipDenoiser
+from .loop import HeldFrames, sample
+
+PLAN_FILE = "plan.json"
+SEGMENT_FILE = "segment_{:05d}.safetensors"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of the clip: frames `first` to `last` (exclusive) are new, `before` and `after` of them are held.
+
+    `after` frames, only in the last segment of a seamless loop, are the first ones of the clip.
+    """
+
+    index: int
+    first: int
+    last: int
+    before: int
+    after: int = 0
+
+    @property
+    def start(self) -> int:
+        return self.first - self.before
+
+    @property
+    def frames(self) -> int:
+        return self.before + self.last - self.first + self.after
+
+    @property
+    def held(self) -> list[int]:
+        """Frames of the segment, counted from its own first, that are known already."""
+        return [*range(self.before), *range(self.frames - self.after, self.frames)]
+
+
+def plan_segments(frames: int, segment_frames: int, held_frames: int, loop: bool = False) -> list[Segment]:
+    """Cut a clip into segments of `segment_frames` frames, of which `held_frames` are the tail of the one before.
+
+    The rest goes to the last segment, which is never shorter than half of a segment. A clip of one segment that loops
+    needs no held frames: its windows wrap.
+    """
+    if not 1 <= held_frames < segment_frames:
+        raise ValueError(
+            f"a segment of {segment_frames} frames cannot hold {held_frames} frames of the one before: "
+            f"hold between 1 and {segment_frames - 1}"
+        )
+    new = segment_frames - held_frames
+    segments: list[Segment] = []
+    first = last = 0
+    while last < frames:
+        first, last = last, last + (new if segments else segment_frames)
+        # what would be left over is too little for windows: take it along
+        last = frames if frames - last < new // 2 else last
+        segments.append(Segment(len(segments), first, last, held_frames if segments else 0))
+    if loop and len(segments) > 1:
+        final = segments.pop()
+        segments.append(Segment(final.index, final.first, final.last, final.before, held_frames))
+    return segments
+
+
+def frame_noise(seed: int, frames: Iterator[int] | list[int], height: int, width: int) -> torch.Tensor:
+    """Standard normal noise (n, 4, height, width) that depends on the seed and the frame's place in the clip only."""
+    rows = []
+    for frame in frames:
+        digest = hashlib.sha256(f"{seed}:{frame}".encode()).digest()
+        generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
+        rows.append(torch.randn(LATENT_CHANNELS, height, width, generator=generator))
+    return torch.stack(rows)
+
+
+def fingerprint(*parts) -> str:
+    """A name for everything that decides a run's result: hash of numbers, texts, arrays, tensors and dataclasses."""
+    digest = hashlib.sha256()
+    for part in parts:
+        _feed(digest, part)
+    return digest.hexdigest()
+
+
+def _feed(digest, part) -> None:
+    if isinstance(part, torch.Tensor):
+        part = part.detach().cpu().contiguous()
+        digest.update(f"{part.dtype}{tuple(part.shape)}".encode())
+        digest.update(part.flatten().view(torch.uint8).numpy().tobytes() if part.numel() else b"")
+    elif isinstance(part, np.ndarray):
+        digest.update(f"{part.dtype}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
+    elif is_dataclass(part) and not isinstance(part, type):
+        digest.update(type(part).__name__.encode())
+        for field in fields(part):
+            _feed(digest, field.name)
+            _feed(digest, getattr(part, field.name))
+    elif isinstance(part, dict):
+        for key in sorted(part, key=str):
+            _feed(digest, key)
+            _feed(digest, part[key])
+    elif isinstance(part, (list, tuple)):
+        digest.update(f"[{len(part)}".encode())
+        for item in part:
+            _feed(digest, item)
+    elif part is None or isinstance(part, (str, int, float, bool)):
+        digest.update(f"{type(part).__name__}:{part!r};".encode())
+    else:
+        raise TypeError(f"a {type(part).__name__} has no fingerprint")
+
+
+class SegmentStore:
+    """A folder with the finished segments of one run, and a note of which run that was.
+
+    Raises
+    ------
+    ValueError : the folder holds segments of another run.
+    """
+
+    def __init__(self, folder: str | Path, run: str, segments: list[Segment]):
+        self.folder = Path(folder)
+        self.run = run
+        plan = {"version": FORMAT_VERSION, "run": run, "segments": [asdict(segment) for segment in segments]}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        note = self.folder / PLAN_FILE
+        if note.exists():
+            try:
+                known = json.loads(note.read_text("utf-8"))
+            except ValueError:
+                known = None
+            if known != plan:
+                raise ValueError(
+                    f"{self.folder} holds segments of another run (other inputs, settings or model): "
+                    "give a new folder name, or delete that folder"
+                )
+        elif any(self.folder.glob("segment_*.safetensors")):
+            raise ValueError(f"{self.folder} holds segments but no {PLAN_FILE}: give a new folder name")
+        else:
+            write_durably(note, json.dumps(plan, indent=1).encode())
+
+    def path(self, segment: Segment) -> Path:
+        return self.folder / SEGMENT_FILE.format(segment.index)
+
+    def load(self, segment: Segment) -> torch.Tensor | None:
+        """New frames of a finished segment, or None; what is damaged counts as missing."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.path(segment), framework="pt") as file:
+                if (file.metadata() or {}).get("run") != self.run:
+                    return None
+                latents = file.get_tensor("latents")
+        except (OSError, SafetensorError):
+            return None
+        return latents if len(latents) == segment.last - segment.first else None
+
+    def save(self, segment: Segment, latents: torch.Tensor) -> None:
+        from safetensors.torch import save
+
+        latents = latents.detach().float().cpu().contiguous()
+        write_durably(self.path(segment), save({"latents": latents}, metadata={"run": self.run}))
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file that is either there and whole or not there at all, whatever happens meanwhile."""
+    part = path.with_name(f".{path.name}.part")
+    with open(part, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+SampleSegment = Callable[[Segment, HeldFrames | None, Progress | None], torch.Tensor]
+
+
+def run_segments(
+    segments: list[Segment], store: SegmentStore, sample_segment: SampleSegment, progress: Progress | None = None
+) -> Iterator[tuple[Segment, torch.Tensor]]:
+    """Give every segment with its new frames' latents, on the CPU in float32, sampling those that are not on disk.
+
+    Parameters
+    ----------
+    sample_segment : (segment, what it holds, progress) -> latents of all its frames.
+    progress : called with (frames done, frames) of the whole clip.
+    """
+    total = segments[-1].last
+    most_held = max(segment.before for segment in segments) or 1
+    tail: torch.Tensor | None = None
+    head: torch.Tensor | None = None
+    for segment in segments:
+        latents = store.load(segment)
+        if latents is None:
+            held = None
+            if segment.held:
+                known = [tail[len(tail) - segment.before :]] if segment.before else []
+                known += [head[: segment.after]] if segment.after else []
+                held = HeldFrames(segment.held, torch.cat(known))
+
+            def part_progress(done: int, steps: int, segment: Segment = segment) -> None:
+                if progress is not None:
+                    progress(segment.first + (segment.last - segment.first) * done // max(steps, 1), total)
+
+            whole = sample_segment(segment, held, part_progress)
+            latents = whole[segment.before : segment.frames - segment.after].float().cpu()
+            store.save(segment, latents)
+            # from disk in any case, so that a resumed run goes on from the very same numbers
+            latents = store.load(segment)
+        if segment.index == 0:
+            head = latents[: segments[-1].after].clone()
+        tail = latents if tail is None else torch.cat([tail, latents])[-most_held:]
+        yield segment, latents
+
+
+def torch_sampler(
+    denoiser: ClipDenoiser,
+    conditions: ClipConditions,
+    frames: int,
+    seed: int,
+    config: SamplingConfig,
+    device: torch.device | str = "cpu",
+    loop: bool = False,
+) -> SampleSegment:
+    """`sample_segment` in plain torch for a clip of so many frames."""
+
+    def sample_segment(segment: Segment, held: HeldFrames | None, progress: Progress | None) -> torch.Tensor:
+        reference = conditions.reference
+        noise = segment_noise(seed, segment, frames, reference.height, reference.width).to(device)
+        part = conditions.part(segment.start, segment.frames, frames)
+        wrap = loop and segment.frames == frames
+        return sample(denoiser, part, noise, config, wrap=wrap, held=held, progress=progress)
+
+    return sample_segment
+
+
+def segment_noise(seed: int, segment: Segment, frames: int, height: int, width: int) -> torch.Tensor:
+    """Noise (n, 4, height, width) of a segment's frames in a clip of so many frames."""
+    return frame_noise(seed, [(segment.start + frame) % frames for frame in range(segment.frames)], height, width)
