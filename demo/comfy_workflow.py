@@ -49,6 +49,9 @@ def options_of(spec: list) -> dict:
     return spec[1] if len(spec) > 1 else {}
 
 
-def nodes_of(prompt: dict, kind: str) -> list[dict]:
-    """Return the inputs of every node of a kind, to be changed in place."""
-    return [node["inputs"] for node in prompt.values() if node["class_type"] == kind]
+def change(prompt: dict, kind: str, **inputs) -> dict:
+    """Set inputs of every node of a kind, in place, and return the prompt."""
+    for node in prompt.values():
+        if node["class_type"] == kind:
+            node["inputs"].update(inputs)
+    return prompt

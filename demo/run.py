@@ -16,7 +16,7 @@ from pathlib import Path
 
 from comfy_server import ComfyServer, WorkflowError
 from comfy_setup import CACHE, REPO, Installation, SetupError, device_arguments, make_base, prepare, say, tail
-from comfy_workflow import nodes_of, to_prompt
+from comfy_workflow import change, to_prompt
 
 INPUTS = REPO / "demo" / "inputs"
 OUTPUT = REPO / "demo" / "output"
@@ -109,11 +109,6 @@ def add_input(path: Path, folder: Path) -> str:
     return path.name
 
 
-def set_all(prompt: dict, kind: str, **values) -> None:
-    for inputs in nodes_of(prompt, kind):
-        inputs.update(values)
-
-
 def make_video(options: argparse.Namespace, installation: Installation) -> Path:
     """Run the quick-start workflow in a real ComfyUI and return the video in its output directory."""
     base = make_base(CACHE / "demo")
@@ -135,14 +130,14 @@ def make_video(options: argparse.Namespace, installation: Installation) -> Path:
     with ComfyServer(installation, base, arguments) as server:
         prompt = to_prompt(json.loads(WORKFLOW.read_text(encoding="utf-8")), server.get("/object_info"))
         width = options.width or size
-        set_all(prompt, "LoadImage", image=add_input(options.image, base / "input"))
-        set_all(prompt, "LoadAudio", audio=add_input(options.audio, base / "input"))
-        set_all(prompt, "EchoMimicV2LoadPose", folder=add_input(options.pose, base / "input"))
-        set_all(prompt, "EchoMimicV2Loader", model=model)
-        set_all(prompt, "VAELoader", vae_name=vae)
-        set_all(prompt, "EchoMimicV2ReferenceEncode", width=width, height=options.height or width)
-        set_all(prompt, "EchoMimicV2Sampler", frames=options.frames)
-        set_all(prompt, "SaveVideo", filename_prefix="talking")
+        change(prompt, "LoadImage", image=add_input(options.image, base / "input"))
+        change(prompt, "LoadAudio", audio=add_input(options.audio, base / "input"))
+        change(prompt, "EchoMimicV2LoadPose", folder=add_input(options.pose, base / "input"))
+        change(prompt, "EchoMimicV2Loader", model=model)
+        change(prompt, "VAELoader", vae_name=vae)
+        change(prompt, "EchoMimicV2ReferenceEncode", width=width, height=options.height or width)
+        change(prompt, "EchoMimicV2Sampler", frames=options.frames)
+        change(prompt, "SaveVideo", filename_prefix="talking")
         say(f"running {WORKFLOW.name}")
         started = time.monotonic()
         entry = server.run(prompt, PATIENCE_SECONDS)

@@ -4,13 +4,15 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 REPO = Path(__file__).resolve().parents[1]
 SHARED = REPO.parent / "shared"
+REAL = SimpleNamespace(picture="0035.png", voice="echomimicv2_woman.wav", pose="01", video="driving.mp4")
 
-sys.path[:0] = [str(REPO / "demo"), str(REPO / "tests" / "browser")]
+sys.path[:0] = [str(REPO / folder) for folder in ("demo", "tests/comfyui", "tests/browser")]
 
 
 def pytest_addoption(parser):
@@ -45,6 +47,33 @@ def comfy(tmp_path_factory):
     installation = Installation(Path(os.environ["COMFYUI_PATH"]), Path(sys.executable))
     with ComfyServer(installation, base, CPU_ARGUMENTS) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def real_inputs(comfy, samples) -> SimpleNamespace:
+    """Names of a real picture, Mandarin speech, a released pose folder and a driving video, ready to be loaded."""
+    folder = comfy.base / "input"
+    shutil.copy(samples / "reference" / REAL.picture, folder)
+    shutil.copy(samples / "audio" / REAL.voice, folder)
+    shutil.copytree(samples / "pose" / REAL.pose, folder / REAL.pose, dirs_exist_ok=True)
+    detectors = comfy.base / "models" / "mediapipe"
+    detectors.mkdir(exist_ok=True)
+    for path in (SHARED / "models").glob("*.task"):
+        shutil.copy(path, detectors)
+    film_a_pan(folder / REAL.picture, folder / REAL.video)
+    return REAL
+
+
+def film_a_pan(picture: Path, target: Path, frames: int = 16, size: int = 512) -> None:
+    """A short video in which a picture moves slowly to the side."""
+    import numpy as np
+    from PIL import Image
+
+    from echomimic_core.video import VideoWriter
+
+    pixels = np.asarray(Image.open(picture).convert("RGB").resize((size, size)))
+    with VideoWriter(target, 24.0, size, size, None) as film:
+        film.write(np.stack([np.roll(pixels, 2 * frame, axis=1) for frame in range(frames)]))
 
 
 @pytest.fixture(scope="session")

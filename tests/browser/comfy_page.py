@@ -5,10 +5,11 @@ import os
 from contextlib import contextmanager
 
 READY = "window.app?.extensionManager && window.app.graph?._nodes && document.querySelector('canvas')"
-QUIET_SETTINGS = {
+SETTINGS = {
     "Comfy.TutorialCompleted": True,
     "Comfy.Minimap.Visible": False,
     "Comfy.Workflow.ShowMissingModelsWarning": False,
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,  # text stays readable in pictures of large graphs
 }
 # --no-sandbox: Chromium refuses to start as root, which containers and CI are, with its sandbox.
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -19,7 +20,7 @@ def comfy_page(server):
     """A page of a running ComfyServer, ready to use; every request to elsewhere is refused at once."""
     from playwright.sync_api import sync_playwright
 
-    for name, value in QUIET_SETTINGS.items():
+    for name, value in SETTINGS.items():
         server.post(f"/api/settings/{name}", value)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ["CHROMIUM"], args=CHROMIUM_ARGUMENTS)

@@ -4,7 +4,7 @@
 the page saves. Change a graph here, then run that script.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 VAE = {
     "name": "vae-ft-mse-840000-ema-pruned.safetensors",
@@ -37,6 +37,18 @@ FILES_NOTE = """
 `pose_encoder.pth` from [BadToBest/EchoMimicV2](https://huggingface.co/BadToBest/EchoMimicV2)) and Whisper's `tiny.pt`
 go into `models/echomimic`, the VAE into `models/vae`.
 """
+
+MEDIAPIPE_NOTE = """
+MediaPipe's `hand_landmarker.task` and `pose_landmarker.task` go into `models/mediapipe`; **Hand Pose** can fetch them.
+"""
+ALIGN = {
+    "width": 768,
+    "height": 768,
+    "framing": "show hands",
+    "fit_hands": True,
+    "fill": "black",
+    "overlay_frames": 6,
+}
 
 LOADERS = (
     Node("1", "EchoMimicV2Loader", (0, 0), {"model": "accelerated", "weight_dtype": "auto", "audio_encoder": "auto"}),
@@ -97,7 +109,7 @@ def film(latent: list, x: int) -> tuple[Node, ...]:
             "9",
             "EchoMimicV2DecodeToVideo",
             (x, 0),
-            {"samples": latent, "vae": ["2", 0], "audio": ["7", 1], "fps": 24.0, "frames_per_batch": 4},
+            {"samples": latent, "vae": ["2", 0], "audio": ["7", 1], "fps": 0.0, "frames_per_batch": 4},
         ),
         Node(
             "10",
@@ -135,6 +147,77 @@ TALKING_PICTURE = Graph(
         ),
         SAMPLER,
         *film(["8", 0], 1260),
+    ),
+)
+
+LIBRARY = tuple(
+    Node(
+        id,
+        "EchoMimicV2PoseLibrary",
+        place,
+        {"gesture": gesture, "frames": frames, "fps": 24.0, "mirror": False, "energy": 1.0, "seed": 0},
+    )
+    for id, place, gesture, frames in (("30", (420, 310), "waving", 48), ("31", (420, 560), "explaining", 240))
+)
+GESTURES = Graph(
+    "gesture_library",
+    "## Built-in gestures\n\n"
+    "No pose file at hand? **Pose Library** has eight gestures of any length. Here a greeting passes into explaining "
+    "beats; where the voice is longer, they are looped. Chain **Blend Poses** for more, and change a pose with "
+    "**Edit Pose**.\n\n"
+    "**Align Pose** finds the person in the picture and lays the hands where that person's hands can be. Read its "
+    "report: a low score says why.\n" + FILES_NOTE + MEDIAPIPE_NOTE,
+    (
+        *LOADERS,
+        *INPUTS,
+        *LIBRARY,
+        Node("32", "EchoMimicV2BlendPose", (840, 450), {"first": ["30", 0], "second": ["31", 0], "transition": 12}),
+        Node("33", "EchoMimicV2AlignPose", (840, 0), {"image": ["3", 0], "pose": ["32", 0], **ALIGN}),
+        replace(REFERENCE, inputs={**REFERENCE.inputs, "image": ["33", 0]}, place=(1260, 0)),
+        replace(AUDIO, place=(420, 0)),
+        replace(SAMPLER, inputs={**SAMPLER.inputs, "pose": ["33", 1]}, place=(1680, 0)),
+        Node("34", "PreviewImage", (1260, 300), {"images": ["33", 2]}),
+        Node("35", "PreviewAny", (1260, 620), {"source": ["33", 5]}),
+        *film(["8", 0], 2100),
+    ),
+)
+
+DRIVING_VIDEO = Graph(
+    "driving_video",
+    "## Hands from a video of your own\n\n"
+    "1. Film someone speaking, both hands in the picture, and choose the film in **Load Video**.\n"
+    "2. **Hand Pose** finds the hands in every frame, heals gaps and steadies them; read its report.\n"
+    "3. **Align Pose** lays them onto the person in the picture, which is framed as the model was trained.\n"
+    "4. To use a pose again, keep it with **Save Pose** and take it back with **Load Pose**.\n"
+    + FILES_NOTE
+    + MEDIAPIPE_NOTE,
+    (
+        *LOADERS,
+        *INPUTS,
+        Node("40", "LoadVideo", (420, 330), {"file": "driving.mp4"}),
+        Node(
+            "41",
+            "EchoMimicV2HandPose",
+            (840, 450),
+            {
+                "source": ["40", 0],
+                "source_fps": 24.0,
+                "fps": 24.0,
+                "start": 0.0,
+                "duration": 0.0,
+                "smoothing": 0.3,
+                "max_gap": 0.5,
+                "long_gaps": "hold",
+                "download_models": False,
+            },
+        ),
+        Node("33", "EchoMimicV2AlignPose", (840, 0), {"image": ["3", 0], "pose": ["41", 0], **ALIGN}),
+        replace(REFERENCE, inputs={**REFERENCE.inputs, "image": ["33", 0]}, place=(1260, 0)),
+        replace(AUDIO, place=(420, 0)),
+        replace(SAMPLER, inputs={**SAMPLER.inputs, "pose": ["33", 1]}, place=(1680, 0)),
+        Node("34", "PreviewImage", (1260, 300), {"images": ["33", 2]}),
+        Node("35", "PreviewAny", (1260, 620), {"source": ["41", 1]}),
+        *film(["8", 0], 2100),
     ),
 )
 
@@ -180,4 +263,4 @@ CUSTOM_SAMPLING = Graph(
     ),
 )
 
-GRAPHS = (TALKING_PICTURE, CUSTOM_SAMPLING)
+GRAPHS = (TALKING_PICTURE, GESTURES, DRIVING_VIDEO, CUSTOM_SAMPLING)

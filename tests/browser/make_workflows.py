@@ -59,8 +59,6 @@ def write(page, graph: Graph) -> None:
         json.dumps(workflow, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     fit_view(page)
-    if os.environ.get("DBG"):
-        page.screenshot(path=f"/tmp/dev/harness/{graph.name}.png")
     page.screenshot(path=WORKFLOWS / f"{graph.name}.jpg", type="jpeg", quality=THUMBNAIL_QUALITY, clip=CANVAS)
 
 

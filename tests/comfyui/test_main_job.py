@@ -1,45 +1,17 @@
 """The main job in a real ComfyUI: a picture, a voice and hand poses become a video, and it can be cancelled."""
 
-import json
-import shutil
 import time
 from pathlib import Path
 
 import av
 import pytest
 from comfy_server import WorkflowError
-from comfy_workflow import nodes_of, to_prompt
-from tiny_models import MODEL_NAME, VAE_NAME
+from comfy_workflow import change
+from prompts import SIZE, small
 
-REPO = Path(__file__).resolve().parents[2]
 FPS = 24
-SIZE = 96
-PICTURE, VOICE, POSE = "0035.png", "echomimicv2_woman.wav", "01"
 VOICE_SECONDS = 6.217
 CANCEL_SECONDS = 3.0
-
-
-def small(workflow: str, object_info: dict, **sampler) -> dict:
-    """The prompt of an example workflow, with the tiny models and a small picture."""
-    path = REPO / "workflows" / f"{workflow}.json"
-    prompt = to_prompt(json.loads(path.read_text(encoding="utf-8")), object_info)
-    changes = {
-        "EchoMimicV2Loader": {"model": MODEL_NAME},
-        "VAELoader": {"vae_name": VAE_NAME},
-        "EchoMimicV2ReferenceEncode": {"width": SIZE, "height": SIZE},
-        "EchoMimicV2Sampler": sampler,
-        "EchoMimicV2APDHConditioning": sampler,
-    }
-    for kind, values in changes.items():
-        for inputs in nodes_of(prompt, kind):
-            inputs.update(values)
-    return prompt
-
-
-def change(prompt: dict, kind: str, **values) -> dict:
-    (inputs,) = nodes_of(prompt, kind)
-    inputs.update(values)
-    return prompt
 
 
 def video_of(comfy, entry: dict) -> Path:
@@ -59,20 +31,11 @@ def measure(path: Path) -> dict:
     return found
 
 
-@pytest.fixture(scope="module")
-def real_inputs(comfy, samples):
-    """A real picture, Mandarin speech and a released pose folder in ComfyUI's input directory."""
-    folder = comfy.base / "input"
-    shutil.copy(samples / "reference" / PICTURE, folder)
-    shutil.copy(samples / "audio" / VOICE, folder)
-    shutil.copytree(samples / "pose" / POSE, folder / POSE, dirs_exist_ok=True)
-
-
 def test_picture_voice_and_pose_become_a_video(comfy, object_info, real_inputs):
     prompt = small("talking_picture", object_info)
-    change(prompt, "LoadImage", image=PICTURE)
-    change(prompt, "LoadAudio", audio=VOICE)
-    change(prompt, "EchoMimicV2LoadPose", folder=POSE)
+    change(prompt, "LoadImage", image=real_inputs.picture)
+    change(prompt, "LoadAudio", audio=real_inputs.voice)
+    change(prompt, "EchoMimicV2LoadPose", folder=real_inputs.pose)
     found = measure(video_of(comfy, comfy.run(prompt)))
     assert found["frames"] == int(VOICE_SECONDS * FPS) == 149
     assert found["fps"] == FPS
