@@ -107,7 +107,7 @@ def test_a_video_without_arms_is_a_headshot():
     pieces, _ = choose_pieces(seen, Rules(min_face=20))
     assert [piece.kind for piece in pieces] == [HEADSHOT]
     left, top, side = pieces[0].square
-    assert 0 <= left and 0 <= top and max(left, top) + side <= 256
+    assert min(left, top) >= 0 and max(left, top) + side <= 256
     assert "small face" in reasons(seen, Rules(min_face=200))[0]
 
 

@@ -32,13 +32,13 @@ def data(tmp_path_factory):
     return folder
 
 
-def write_config(folder, data, **sections):
+def write_config(folder, files, **sections):
     """A run of four steps through three phases of APDH, on small networks, with everything switched on."""
     content = {
         "output": str(folder / "run"),
         "model": dataclasses.asdict(clips.MICRO),
-        "vae": str(data / "vae.safetensors"),
-        "data": {"folders": [str(data / "clips")], "size": 64, "frames": 3, "workers": 0},
+        "vae": str(files / "vae.safetensors"),
+        "data": {"folders": [str(files / "clips")], "size": 64, "frames": 3, "workers": 0},
         "train": {
             "stage": 2,
             "parts": ["reference_unet", "denoising_unet", "pose_encoder", "motion_modules", "audio_attention"],
@@ -72,10 +72,9 @@ def environment():
 def command(*arguments, processes=1):
     start = [sys.executable, "-m", "echomimic_core.training"]
     if processes > 1:
-        port = str(20000 + os.getpid() % 20000)
-        start = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes)]
-        start += ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"]
-        start += ["--num_cpu_threads_per_process", "1", "--main_process_port", port, "-m", "echomimic_core.training"]
+        # on processors alone, accelerate launch would want MPI; torchrun starts the same processes
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        start += ["-m", "echomimic_core.training"]
     return [*start, *map(str, arguments)]
 
 
@@ -176,10 +175,10 @@ def test_a_finished_run_is_not_overwritten(whole):
     assert {path: path.stat().st_mtime_ns for path in (whole / "run").rglob("*")} == before
 
 
-def settings_of(folder, data, **sections):
+def settings_of(folder, files, **sections):
     from echomimic_core.training.settings import load_settings
 
-    return load_settings(write_config(folder, data, **sections))
+    return load_settings(write_config(folder, files, **sections))
 
 
 def test_resuming_with_other_settings_names_the_one_that_changed(whole, data, tmp_path):
