@@ -84,7 +84,8 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         person = align.on_canvas(person, picture.shape[1], picture.shape[0])
         result = align.align(person, pose, width, height, framing, fit_hands)
         aligned = align.warp_picture(picture, result.matrix, width, height, fill)
-        drawn = preview.overlay(result.pose, aligned, preview.spread(len(result.pose), overlay_frames))
+        frames = preview.spread(len(result.pose), overlay_frames)
+        drawn = preview.overlay(result.pose, aligned, frames, ("body", "hands"))
         report = f"as given: {result.before}\naligned: {result.after}"
         overlay = to_images(drawn)
         return io.NodeOutput(

@@ -2,7 +2,7 @@
 
 import comfy.model_management
 import comfy.utils
-from comfy_api.latest import InputImpl, io
+from comfy_api.latest import InputImpl, io, ui
 
 from ..echomimic_core.config import FPS
 from . import types
@@ -126,7 +126,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
             total=total,
             progress=cancellable_progress(),
         )
-        return io.NodeOutput(pose, str(report), report.confidence)
+        return io.NodeOutput(pose, str(report), report.confidence, ui=ui.PreviewText(str(report)))
 
 
 def _timed_frames(source, source_fps: float):

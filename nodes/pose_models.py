@@ -30,9 +30,10 @@ def find_bundles(download: bool = False) -> Bundles:
     found = {kind: _find(kind) for kind in BUNDLE_LINKS}
     missing = [kind for kind in ("hand", "pose") if found[kind] is None]
     if download:
-        for kind in (*missing, *([] if found["face"] else ["face"])):
-            found[kind] = _download(kind)
+        found |= {kind: _download(kind) for kind in missing}
         missing = []
+        if found["face"] is None:
+            found["face"] = _download_optional("face")
     if missing:
         links = " and ".join(BUNDLE_LINKS[kind] for kind in missing)
         raise ValueError(
@@ -55,6 +56,14 @@ def _find(kind: str) -> Path | None:
             for file in sorted(Path(folder).rglob(f"{prefix}*.task")):
                 return file
     return None
+
+
+def _download_optional(kind: str) -> Path | None:
+    try:
+        return _download(kind)
+    except ValueError as error:
+        logging.warning("EchoMimicV2: %s", error)
+        return None
 
 
 def _download(kind: str) -> Path:
