@@ -34,6 +34,10 @@ class OneDNNLinear(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+# Outside of compiled graphs, but in sight of the compiler.
+@torch.compiler.disable(recursive=False)
 def fast_linear(device: torch.device):
     """A context manager for running a network on a device; it does nothing where nothing is to be gained."""
-    return OneDNNLinear() if device.type == "cpu" and available() else nullcontext()
+    # what is compiled gets its kernels from the compiler, which a mode would hinder
+    compiled = torch._C._dynamo.eval_frame.get_eval_frame_callback() not in (None, False)
+    return OneDNNLinear() if device.type == "cpu" and not compiled and available() else nullcontext()

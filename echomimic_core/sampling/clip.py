@@ -104,6 +104,7 @@ class AudioPart:
         return self.source.positions(self.in_clip(frames))
 
 
+@torch.compiler.disable
 def upload(values: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Move to a device without waiting for it, where it can take things in while it computes."""
     if device.type == "cuda" and values.device.type == "cpu":

@@ -16,6 +16,7 @@ from .memory import ON_CPU, Batching, WindowRunner
 from .windows import windows_at_step
 
 
+@torch.compiler.disable
 def guide(unconditional: torch.Tensor, conditional: torch.Tensor, guidance_scale: float) -> torch.Tensor:
     return unconditional + guidance_scale * (conditional - unconditional)
 
@@ -95,6 +96,7 @@ class ClipDenoiser(nn.Module):
         timesteps = upload(torch.tensor([timestep], dtype=torch.float32), latents.device)
         rows = upload(torch.tensor(windows), latents.device)  # once a step: the loop never waits for the device
 
+        @torch.compiler.disable(recursive=False)
         def evaluate(first: int, batch: list[list[int]], batching: Batching) -> None:
             index = rows[first : first + len(batch)]
             velocity = self.run_windows(

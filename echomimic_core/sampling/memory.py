@@ -220,6 +220,7 @@ class WindowRunner:
         self.batching = batching or Batching()
         self.on_shortage = on_shortage
 
+    @torch.compiler.disable(recursive=False)
     def run(
         self,
         windows: list[list[int]],
