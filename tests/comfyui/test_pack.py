@@ -64,11 +64,11 @@ def test_folders_are_registered(comfy):
         assert str(comfy.base / "models" / name) in folders[name]
 
 
-def test_translations_name_only_nodes_and_inputs_that_exist(comfy, object_info):
+def test_translations_are_complete_and_of_nothing_else(comfy, object_info):
     for language, content in comfy.get("/i18n").items():
-        for name, texts in content.get("nodeDefs", {}).items():
-            if not name.startswith("EchoMimicV2"):
-                continue
-            assert name in object_info, (language, name)
-            inputs = schema_of(object_info[name])["inputs"]
-            assert set(texts.get("inputs", {})) <= set(inputs), (language, name)
+        nodes = {name: texts for name, texts in content["nodeDefs"].items() if name.startswith("EchoMimicV2")}
+        assert nodes.keys() == ours(object_info).keys(), language
+        for name, texts in nodes.items():
+            schema = schema_of(object_info[name])
+            assert set(texts["inputs"]) == set(schema["inputs"]), (language, name)
+            assert set(texts.get("outputs", {})) <= {str(index) for index in range(len(schema["outputs"]))}, name
