@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
+from ..checkpoints import AUDIO_ENCODER, TensorFile, save_one_file
 from ..checkpoints import MOTION as MOTION_NAMES
-from ..checkpoints import save_one_file
 from .ema import EMA
 from .lora import save_lora
 from .networks import TrainingModel
@@ -132,11 +132,21 @@ def export(folder: Path, model: TrainingModel, settings: Settings, step: int) ->
     written = []
     if "one_file" in settings.checkpoint.formats:
         information = {"trained_steps": str(step), "stage": str(settings.train.stage)}
+        everything = networks | whisper(settings.checkpoint.audio_encoder)
         variant = settings.checkpoint.variant
-        written.append(save_one_file(folder / ONE_FILE, networks, variant, model.config, dtype, information))
+        written.append(save_one_file(folder / ONE_FILE, everything, variant, model.config, dtype, information))
     if "released" in settings.checkpoint.formats:
         written.append(save_released(folder / RELEASED, networks, settings.checkpoint.variant, dtype))
     return written
+
+
+def whisper(path: str | None) -> dict[str, dict[str, torch.Tensor]]:
+    """The audio encoder of a Whisper file, as a network of a one-file model; nothing for None."""
+    if path is None:
+        return {}
+    from ..models.audio_encoder import build_audio_encoder
+
+    return {AUDIO_ENCODER: build_audio_encoder(TensorFile(path).state_dict()).encoder.state_dict()}
 
 
 def save_released(folder: Path, networks: dict[str, dict], variant: str, dtype: torch.dtype) -> Path:

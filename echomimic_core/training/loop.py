@@ -15,6 +15,7 @@ from .checkpoint import (
     register_state_hooks,
     save_checkpoint,
     step_of,
+    whisper,
 )
 from .dataset import ClipDataset, StepSampler
 from .diffusion import add_noise, offset_noise, velocity_target
@@ -98,6 +99,7 @@ class Trainer:
         if checkpoint is not None:
             check_same_run(checkpoint, settings)
         self.dataset = ClipDataset(settings)
+        whisper(settings.checkpoint.audio_encoder)  # a wrong file is better known now than at the first checkpoint
         self.accelerator = make_accelerator(settings)
         device = self.accelerator.device
         self.vae = load_vae(settings.vae).to(device)

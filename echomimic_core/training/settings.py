@@ -107,13 +107,15 @@ class LoRASettings:
 
 @dataclass(frozen=True)
 class CheckpointSettings:
-    """Every so many steps; `keep` newest stay. `formats` are exports that ComfyUI loads, `dtype` theirs."""
+    """Every so many steps; `keep` newest stay. `formats` are exports that ComfyUI loads, `dtype` theirs; with
+    `audio_encoder`, a Whisper file, the one-file model needs nothing else."""
 
     every: int = 1000
     keep: int = 3
     formats: tuple[str, ...] = ("one_file",)
     dtype: str = "float16"
     variant: str = "standard"
+    audio_encoder: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ COMFYUI_PACKAGES = {"torch", "numpy", "PIL", "scipy", "tqdm", "yaml"}
 # Modules by the requirement that brings them, where the names differ.
 BROUGHT_BY = {"cv2": "mediapipe"}
 # Only training and evaluation from the command line want these; their scripts say so where they are missing.
-COMMAND_LINE_ONLY = {"accelerate", "tensorboard", "bitsandbytes"}
+COMMAND_LINE_ONLY = {"accelerate", "bitsandbytes", "diffusers", "matplotlib", "peft", "tensorboard"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
 
