@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from . import quality
+from .ahead import read_ahead
 from .clips import Clip
 from .extract import Result, Tick
 from .settings import Settings
@@ -38,7 +39,7 @@ def compare(
     values: dict[str, list[float]] = {name: [] for name in measures}
     lpips = Lpips(settings) if "lpips" in wanted else None
     count = 0
-    frames = zip_longest(generated.frames(), reference.frames(rate if differs else None))
+    frames = zip_longest(read_ahead(generated.frames()), read_ahead(reference.frames(rate if differs else None)))
     for count, (mine, real) in enumerate(frames, start=1):
         if mine is None or real is None:
             longer, shorter = (generated, reference) if real is None else (reference, generated)

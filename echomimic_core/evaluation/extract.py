@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from . import extractors
+from .ahead import read_ahead
 from .clips import Clip
 from .faces import FaceFinder
 from .settings import Settings
@@ -37,7 +38,7 @@ def extract(clip: Clip, wanted: list[str], settings: Settings, tick: Tick, limit
             except Exception as error:
                 results[name] = _sentence(name, error)
         finder = _face_finder(stack, active, results, settings)
-        for index, (seconds, picture) in enumerate(clip.frames()):
+        for index, (seconds, picture) in enumerate(read_ahead(clip.frames())):
             if limit and index >= limit or not active:
                 break
             tick()
