@@ -30,6 +30,7 @@ from ..echomimic_core.sampling.memory import (
     set_memory_hooks,
 )
 from ..echomimic_core.sampling.schedule import comfy_sigmas
+from ..echomimic_core.sampling.speed import EXACT
 
 # Key under which a CONDITIONING carries a `ClipPayload`, and transformer option with a window-wise progress callable.
 PAYLOAD = "echomimic"
@@ -38,6 +39,9 @@ PROGRESS = "echomimic_progress"
 # Transformer options with which `WindowHandler` hands single windows to the model.
 WINDOWS = "echomimic_windows"
 BATCHING = "echomimic_batching"
+
+# Transformer option with the `SpeedOptions` of EchoMimicV2 Speed Options.
+SPEED = "echomimic_speed"
 
 # Audio and pose, each up to its budget.
 CLIP_CACHES = 2 * CACHE_BYTES
@@ -104,8 +108,12 @@ class GraphDenoiser(ClipDenoiser):
         halves: list[PreparedHalf] = echomimic
         timestep = float(timesteps[0])
         windows = options.get(WINDOWS)
+        speed, step = options.get(SPEED, EXACT), sampling_step(options)
+        for half in halves:
+            if half.clip is not None:
+                half.clip.set_speed(speed, step)
         if windows is None:
-            windows = halves[0].windows.at_step(len(x) // len(halves), sampling_step(options))
+            windows = halves[0].windows.at_step(len(x) // len(halves), speed.window_step(step))
             run = self._whole_clip
         else:
             run = self._few_windows
@@ -124,6 +132,7 @@ class GraphDenoiser(ClipDenoiser):
             results = dict.fromkeys(plain, only[0])
         return torch.cat([results[index] for index in range(len(halves))])
 
+    @torch.compiler.disable(recursive=False)
     def _whole_clip(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
         return self.predict(
             latents,
@@ -136,6 +145,7 @@ class GraphDenoiser(ClipDenoiser):
             progress=window_report(options),
         )
 
+    @torch.compiler.disable(recursive=False)
     def _few_windows(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
         rows = torch.arange(len(latents), device=latents.device).unflatten(0, (len(windows), -1))
         timesteps = torch.full((1,), timestep, dtype=torch.float32, device=latents.device)
@@ -158,6 +168,7 @@ def window_report(options: dict):
     return progress
 
 
+@torch.compiler.disable
 def sampling_step(transformer_options: dict) -> int:
     """Index of the denoising step core's sampler is at: how many of its sigmas are above the current one."""
     sigmas, current = transformer_options.get("sample_sigmas"), transformer_options.get("sigmas")

@@ -5,14 +5,13 @@ a few windows at a time, so that core too holds nothing the size of the clip but
 both halves of guidance fit together, and gets another chance with fewer windows when memory runs out.
 """
 
-import logging
-
 import comfy.context_windows
 import torch
 
 from ..echomimic_core.sampling.clip import upload
 from ..echomimic_core.sampling.memory import Batching
-from .comfy_model import BATCHING, PAYLOAD, WINDOWS, PreparedHalf, sampling_step, window_report
+from ..echomimic_core.sampling.speed import EXACT
+from .comfy_model import BATCHING, PAYLOAD, SPEED, WINDOWS, PreparedHalf, sampling_step, window_report
 
 # What core can hang on a condition that is laid out for the whole clip at once.
 WHOLE_CLIP_ONLY = ("mask", "area", "control", "gligen")
@@ -35,7 +34,12 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
         half = leading_half(conds)
         options = model_options.get("transformer_options", {})
         step = sampling_step({**options, "sigmas": timestep})
-        windows = half.windows.at_step(len(x_in), step)
+        speed = options.get(SPEED, EXACT)
+        windows = half.windows.at_step(len(x_in), speed.window_step(step))
+        plain = [i for i in wanted if not is_conditional(conds[i])]
+        guided = not plain or len(plain) == len(wanted) or speed.guided_at(timestep_of(model, timestep))
+        if not guided:
+            wanted = [i for i in wanted if i not in plain]
         rows = upload(torch.tensor(windows), x_in.device)
         sums = [torch.zeros_like(x_in) for _ in conds]
 
@@ -63,7 +67,18 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
         seen = upload(seen.to(x_in.dtype)[:, None, None, None], x_in.device)
         for i in wanted:
             sums[i] /= seen
+        if not guided:
+            # both halves the same: whatever the guidance makes of them, it is the conditional half
+            sums = [sums[wanted[0]] if i in plain else values for i, values in enumerate(sums)]
         return sums
+
+
+def is_conditional(cond: list[dict]) -> bool:
+    return any(prepared(entry).clip is not None for entry in cond)
+
+
+def timestep_of(model, sigma: torch.Tensor) -> float:
+    return float(model.model_sampling.timestep(sigma.flatten()[:1]).flatten()[0])
 
 
 def prepared(entry: dict) -> PreparedHalf | None:
@@ -76,7 +91,3 @@ def leading_half(conds: list) -> PreparedHalf:
     """The half whose windows and runner count: a conditional one where there is one."""
     halves = [prepared(entry) for cond in conds if cond is not None for entry in cond]
     return next((half for half in halves if half.clip is not None), halves[0])
-
-
-def log_shortage(batching: Batching) -> None:
-    logging.warning("EchoMimicV2: out of memory; going on with %s", batching)

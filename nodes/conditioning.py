@@ -59,10 +59,18 @@ def window_inputs() -> list:
     ]
 
 
+LOOP_INPUT = io.Boolean.Input(
+    "loop",
+    default=True,
+    optional=True,
+    tooltip="The end of the clip runs into its beginning, as in the original: it can be played in a loop. Off, the end "
+    "is free of the beginning.",
+)
+
 APDH_INPUT = APDH.Input("apdh", optional=True, tooltip="From APDH Options; without it everything is as trained.")
 
 
-def make_payloads(reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh):
+def make_payloads(reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop=True):
     """(payload of the conditional half, payload of the unconditional half) for a clip; ValueError for bad settings."""
     from ..echomimic_core.apdh import ORIGINAL
     from ..echomimic_core.config import SamplingConfig
@@ -76,7 +84,7 @@ def make_payloads(reference, audio_embeds, pose, frames, pose_fit, context_frame
     if pose is None:
         pose = clip(IDLE, frames, fps=audio_embeds.fps)
     conditions = assemble(reference, audio_embeds, pose, frames, pose_fit, apdh or ORIGINAL, audio_embeds.fps)
-    windows = WindowSettings(context_frames, context_overlap)
+    windows = WindowSettings(context_frames, context_overlap, wrap=loop)
     size = (frames, reference.height, reference.width)
     return ClipPayload(conditions, *size, windows), ClipPayload(None, *size, windows)
 
@@ -107,7 +115,7 @@ class EchoMimicV2APDHConditioning(io.ComfyNode):
             display_name="EchoMimicV2 APDH Conditioning",
             category="EchoMimicV2",
             description="The APDH Sampler's conditions for KSampler or SamplerCustomAdvanced.",
-            inputs=[*clip_inputs(), *length_inputs(), *window_inputs(), APDH_INPUT],
+            inputs=[*clip_inputs(), *length_inputs(), *window_inputs(), APDH_INPUT, LOOP_INPUT],
             outputs=[
                 io.Conditioning.Output(display_name="positive"),
                 io.Conditioning.Output(display_name="negative", tooltip="The half without picture, voice and pose."),
@@ -117,10 +125,10 @@ class EchoMimicV2APDHConditioning(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, reference, audio_embeds, frames, pose_fit, context_frames, context_overlap, pose=None, apdh=None
+        cls, reference, audio_embeds, frames, pose_fit, context_frames, context_overlap, pose=None, apdh=None, loop=True
     ) -> io.NodeOutput:
         positive, negative = make_payloads(
-            reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh
+            reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
         return io.NodeOutput(
             as_conditioning(positive), as_conditioning(negative), empty_latent(positive, audio_embeds.fps)

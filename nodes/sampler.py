@@ -5,6 +5,7 @@ from comfy_api.latest import io
 
 from .conditioning import (
     APDH_INPUT,
+    LOOP_INPUT,
     as_conditioning,
     clip_inputs,
     empty_latent,
@@ -26,6 +27,40 @@ def steps_input() -> io.Int.Input:
     )
 
 
+def sampling_inputs(reference, audio_embeds, pose) -> list:
+    """Inputs that the samplers share, in the order of the graph: what is sampled, and how."""
+    return [
+        io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2, perhaps through LoRA or compile nodes."),
+        reference,
+        audio_embeds,
+        pose,
+        io.Int.Input(
+            "seed",
+            default=0,
+            min=0,
+            max=0xFFFFFFFFFFFFFFFF,
+            control_after_generate=True,
+            tooltip="The same seed gives the same clip.",
+        ),
+        steps_input(),
+        io.Float.Input(
+            "cfg",
+            default=0.0,
+            min=0.0,
+            max=20.0,
+            step=0.1,
+            tooltip="How strictly picture, voice and pose are followed; 0 is right for the loaded model: 2.5 "
+            "for standard, 1 for accelerated. 1 is twice as fast as anything above.",
+        ),
+        io.Combo.Input(
+            "sampler_name",
+            options=[ORIGINAL, *comfy.samplers.SAMPLER_NAMES],
+            default=ORIGINAL,
+            tooltip="original is the paper's own (DDIM). Others are ComfyUI's, on the same noise levels.",
+        ),
+    ]
+
+
 class EchoMimicV2Sampler(io.ComfyNode):
     @classmethod
     def define_schema(cls):
@@ -36,39 +71,11 @@ class EchoMimicV2Sampler(io.ComfyNode):
             category="EchoMimicV2",
             description="Makes the clip: picture, voice and hand poses to latents.",
             inputs=[
-                io.Model.Input(
-                    "model", tooltip="The MODEL of Load EchoMimicV2, perhaps through LoRA or compile nodes."
-                ),
-                reference,
-                audio_embeds,
-                pose,
-                io.Int.Input(
-                    "seed",
-                    default=0,
-                    min=0,
-                    max=0xFFFFFFFFFFFFFFFF,
-                    control_after_generate=True,
-                    tooltip="The same seed gives the same clip.",
-                ),
-                steps_input(),
-                io.Float.Input(
-                    "cfg",
-                    default=0.0,
-                    min=0.0,
-                    max=20.0,
-                    step=0.1,
-                    tooltip="How strictly picture, voice and pose are followed; 0 is right for the loaded model: 2.5 "
-                    "for standard, 1 for accelerated. 1 is twice as fast as anything above.",
-                ),
-                io.Combo.Input(
-                    "sampler_name",
-                    options=[ORIGINAL, *comfy.samplers.SAMPLER_NAMES],
-                    default=ORIGINAL,
-                    tooltip="original is the paper's own (DDIM). Others are ComfyUI's, on the same noise levels.",
-                ),
+                *sampling_inputs(reference, audio_embeds, pose),
                 *length_inputs(),
                 *window_inputs(),
                 APDH_INPUT,
+                LOOP_INPUT,
             ],
             outputs=[io.Latent.Output(tooltip="For Decode To Video (any length) or VAE Decode (short clips).")],
         )
@@ -89,6 +96,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
         context_overlap,
         pose=None,
         apdh=None,
+        loop=True,
     ) -> io.NodeOutput:
         import comfy.sample
 
@@ -99,7 +107,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
         variant = require_echomimic(model, "APDH Sampler").variant
         steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
         positive, negative = make_payloads(
-            reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh
+            reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
         latent = empty_latent(positive, audio_embeds.fps)
         model = model.clone()

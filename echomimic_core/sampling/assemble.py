@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from ..apdh import ORIGINAL, APDHOptions, box_mask, face_box, feather_mask
+from ..apdh_schedule import keep_groups
 from ..config import PIXELS_PER_LATENT
 from ..models.reference_unet import ReferenceFeatures
 from ..pose import HandPose
@@ -39,7 +40,7 @@ def assemble(
     if pose is not None:
         pose = pose if fps is None else change_rate(pose, fps)
         pose = fit_canvas(fit_length(pose, frames, pose_fit), height, width, reference.fit)
-        fitted, groups = pose, apdh.keypoints
+        fitted, groups = keep_groups(pose, apdh.keypoints), apdh.keypoints
 
         def pose_maps(indices: list[int]) -> torch.Tensor:
             maps = draw_maps(fitted, np.asarray(indices), height, width, groups=groups)

@@ -1,5 +1,6 @@
 """The denoiser of a clip: windows in, velocities averaged over the windows of each frame out."""
 
+import logging
 from dataclasses import dataclass, replace
 
 import torch
@@ -58,7 +59,12 @@ class ClipDenoiser(nn.Module):
         if batching is None:
             batching = ON_CPU if device.type == "cpu" else Batching()
         clip = PreparedClip(conditions, self.denoising_unet, self.pose_encoder, device, dtype)
-        clip.runner = WindowRunner(batching, on_shortage=lambda _: clip.drop_caches())
+
+        def on_shortage(smaller: Batching) -> None:
+            logging.warning("EchoMimicV2: out of memory; going on with %s", smaller)
+            clip.drop_caches()
+
+        clip.runner = WindowRunner(batching, on_shortage)
         return clip
 
     @torch.compiler.disable(recursive=False)
