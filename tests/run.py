@@ -16,7 +16,8 @@ sys.path.insert(0, str(REPO / "demo"))
 
 from comfy_setup import SetupError, prepare  # noqa: E402
 
-PACKAGES = ("pytest>=8", "ruff==0.17.5")
+TRAINING = ("accelerate>=1.0", "diffusers>=0.30", "peft>=0.13", "tensorboard")
+PACKAGES = ("pytest>=8", "ruff==0.17.5", *TRAINING)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -259,11 +260,10 @@ class Trainer:
         plain = self.accelerator.unwrap_model(self.model)
         state = self.dataset.state(self.step - 1)
         folder = self.output / "validation"
-        if self.ema is None:
+        averages = nullcontext() if self.ema is None else self.ema.in_place(plain)
+        # frozen weights may be kept in bfloat16, which only autocast mixes with the others
+        with averages, self.accelerator.autocast():
             clips = validate(plain, self.vae, self.dataset, state, self.settings, folder, self.step)
-        else:
-            with self.ema.in_place(plain):
-                clips = validate(plain, self.vae, self.dataset, state, self.settings, folder, self.step)
         for index, frames in enumerate(clips):
             records.clip(self.step, f"validation/{index}", frames)
 

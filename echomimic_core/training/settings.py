@@ -163,6 +163,8 @@ class Settings:
         ):
             for value in values:
                 _choose(key, value, allowed)
+        if train.frozen_bf16 and train.precision == "no":
+            raise SettingsError("train.frozen_bf16 needs train.precision bf16 or fp16, but it is 'no'")
         step = 8 * PIXELS_PER_LATENT
         if data.size < step or data.size % step:
             raise SettingsError(f"data.size is {data.size}, but it must be a multiple of {step} pixels")

@@ -16,7 +16,7 @@ from echomimic_core.training.diffusion import add_noise, one_step_clean, velocit
 from echomimic_core.training.loop import Trainer  # noqa: E402
 from echomimic_core.training.settings import Settings, parse  # noqa: E402
 
-STEPS = 240
+STEPS = 160
 FRAMES = 4
 EVALUATED_AT = (999, 800, 600)
 

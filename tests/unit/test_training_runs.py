@@ -23,6 +23,16 @@ REPO = Path(__file__).resolve().parents[2]
 PATIENCE = 240
 
 
+@pytest.fixture(autouse=True)
+def fresh_accelerate():
+    """accelerate keeps one precision for a whole process, which real runs never share."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """Clips and a VAE that all runs share."""
@@ -232,6 +242,43 @@ def test_stages_train_their_parts_and_no_other(data, tmp_path, stage):
     )
     frozen = [trainer.vae, trainer.loss]
     assert all(parameter.grad is None for module in frozen for parameter in module.parameters())
+
+
+@pytest.mark.parametrize(("timestep", "term"), [(950, "pose"), (500, "detail"), (100, "low")])
+def test_every_term_reaches_the_networks_through_the_vae_and_trains_nothing_frozen(data, tmp_path, timestep, term):
+    from echomimic_core.training.loop import Trainer
+
+    only = {name: float(name == term) for name in ("latent", "pose", "detail", "low")}
+    trainer = Trainer(settings_of(tmp_path, data, train={"condition_dropout": 0.0}, loss=only))
+    batch = {name: value[None] for name, value in trainer.dataset[(3, 0)].items()}
+    batch["timestep"] = torch.tensor([timestep])
+    batch["loss_mask"], batch["pixel_mask"] = (torch.ones_like(batch[name]) for name in ("loss_mask", "pixel_mask"))
+    loss, parts = trainer.losses(batch, audio=True)
+    assert set(parts) == {"latent", term} and loss > 0
+    trainer.accelerator.backward(loss)
+    assert trainer.plain.denoising_unet.conv_out.weight.grad.any()
+    assert trainer.plain.denoising_unet.conv_in.weight.grad.any()
+    assert trainer.plain.reference_unet.conv_in.weight.grad.any()
+    frozen = [*trainer.vae.parameters(), *trainer.loss.parameters()]
+    assert frozen and all(parameter.grad is None and not parameter.requires_grad for parameter in frozen)
+
+
+def test_half_precision_workers_and_stage_1_run_through(data, tmp_path):
+    from echomimic_core.training.loop import Trainer
+
+    settings = settings_of(
+        tmp_path,
+        data,
+        data={"folders": [str(data / "clips")], "size": 64, "workers": 1},
+        train={"stage": 1, "parts": [], "steps": 2, "batch_size": 1, "precision": "bf16", "frozen_bf16": True},
+        optimizer={"name": "adamw8bit"},
+        validation={"every": 2, "frames": 2, "steps": 1},
+    )
+    checkpoint = Trainer(settings).run()
+    assert all(value.isfinite().all() for value in load_file(checkpoint / "echomimicv2.safetensors").values())
+    assert all(
+        value.dtype == torch.float32 for value in load_file(checkpoint / "state" / "trained.safetensors").values()
+    )
 
 
 def test_lora_runs_resumes_and_exports(data, tmp_path):

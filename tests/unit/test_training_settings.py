@@ -44,6 +44,7 @@ def write(tmp_path, text):
         ("optimizer: {betas: [0.9]}", "optimizer.betas has 1 values, but it must have 2"),
         ("train: {parts: [motion]}", "train.parts is 'motion', but it must be one of"),
         ("lora: {targets: [attn3]}", "lora.targets is 'attn3'"),
+        ("train: {frozen_bf16: true}", "train.frozen_bf16 needs train.precision bf16 or fp16"),
         ("- 1\n- 2", "holds a list"),
         ("train: {", "is not YAML"),
     ],
