@@ -14,11 +14,11 @@ CORE = [path for path in SOURCES if "echomimic_core" in path.parts]
 
 # Modules that ComfyUI is, or installs for itself on every machine.
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "node_helpers", "nodes"}
-COMFYUI_PACKAGES = {"torch", "numpy", "PIL", "scipy", "tqdm", "yaml"}
+COMFYUI_PACKAGES = {"torch", "torchvision", "numpy", "PIL", "scipy", "tqdm", "yaml"}
 # Modules by the requirement that brings them, where the names differ.
 BROUGHT_BY = {"cv2": "mediapipe"}
 # Only training and evaluation from the command line want these; their scripts say so where they are missing.
-COMMAND_LINE_ONLY = {"accelerate", "bitsandbytes", "diffusers", "matplotlib", "peft", "tensorboard"}
+COMMAND_LINE_ONLY = {"accelerate", "bitsandbytes", "diffusers", "matplotlib", "peft", "tensorboard", "dlib"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
 
