@@ -17,7 +17,9 @@ sys.path.insert(0, str(REPO / "demo"))
 from comfy_setup import SetupError, prepare  # noqa: E402
 
 TRAINING = ("accelerate>=1.0", "diffusers>=0.30", "peft>=0.13", "tensorboard")
-PACKAGES = ("pytest>=8", "ruff==0.17.5", *TRAINING)
+# Their numbers are what the evaluation is held against.
+EVALUATION = ("scikit-image>=0.22", "torchmetrics>=1.4")
+PACKAGES = ("pytest>=8", "ruff==0.17.5", *TRAINING, *EVALUATION)
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
 
