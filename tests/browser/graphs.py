@@ -84,7 +84,7 @@ LOAD_POSE = Node(
     (420, 540),
     {"folder": "gesture.json", "start_frame": 0, "frames": 0, "fps": 24.0},
 )
-CLIP = {"frames": 0, "pose_fit": "loop", "context_frames": 12, "context_overlap": 3}
+CLIP = {"frames": 0, "pose_fit": "loop", "context_frames": 12, "context_overlap": 3, "loop": True}
 SAMPLER = Node(
     "8",
     "EchoMimicV2Sampler",
