@@ -38,7 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
         # every kind of wrong input is a ValueError with a sentence
         print(problem, file=sys.stderr)
         return 1
-    last = trainer.run(Bar(trainer) if trainer.accelerator.is_main_process else None)
+    try:
+        last = trainer.run(Bar(trainer) if trainer.accelerator.is_main_process else None)
+    except FloatingPointError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"stopped at step {trainer.step}: --resume goes on from the last checkpoint", file=sys.stderr)
+        return 130
     if last is not None and trainer.accelerator.is_main_process:
         logging.info("done: %s", last)
     if trainer.accelerator.num_processes > 1:

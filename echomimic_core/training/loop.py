@@ -165,12 +165,13 @@ class Trainer:
             values = self.train_step(samples)
             self.step += 1
             values = self.gather(values)
+            if not math.isfinite(values["loss"]):
+                # the mean over all processes, so all of them stop
+                raise FloatingPointError(
+                    f"the loss of step {self.step} is {values['loss']}: start again from the last checkpoint's export "
+                    "(init.source: one_file) with a lower optimizer.learning_rate, or with train.precision: no"
+                )
             if records is not None:
-                if not math.isfinite(values["loss"]):
-                    raise FloatingPointError(
-                        f"the loss of step {self.step} is {values['loss']}: lower optimizer.learning_rate, or resume "
-                        "from the last checkpoint with train.precision: no"
-                    )
                 values["learning_rate"] = learning_rate(settings, self.step - 1)
                 records.write(self.step, values, self.dataset.state(self.step - 1))
             end = self.step == settings.train.steps

@@ -200,6 +200,31 @@ def test_prepared_pictures_and_points_agree(films, tmp_path):
     assert np.abs(dark[::-1] - lips).max() < 4
 
 
+def test_a_real_person_becomes_a_clip(samples, tmp_path):
+    """Real detectors and Whisper, on a film of a real picture: framed by the rule, hands and face found."""
+    pytest.importorskip("mediapipe")
+    import cv2
+
+    from echomimic_core.video import read_audio
+
+    models = samples.parent / "models"
+    sound, rate = read_audio(samples / "audio" / "ultraman.wav")
+    picture = np.ascontiguousarray(cv2.imread(str(samples / "reference" / "0222.png"))[..., ::-1])
+    (tmp_path / "videos").mkdir()
+    with VideoWriter(tmp_path / "videos" / "one.mp4", 24, 384, 384, (sound[:, : 2 * rate], rate)) as writer:
+        writer.write(np.repeat(cv2.resize(picture, (384, 384), interpolation=cv2.INTER_AREA)[None], 48, 0))
+    whisper = str(models / "whisper_tiny_en_encoder_fp16.safetensors")
+    given = [str(tmp_path / "videos"), str(tmp_path / "out"), "--models", str(models), "--whisper", whisper]
+    assert main([*given, "--size", "256", "--workers", "1"]) == 0
+    (clip,) = read_manifest(tmp_path / "out")
+    assert (len(clip), clip.info.kind) == (48, "semi-body")
+    pose = clip.pose()
+    top, bottom = pose.faces[0, :, 1].min(), pose.faces[0, :, 1].max()
+    assert 0.1 < top < 0.18 and 0.12 < bottom - top < 0.25
+    assert (pose.hand_scores > 0.3).all() and (pose.hands > 0.5).any()
+    assert len(clip.audio()) in (100, 101) and clip.audio().std() > 0.1
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [

@@ -216,6 +216,18 @@ def test_exports_are_read_as_any_other_model_and_continue_training(tmp_path, mod
     assert all(torch.equal(value, rebuilt[name]) for name, value in model.denoising_unet.state_dict().items())
 
 
+def test_training_goes_on_from_released_files(tmp_path):
+    from echomimic_core.config import TINY
+
+    start = settings(model="tiny", checkpoint={"formats": ["released"], "dtype": "float32"})
+    made = build_model(start)
+    assert made.config == TINY
+    (released,) = export(tmp_path, made, start, step=0)
+    again = build_model(settings(model="tiny", init={"source": "released", "folder": str(released)}))
+    state = again.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in made.state_dict().items())
+
+
 def sd15_files(folder, model):
     """Files in the layouts of SD 1.5 (its cross-attention listens to 768 channels) and AnimateDiff."""
     from safetensors.torch import save_file

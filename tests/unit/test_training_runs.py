@@ -263,6 +263,21 @@ def test_every_term_reaches_the_networks_through_the_vae_and_trains_nothing_froz
     assert frozen and all(parameter.grad is None and not parameter.requires_grad for parameter in frozen)
 
 
+def test_a_run_that_explodes_says_so_and_keeps_its_last_checkpoint(data, tmp_path, capsys):
+    from echomimic_core.training.__main__ import main
+
+    config = write_config(
+        tmp_path,
+        data,
+        optimizer={"learning_rate": 1e30, "warmup_steps": 0},
+        train={"batch_size": 1, "steps": 20},
+        checkpoint={"every": 1, "keep": 1},
+    )
+    assert main([str(config)]) == 1
+    assert "with a lower optimizer.learning_rate" in capsys.readouterr().err
+    assert list((tmp_path / "run").glob("step-*"))
+
+
 def test_half_precision_workers_and_stage_1_run_through(data, tmp_path):
     from echomimic_core.training.loop import Trainer
 
