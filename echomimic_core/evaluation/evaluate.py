@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .scores import CURVES, SCORES
 from .settings import Settings
 
 POSE_METRICS = ("hkc", "hkv", "hands")
+DISTRIBUTIONS = {metric.extractor for metric in METRICS if metric.scope == "set"}
 
 
 @dataclass
@@ -94,6 +96,15 @@ def evaluate(
     return Evaluation(scores, work.finish(chosen))
 
 
+@dataclass(frozen=True)
+class Kept:
+    """Features of a clip for a distribution: how many, and the arrays themselves or where the cache has them."""
+
+    count: int
+    key: tuple | None
+    arrays: dict[str, np.ndarray] | None = None
+
+
 class Findings:
     """The clips, what was taken from them, and how metrics come of it."""
 
@@ -114,7 +125,7 @@ class Findings:
             if reference and real is None:
                 self.reports[clip.name].remark(f"the reference has nothing named {clip.name}")
         # Results by (which: "generated", "reference", "portrait" or "pair", name of the generated clip, extractor).
-        self.results: dict[tuple[str, str, str], Result] = {}
+        self.results: dict[tuple[str, str, str], Result | Kept] = {}
         self.poses: dict[str, HandPose | str] = {}
 
     def choose(self, metrics: list[Metric] | None) -> list[Metric]:
@@ -190,7 +201,7 @@ class Findings:
                 kinds += ["reference"] if job.clip is self.videos.get(clip.name) else []
             for kind in kinds:
                 for name, result in results.items():
-                    self.results[kind, clip.name, name] = result
+                    self.results[kind, clip.name, name] = self._light(job, name, result)
                     if isinstance(result, str) and (kind != "pair" or name != "lpips"):
                         self.reports[clip.name].remark(result)
                 for sentence in remarks:
@@ -218,33 +229,50 @@ class Findings:
             return Score(metric, reason="; ".join(dict.fromkeys(problems)))
         return Score(metric, float(np.mean(list(values.values()))), clips=values)
 
+    def _light(self, job: Job, name: str, result: Result) -> Result | Kept:
+        """Features of distributions stay on disk where they are cached: a test set of them would fill the memory."""
+        if name in DISTRIBUTIONS and isinstance(result, dict):
+            key = job.cache_key(name, self.settings)
+            if key is None or self.cache.folder is None:
+                return Kept(int(result["count"]), key, result)
+            return Kept(int(result["count"]), key)
+        return result
+
     def _score_set(self, metric: Metric) -> Score:
-        sides: dict[str, Moments] = {}
-        problems, keys = [], []
+        pairs: list[tuple[Kept, Kept]] = []
+        problems = []
         for clip in self.generated:
-            both = {side: self.results.get((side, clip.name, metric.extractor)) for side in ("generated", "reference")}
-            problems += [result for result in both.values() if isinstance(result, str)]
+            both = [self.results.get((side, clip.name, metric.extractor)) for side in ("generated", "reference")]
+            problems += [result for result in both if isinstance(result, str)]
             # Without its counterpart a clip would shift one side only.
-            if all(isinstance(result, dict) and result["count"] for result in both.values()):
-                for side, result in both.items():
-                    source = clip if side == "generated" else self.videos[clip.name]
-                    keys.append(Job(source, (metric.extractor,)).cache_key(metric.extractor, self.settings))
-                    moments = Moments.from_arrays(result)
-                    sides.setdefault(side, Moments(moments.dim)).merge(moments)
-        if not sides:
+            if all(isinstance(result, Kept) and result.count for result in both):
+                pairs.append(tuple(both))
+        if not pairs:
             problems = problems or ["no clip and its real one both give samples"]
             return Score(metric, reason="; ".join(dict.fromkeys(problems)))
         # Roots of large matrices take seconds, which a rerun need not spend.
-        key = ("distance", *keys) if None not in keys else None
+        key = ("distance", *(kept.key for pair in pairs for kept in pair))
+        key = None if None in key else key
         if key and (known := self.cache.get(*key)):
             return Score(metric, float(known["distance"]))
         try:
-            distance = distance_of(sides["generated"], sides["reference"])
+            distance = distance_of(*(self._pooled(side) for side in zip(*pairs, strict=True)))
         except ValueError as error:
             return Score(metric, reason=str(error))
         if key:
             self.cache.put({"distance": np.array(distance)}, *key)
         return Score(metric, distance)
+
+    def _pooled(self, side: Iterable[Kept]) -> Moments:
+        pooled = None
+        for kept in side:
+            arrays = kept.arrays or self.cache.get(*kept.key)
+            if arrays is None:
+                raise ValueError(f"features could not be kept in {self.cache.folder}: make room there, or use no cache")
+            moments = Moments.from_arrays(arrays)
+            pooled = pooled or Moments(moments.dim)
+            pooled.merge(moments)
+        return pooled
 
     def arrays(self, kind: str, clip: Clip, extractor: str) -> dict[str, np.ndarray]:
         """The results of an extractor; its sentence as ValueError."""

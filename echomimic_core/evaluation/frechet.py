@@ -69,6 +69,9 @@ class Moments:
     def arrays(self) -> dict[str, np.ndarray]:
         """The state as arrays, for the cache."""
         rows = np.concatenate(self._rows) if self._rows else np.zeros((0, self.dim))
+        # What networks give is float32, and half the size on disk.
+        single = rows.astype(np.float32)
+        rows = single if np.array_equal(single, rows) else rows
         state = {"count": np.array(self.count), "rows": rows, "mean": self._mean}
         return state if self._scatter is None else state | {"scatter": self._scatter}
 
@@ -78,7 +81,7 @@ class Moments:
         moments = cls(len(state["mean"]))
         moments.count, moments._mean = int(state["count"]), state["mean"]
         moments._scatter = state.get("scatter")
-        moments._rows = [state["rows"]] if len(state["rows"]) else []
+        moments._rows = [state["rows"].astype(np.float64)] if len(state["rows"]) else []
         return moments
 
 

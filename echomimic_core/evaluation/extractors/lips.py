@@ -14,7 +14,7 @@ from .base import Batched
 
 
 class Sync(Batched):
-    """SyncNet's embeddings of lips and sound at 25 fps, one for each stretch of 5 frames.
+    """Sync of lips and sound by SyncNet at 25 fps, over all stretches of 5 frames.
 
     As in the public pipeline, the face box is a running median of 13 frames and a lost face keeps its box for 25.
     """
@@ -111,4 +111,6 @@ class Sync(Batched):
         lips[seen] = rows
         heard = self.waveform[round(self.start * sync.RATE) :]
         windows = sync.sound_windows(heard, len(seen))
-        return {"lips": lips, "seen": seen, "sound": sync.embed_sound(self.network, windows, self.settings.device)}
+        heard_as = sync.embed_sound(self.network, windows, self.settings.device)
+        score = sync.sync_score(lips, heard_as, seen)
+        return {name: np.array(value) for name, value in vars(score).items()} | {"seen": seen}
