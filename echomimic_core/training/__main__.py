@@ -29,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("accelerate").setLevel(logging.WARNING)
     try:
         settings = load_settings(find_config(given.config), parse_changes(given.set))
         from .loop import Trainer
