@@ -28,7 +28,8 @@ def _sync(attribute: str) -> Callable[[Findings, Clip], float]:
     def score(work: Findings, clip: Clip) -> float:
         found = work.arrays("generated", clip, "syncnet")
         offset = int(found["offset"])
-        if offset:
+        # At the very end of the range it is no shift that was found, but that none fits.
+        if 0 < abs(offset) < sync.MAX_SHIFT:
             late, frames = "late" if offset > 0 else "early", abs(offset)
             work.reports[clip.name].remark(
                 f"the lips come {frames / sync.FPS:.2f} s too {late} ({frames} frames at {sync.FPS} fps)"
