@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from benchmarks.counting import count_flops
 from echomimic_core.config import SamplingConfig
 from echomimic_core.models.attention import weighed_keys, weighing_queries

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from echomimic_core.config import SamplingConfig
 from echomimic_core.sampling.denoiser import ClipDenoiser
 from echomimic_core.sampling.loop import sample

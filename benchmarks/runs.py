@@ -1,0 +1,271 @@
+"""What is measured. Every section gives rows; one that cannot run on a machine says so in its row and others go on."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+
+from echomimic_core.audio import AudioTokens
+from echomimic_core.config import (
+    AUDIO_DIM,
+    AUDIO_STATES,
+    CONTEXT_FRAMES,
+    RELEASED,
+    TINY,
+    VARIANTS,
+    ModelConfig,
+    SamplingConfig,
+)
+from echomimic_core.models.cpu_linear import fast_linear
+from echomimic_core.models.denoising_unet import DenoisingUNet
+from echomimic_core.models.pose_encoder import PoseEncoder
+from echomimic_core.models.reference_unet import ReferenceFeatures
+from echomimic_core.sampling.clip import ClipConditions
+from echomimic_core.sampling.denoiser import ClipDenoiser
+from echomimic_core.sampling.loop import sample
+from echomimic_core.sampling.memory import Batching, RunSize, estimate
+from echomimic_core.sampling.speed import EXACT, SpeedOptions
+
+from .counting import count_flops
+from .measure import GIB, Machine, best_time, matrix_rate, psnr
+from .shapes import meta_window, reference_tokens, window_pair
+
+SIZES = {"released": RELEASED, "tiny": TINY}
+SHORTCUTS = {
+    "guidance in the first 70 % only": SpeedOptions(guidance_phases=(True, True, False)),
+    "guidance in the middle only": SpeedOptions(guidance_phases=(False, True, False)),
+    "deep features every 2nd step": SpeedOptions(reuse_steps=2),
+    "deep features every 3rd step": SpeedOptions(reuse_steps=3),
+    "reference merged 2x2": SpeedOptions(merge_reference=2),
+    "2nd step, merged, guidance in the first 70 %": SpeedOptions((True, True, False), 2, 2),
+}
+SHORTCUT_STEPS = 10
+
+
+@dataclass
+class Settings:
+    machine: Machine
+    size: str
+    pixels: list[int]
+    frames: int
+    sections: list[str]
+    repeat: int
+
+    @property
+    def config(self) -> ModelConfig:
+        return SIZES[self.size]
+
+    @cached_property
+    def denoiser(self) -> ClipDenoiser:
+        """Networks with seeded random weights; what they compute means nothing, how long it takes does."""
+        torch.manual_seed(0)
+        factory = {"dtype": self.machine.dtype, "device": self.machine.device}
+        with torch.device("meta"):
+            parts = [DenoisingUNet(self.config), PoseEncoder(self.config)]
+        return ClipDenoiser(*(fill_randomly(part.to_empty(device=self.machine.device)) for part in parts)).to(**factory)
+
+    def conditions(self, pixels: int, frames: int) -> ClipConditions:
+        cells = pixels // 8
+        factory = {"dtype": self.machine.dtype, "device": self.machine.device}
+        tokens = reference_tokens(self.config, cells, cells, **factory)
+        maps = torch.zeros(1, 3, pixels, pixels, dtype=torch.uint8)
+        maps[:, :, pixels // 2 : pixels // 2 + pixels // 4, pixels // 4 : pixels // 2] = 200
+        reference = ReferenceFeatures(tokens, cells, cells)
+        audio = AudioTokens(torch.randn(math.ceil(frames * 50 / 24) + 8, AUDIO_STATES, AUDIO_DIM), frames=frames)
+        return ClipConditions(reference, audio, lambda wanted: maps.expand(len(wanted), -1, -1, -1))
+
+    def run(self, pixels: int, frames: int, config: SamplingConfig, speed: SpeedOptions = EXACT) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(1)
+        noise = torch.randn(frames, 4, pixels // 8, pixels // 8, generator=generator).to(self.machine.device)
+        torch.manual_seed(2)
+        return sample(self.denoiser, self.conditions(pixels, frames), noise, config, speed=speed)
+
+
+def fill_randomly(module: torch.nn.Module) -> torch.nn.Module:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim > 1:
+                bound = (3 / parameter[0].numel()) ** 0.5
+                parameter.uniform_(-bound, bound)
+            else:
+                parameter.fill_(0.5)
+    return module.eval().requires_grad_(False)
+
+
+def run_all(settings: Settings) -> Iterator[dict]:
+    rate = matrix_rate(settings.machine)
+    yield {"name": "matrix product", "tflops": rate / 1e12}
+    sections: dict[str, Callable[[Settings, float], Iterator[dict]]] = {
+        "window": window_rows,
+        "memory": memory_rows,
+        "clip": clip_rows,
+        "shortcuts": shortcut_rows,
+        "compile": compile_rows,
+    }
+    for name in settings.sections:
+        try:
+            with torch.no_grad():
+                yield from sections[name](settings, rate)
+        except Exception as problem:
+            yield {"name": name, "error": f"{type(problem).__name__}: {str(problem).splitlines()[0]}"}
+
+
+def window_rows(settings: Settings, rate: float) -> Iterator[dict]:
+    """One guided window, ours beside the original's way with the same weights, kernels and inputs."""
+    machine = settings.machine
+    ceiling = settings.denoiser.prepare(settings.conditions(64, 1), machine.device, machine.dtype).runner.batching
+    for pixels in settings.pixels:
+        ours, original = window_pair(
+            settings.denoiser.denoising_unet, pixels, CONTEXT_FRAMES, True, ceiling.chunk_elements
+        )
+        work = count_flops(meta_window(settings.config, pixels, CONTEXT_FRAMES)[0])
+        work_original = count_flops(meta_window(settings.config, pixels, CONTEXT_FRAMES)[1])
+
+        def fast(function) -> torch.Tensor:
+            with fast_linear(machine.device):
+                return function()
+
+        results = fast(ours), fast(original)  # also warms both up
+        error = float((results[0] - results[1]).float().norm() / results[1].float().norm())
+        del results
+        machine.reset_peak()
+        mine = best_time(partial(fast, ours), machine, settings.repeat, warm=False)
+        peak = machine.peak_gib()
+        machine.reset_peak()
+        theirs = best_time(partial(fast, original), machine, settings.repeat, warm=False)
+        name = f"guided window, {pixels}x{pixels}"
+        yield {
+            "name": name,
+            "seconds": mine.seconds,
+            "tflop": work / 1e12,
+            "tflops": work / mine.seconds / 1e12,
+            "share_of_matrix_rate": work / mine.seconds / rate,
+            "peak_gib": peak,
+            "ratio": mine.seconds / theirs.seconds,
+            "cpu_ratio": mine.cpu_seconds / theirs.cpu_seconds if machine.device.type == "cpu" else None,
+            "cpu_seconds": mine.cpu_seconds if machine.device.type == "cpu" else None,
+            "relative_error": error,
+        }
+        yield {
+            "name": f"{name}, the original's way",
+            "seconds": theirs.seconds,
+            "tflop": work_original / 1e12,
+            "tflops": work_original / theirs.seconds / 1e12,
+            "peak_gib": machine.peak_gib(),
+        }
+        if machine.device.type == "cpu":
+            plain = best_time(original, machine, settings.repeat, warm=False)
+            yield {
+                "name": f"{name}, the original's way on torch's own kernels",
+                "seconds": plain.seconds,
+                "ratio": mine.seconds / plain.seconds,
+                "cpu_ratio": mine.cpu_seconds / plain.cpu_seconds,
+            }
+        else:
+            yield from layout_rows(settings, pixels, mine.seconds)
+
+
+def layout_rows(settings: Settings, pixels: int, seconds: float) -> Iterator[dict]:
+    """A step with channels last, which a device may or may not like."""
+    config = SamplingConfig(1, 2.5)
+    times = {}
+    for layout in (False, True):
+        settings.denoiser.channels_last = layout
+        run = best_time(partial(settings.run, pixels, CONTEXT_FRAMES, config), settings.machine, settings.repeat)
+        times[layout] = run.seconds
+    settings.denoiser.channels_last = None
+    yield {
+        "name": f"  the same with channels last, {pixels}x{pixels}",
+        "seconds": times[True],
+        "speedup": times[False] / times[True],
+    }
+
+
+def memory_rows(settings: Settings, rate: float) -> Iterator[dict]:
+    """Memory of a step at 60 and at 600 frames, each in a process of its own, beside what the estimate says."""
+    pixels = max(settings.pixels)
+    on_gpu = settings.machine.device.type == "cuda"
+    size = settings.size if on_gpu else "tiny"  # growth is the same for any width, and a processor has no time
+    pixels = pixels if on_gpu else min(pixels, 128)
+    peaks = {}
+    for frames in (60, 600):
+        command = [sys.executable, "-m", "benchmarks.memory", str(settings.machine.device), size]
+        command += [str(settings.machine.dtype).removeprefix("torch."), str(pixels), str(frames)]
+        run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+        if run.returncode:
+            raise RuntimeError(run.stderr.strip().splitlines()[-1])
+        peaks[frames] = int(run.stdout.split()[-1])
+        itemsize = settings.machine.dtype.itemsize
+        weights = sum(p.numel() for p in settings.denoiser.parameters()) * itemsize if size == settings.size else 0
+        run_size = RunSize(SIZES[size], pixels // 8, pixels // 8, frames, CONTEXT_FRAMES, True, itemsize, weights)
+        yield {
+            "name": f"{frames} frames at {pixels}x{pixels}, {size}, one step",
+            "peak_gib": peaks[frames] / GIB,
+            "estimate_gib": estimate(run_size, Batching()).sampling / GIB if on_gpu else None,
+            "weights_gib": weights / GIB if on_gpu else None,
+        }
+    latents = (600 - 60) * 4 * (pixels // 8) ** 2 * 4
+    growth = peaks[600] - peaks[60]
+    allowed = latents + 0.05 * peaks[60]
+    row = {"name": "growth from 60 to 600 frames", "growth_mib": growth / 2**20, "allowed_mib": allowed / 2**20}
+    if growth > allowed:
+        row["error"] = "memory grows with the clip"
+    yield row
+
+
+def clip_rows(settings: Settings, rate: float) -> Iterator[dict]:
+    """Whole runs as the variants are meant to be run, without decoding."""
+    for variant in reversed(VARIANTS.values()):
+        config = SamplingConfig(variant.steps, variant.guidance_scale)
+        for pixels in settings.pixels:
+            settings.machine.reset_peak()
+            clip = partial(settings.run, pixels, settings.frames, config)
+            run = best_time(clip, settings.machine, 1, warm=False)
+            yield {
+                "name": f"{variant.name}, {settings.frames} frames at {pixels}x{pixels}, without decoding",
+                "seconds": run.seconds,
+                "frames_per_second": settings.frames / run.seconds,
+                "peak_gib": settings.machine.peak_gib(),
+            }
+
+
+def shortcut_rows(settings: Settings, rate: float) -> Iterator[dict]:
+    """Every shortcut beside the exact run. With random weights the distance says little of real pictures."""
+    pixels = max(settings.pixels)
+    config = SamplingConfig(SHORTCUT_STEPS, 2.5)
+    runs = {name: (config, speed) for name, speed in SHORTCUTS.items()}
+    runs["overlap 0"] = (SamplingConfig(SHORTCUT_STEPS, 2.5, context_overlap=0), EXACT)
+    kept = {}
+
+    def run(config: SamplingConfig, speed: SpeedOptions) -> None:
+        kept["latents"] = settings.run(pixels, settings.frames, config, speed)
+
+    exact_time = best_time(lambda: run(config, EXACT), settings.machine, 1, warm=False)
+    exact = kept["latents"]
+    for name, (changed, speed) in runs.items():
+        timing = best_time(partial(run, changed, speed), settings.machine, 1, warm=False)
+        yield {
+            "name": f"{name}, {pixels}x{pixels}, {SHORTCUT_STEPS} steps",
+            "seconds": timing.seconds,
+            "speedup": exact_time.seconds / timing.seconds,
+            "psnr_latents": psnr(kept["latents"], exact),
+        }
+
+
+def compile_rows(settings: Settings, rate: float) -> Iterator[dict]:
+    """A window by `torch.compile` with its default backend."""
+    if settings.machine.device.type == "cpu":
+        yield {"name": "compiled window", "note": "measured on GPUs only"}
+        return
+    pixels = max(settings.pixels)
+    unet = settings.denoiser.denoising_unet
+    ours, _ = window_pair(unet, pixels, CONTEXT_FRAMES)
+    before = best_time(ours, settings.machine, settings.repeat).seconds
+    compiled, _ = window_pair(torch.compile(unet), pixels, CONTEXT_FRAMES)
+    after = best_time(compiled, settings.machine, settings.repeat).seconds
+    yield {"name": f"compiled window, {pixels}x{pixels}", "seconds": after, "speedup": before / after}
