@@ -21,7 +21,7 @@ from comfy_workflow import change, to_prompt
 INPUTS = REPO / "demo" / "inputs"
 OUTPUT = REPO / "demo" / "output"
 WORKFLOW = REPO / "workflows" / "talking_picture.json"
-MODEL_SIZE, TINY_SIZE = 768, 256
+MODEL_SIZE, TINY_SIZE = 768, 128
 TINY_MODEL, TINY_VAE = "tiny.safetensors", "tiny_vae.safetensors"
 RELEASED = {"accelerated": "denoising_unet_acc", "standard": "denoising_unet"}  # by the file that makes the variant
 VAE_DOWNLOAD = "https://huggingface.co/stabilityai/sd-vae-ft-mse-original (vae-ft-mse-840000-ema-pruned.safetensors)"
