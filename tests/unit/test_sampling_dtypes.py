@@ -1,5 +1,7 @@
 """Any device: half precisions run and stay near, and nothing needs double precision on the device."""
 
+import copy
+
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -26,7 +28,7 @@ class Dtypes(TorchDispatchMode):
 
 def run(dtype: torch.dtype) -> torch.Tensor:
     noise = torch.randn(12, 4, 8, 8, generator=torch.Generator().manual_seed(2))
-    return sample(denoiser().to(dtype), conditions(12), noise, CONFIG)
+    return sample(copy.deepcopy(denoiser()).to(dtype), conditions(12), noise, CONFIG)
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.bfloat16, 0.15), (torch.float16, 0.02)])

@@ -115,25 +115,31 @@ def test_a_fingerprint_sees_every_number():
 
 
 SCRIPT = """
-import sys, torch
+import sys, time, torch
 sys.path.insert(0, {repo!r})
 from pathlib import Path
 from tests.unit.test_sampling_segments import run
-torch.save(run(Path(sys.argv[1])), sys.argv[2])
+
+class Seen(list):
+    def append(self, index):
+        if index == 1 and sys.argv[3:] == ["wait"]:
+            time.sleep(300)  # in the middle, until it is killed
+
+torch.save(run(Path(sys.argv[1]), seen=Seen()), sys.argv[2])
 """
 
 
 def test_killed_in_the_middle_it_goes_on_with_the_same_bytes(tmp_path):
     repo = str(Path(__file__).resolve().parents[2])
     command = [sys.executable, "-c", SCRIPT.format(repo=repo), str(tmp_path / "a"), str(tmp_path / "out.pt")]
-    process = subprocess.Popen(command)
+    process = subprocess.Popen([*command, "wait"])
     done = tmp_path / "a" / "segment_00000.safetensors"
     deadline = time.monotonic() + 120
     while not done.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
-    assert done.exists() and len(list((tmp_path / "a").glob("segment_*"))) < 3
+    assert [path.name for path in (tmp_path / "a").glob("segment_*")] == [done.name]
     subprocess.run(command, check=True)
     whole = run(tmp_path / "b")
     assert torch.equal(torch.load(tmp_path / "out.pt"), whole)
