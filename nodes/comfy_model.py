@@ -16,6 +16,7 @@ from comfy.ldm.modules.attention import optimized_attention
 
 from ..echomimic_core.checkpoints import FLOAT8
 from ..echomimic_core.config import CONTEXT_FRAMES, NOISE_CLAMP, ModelConfig, Variant
+from ..echomimic_core.models.chunks import CHUNK_ELEMENTS
 from ..echomimic_core.runtime import set_attention
 from ..echomimic_core.sampling.clip import CACHE_BYTES, ClipConditions, PreparedClip
 from ..echomimic_core.sampling.denoiser import ClipDenoiser, WindowSettings
@@ -24,6 +25,7 @@ from ..echomimic_core.sampling.memory import (
     Batching,
     RunSize,
     WindowRunner,
+    activation_bytes,
     estimate,
     free_memory,
     plan_batching,
@@ -85,8 +87,9 @@ class ClipCond(comfy.conds.CONDConstant):
 
 @dataclass
 class PreparedHalf:
-    """One half of guidance in one sampling run; `clip` is None for the unconditional half."""
+    """One half of guidance in one sampling run of so many frames; `clip` is None for the unconditional half."""
 
+    frames: int
     clip: PreparedClip | None
     windows: WindowSettings
     runner: WindowRunner
@@ -113,7 +116,13 @@ class GraphDenoiser(ClipDenoiser):
             if half.clip is not None:
                 half.clip.set_speed(speed, step)
         if windows is None:
-            windows = halves[0].windows.at_step(len(x) // len(halves), speed.window_step(step))
+            frames = len(x) // len(halves)
+            if frames != halves[0].frames:
+                raise ValueError(
+                    f"Another node cut the clip of {halves[0].frames} frames down to {frames}: remove the Context "
+                    "Windows node, EchoMimicV2 has its own (context_frames of the sampler or of APDH Conditioning)."
+                )
+            windows = halves[0].windows.at_step(frames, speed.window_step(step))
             run = self._whole_clip
         else:
             run = self._few_windows
@@ -224,10 +233,10 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         clip = None
         device = torch.device(device)
         if payload.conditions is None:
-            return {PAYLOAD: ClipCond(PreparedHalf(None, payload.windows, WindowRunner()))}
+            return {PAYLOAD: ClipCond(PreparedHalf(len(noise), None, payload.windows, WindowRunner()))}
         batching = self.plan(noise, payload, device)
         clip = self.diffusion_model.prepare(payload.conditions, device, self.compute_dtype(), batching)
-        return {PAYLOAD: ClipCond(PreparedHalf(clip, payload.windows, clip.runner))}
+        return {PAYLOAD: ClipCond(PreparedHalf(len(noise), clip, payload.windows, clip.runner))}
 
     def run_size(self, frames: int, height: int, width: int, context_frames: int = CONTEXT_FRAMES) -> RunSize:
         itemsize = self.compute_dtype().itemsize
@@ -246,9 +255,11 @@ class EchoMimicModel(comfy.model_base.BaseModel):
     def memory_required(self, input_shape, cond_shapes=None) -> float:
         """Bytes besides the weights for one guided window: core would otherwise ask for the whole clip at once."""
         samples, _, height, width = input_shape
-        size = self.run_size(samples, height, width)
-        together = Batching(halves_together=samples > CONTEXT_FRAMES)
-        return estimate(size, together).sampling
+        # core asks for both halves of the whole clip, and again for the few windows that run at once
+        size = self.run_size(max(samples // 2, 1), height, width)
+        at_once = min(samples, 2 * size.window_frames * size.widest().windows)
+        needed = estimate(size, Batching())
+        return needed.latents + needed.conditions + activation_bytes(size, at_once, CHUNK_ELEMENTS)
 
 
 def check_latents(noise: torch.Tensor, payload: ClipPayload) -> None:

@@ -4,8 +4,9 @@ import comfy.samplers
 import comfy.utils
 import latent_preview
 import torch
+from comfy.k_diffusion import sampling as k_diffusion_sampling
 
-from ..echomimic_core.sampling.schedule import comfy_sigmas, ddim_step
+from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step
 
 
 def original_sampler(steps: int) -> comfy.samplers.KSAMPLER:
@@ -15,25 +16,17 @@ def original_sampler(steps: int) -> comfy.samplers.KSAMPLER:
 
 @torch.no_grad()
 def sample_ddim(model, x, sigmas, extra_args=None, callback=None, disable=None, schedule_steps=None):
-    """Sample with core's conventions: x is latents * sqrt(1 + sigma²), `model` returns clean latents.
-
-    The step itself is `schedule.ddim_step`: the velocity is read back from the clean latents, because core's last noise
-    level is finite where the original's is not.
-    """
-    schedule_steps = schedule_steps or len(sigmas) - 1
-    table = comfy_sigmas().to(sigmas.device)
-    timesteps = (sigmas[:-1, None].log() - table.log()).abs().argmin(dim=1).tolist()
+    """Sample by the original's DDIM steps; on noise levels of another schedule by plain steps between them (euler)."""
+    steps = schedule_steps or len(sigmas) - 1
+    timesteps = schedule_of(sigmas, steps)
+    if timesteps is None:
+        return k_diffusion_sampling.sample_euler(model, x, sigmas, extra_args, callback, disable)
     for index, timestep in enumerate(timesteps):
         sigma = sigmas[index]
         clean = model(x, sigma * x.new_ones(len(x)), **(extra_args or {}))
         if callback is not None:
             callback({"x": x, "i": index, "sigma": sigma, "sigma_hat": sigma, "denoised": clean})
-        alpha = 1.0 / (1.0 + sigma**2)
-        latents = x * alpha.sqrt()
-        velocity = (alpha.sqrt() * latents - clean) / (1.0 - alpha).sqrt()
-        latents = ddim_step(latents, velocity, timestep, schedule_steps)
-        finished = index == len(timesteps) - 1 and sigmas[-1] <= table[0]
-        x = latents if finished else latents * (1.0 + sigmas[index + 1] ** 2).sqrt()
+        x = sigma_ddim_step(x, clean, sigma, sigmas[index + 1], timestep, steps)
     return x
 
 

@@ -9,6 +9,7 @@ import comfy.context_windows
 import torch
 
 from ..echomimic_core.sampling.clip import upload
+from ..echomimic_core.sampling.denoiser import WindowAverage
 from ..echomimic_core.sampling.memory import Batching
 from ..echomimic_core.sampling.speed import EXACT
 from .comfy_model import BATCHING, PAYLOAD, SPEED, WINDOWS, PreparedHalf, sampling_step, window_report
@@ -41,7 +42,7 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
         if not guided:
             wanted = [i for i in wanted if i not in plain]
         rows = upload(torch.tensor(windows), x_in.device)
-        sums = [torch.zeros_like(x_in) for _ in conds]
+        average = WindowAverage(len(wanted), x_in)
 
         def run(chosen: list[int], index: torch.Tensor, batch: list[list[int]], batching: Batching) -> dict:
             given = [conds[i] if i in chosen else None for i in range(len(conds))]
@@ -58,19 +59,14 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
             results: dict[int, torch.Tensor] = {}
             for group in groups:
                 results.update(run(group, index.flatten(), batch, batching))
-            for i, values in results.items():
-                for row, value in zip(index, values.unflatten(0, (len(batch), -1)), strict=True):
-                    sums[i][row] += value
+            average.add(index, torch.stack([results[i] for i in wanted]))
 
         half.runner.run(windows, evaluate, guided=len(wanted) > 1, progress=window_report(options))
-        seen = torch.bincount(torch.tensor(windows).flatten(), minlength=len(x_in))
-        seen = upload(seen.to(x_in.dtype)[:, None, None, None], x_in.device)
-        for i in wanted:
-            sums[i] /= seen
+        means = dict(zip(wanted, average.mean(windows), strict=True))
         if not guided:
             # both halves the same: whatever the guidance makes of them, it is the conditional half
-            sums = [sums[wanted[0]] if i in plain else values for i, values in enumerate(sums)]
-        return sums
+            means.update(dict.fromkeys(plain, means[wanted[0]]))
+        return [means[i].to(x_in) if i in means else torch.zeros_like(x_in) for i in range(len(conds))]
 
 
 def is_conditional(cond: list[dict]) -> bool:

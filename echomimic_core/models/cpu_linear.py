@@ -29,7 +29,8 @@ class OneDNNLinear(TorchFunctionMode):
     def __torch_function__(self, function, types, args=(), kwargs=None):
         if function is F.linear and not kwargs and not torch.is_grad_enabled():
             hidden, weight, bias = (*args, None)[:3]
-            if hidden.dtype == weight.dtype == torch.float32 and hidden.device.type == weight.device.type == "cpu":
+            tensors = (hidden, weight) if bias is None else (hidden, weight, bias)
+            if all(tensor.dtype == torch.float32 and tensor.device.type == "cpu" for tensor in tensors):
                 return torch.ops.mkldnn._linear_pointwise(hidden, weight, bias, "none", [], "")
         return function(*args, **(kwargs or {}))
 
@@ -38,6 +39,13 @@ class OneDNNLinear(TorchFunctionMode):
 @torch.compiler.disable(recursive=False)
 def fast_linear(device: torch.device):
     """A context manager for running a network on a device; it does nothing where nothing is to be gained."""
-    # what is compiled gets its kernels from the compiler, which a mode would hinder
-    compiled = torch._C._dynamo.eval_frame.get_eval_frame_callback() not in (None, False)
-    return OneDNNLinear() if device.type == "cpu" and not compiled and available() else nullcontext()
+    gains = device.type == "cpu" and available() and not being_compiled()
+    return OneDNNLinear() if gains else nullcontext()
+
+
+def being_compiled() -> bool:
+    """Whether a compiler watches: it makes kernels of its own, which a mode would hinder. A guess on old torch."""
+    frames = getattr(torch._C._dynamo, "eval_frame", None)
+    callback = getattr(frames, "get_eval_frame_callback", None)
+    # torch before 2.6 does not tell: leave the layers alone there
+    return callback is None or callback() not in (None, False)

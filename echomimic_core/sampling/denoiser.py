@@ -35,6 +35,29 @@ class WindowSettings:
         return windows_at_step(num_frames, self.context_frames, self.overlap, self.shift * step, self.wrap)
 
 
+class WindowAverage:
+    """The mean, for every frame of a clip, of what the windows that hold it say."""
+
+    def __init__(self, results: int, like: torch.Tensor):
+        """Of so many results at once, each shaped as `like` (F, ...), summed in float32 on its device."""
+        self.sums = torch.zeros(results, *like.shape, dtype=torch.float32, device=like.device)
+
+    def add(self, index: torch.Tensor, values: torch.Tensor) -> None:
+        """Add values (results, windows * frames, ...) of the windows (windows, frames) of frame indices.
+
+        Window by window: added together, frames in several windows would be summed in any order.
+        """
+        for row, part in zip(index, values.unflatten(1, (len(index), -1)).unbind(1), strict=True):
+            self.sums[:, row] += part
+
+    def mean(self, windows: list[list[int]]) -> tuple[torch.Tensor, ...]:
+        """Each result (F, ...), once all these windows are added."""
+        seen = torch.bincount(torch.tensor(windows).flatten(), minlength=self.sums.shape[1])
+        seen = seen.float().reshape(-1, *[1] * (self.sums.ndim - 2))
+        self.sums /= upload(seen, self.sums.device)
+        return self.sums.unbind(0)
+
+
 class ClipDenoiser(nn.Module):
     """Denoising U-Net and pose encoder, run over the windows of a clip of any length.
 
@@ -98,7 +121,7 @@ class ClipDenoiser(nn.Module):
         results = 1 if guidance_scale is not None else halves
         if runner is None:
             runner = clip.runner if clip is not None else WindowRunner()
-        sums = torch.zeros(results, *latents.shape, dtype=torch.float32, device=latents.device)
+        average = WindowAverage(results, latents)
         timesteps = upload(torch.tensor([timestep], dtype=torch.float32), latents.device)
         rows = upload(torch.tensor(windows), latents.device)  # once a step: the loop never waits for the device
 
@@ -110,14 +133,10 @@ class ClipDenoiser(nn.Module):
             ).float()
             if guidance_scale is not None and halves > 1:
                 velocity = guide(velocity[:1], velocity[1:], guidance_scale)
-            # window by window: added together, frames in several windows would be summed in any order
-            for row, values in zip(index, velocity.unflatten(1, (len(batch), -1)).unbind(1), strict=True):
-                sums[:, row] += values
+            average.add(index, velocity)
 
         runner.run(windows, evaluate, guided=halves > 1, progress=progress)
-        seen = torch.bincount(torch.tensor(windows).flatten(), minlength=len(latents))
-        sums /= upload(seen.float()[:, None, None, None], latents.device)
-        return sums.unbind(0)
+        return average.mean(windows)
 
     @torch.compiler.disable(recursive=False)
     def run_windows(

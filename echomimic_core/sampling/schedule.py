@@ -68,6 +68,32 @@ def comfy_sigmas() -> torch.Tensor:
     return ((1.0 - alphas) / alphas).sqrt().float()
 
 
+def schedule_of(sigmas: torch.Tensor, steps: int) -> list[int] | None:
+    """Timesteps of noise levels that are the trailing schedule of so many steps, or a stretch of it; else None."""
+    table = comfy_sigmas().to(sigmas.device)
+    timesteps = (sigmas[:-1, None].log() - table.log()).abs().argmin(dim=1).tolist()
+    trailing = trailing_timesteps(steps)
+    first = trailing.index(timesteps[0]) if timesteps and timesteps[0] in trailing else None
+    matches = first is not None and trailing[first : first + len(timesteps)] == timesteps
+    return timesteps if matches else None
+
+
+def sigma_ddim_step(
+    x: torch.Tensor, clean: torch.Tensor, sigma: torch.Tensor, sigma_next: torch.Tensor, timestep: int, steps: int
+) -> torch.Tensor:
+    """`ddim_step` for samplers that keep x = latents * sqrt(1 + sigma²) and see clean latents instead of velocities.
+
+    The velocity is read back from the clean latents, because ComfyUI's last noise level is finite where the
+    original's is not. At the end of the schedule the latents come back as the original leaves them.
+    """
+    alpha = 1.0 / (1.0 + sigma**2)
+    latents = x * alpha.sqrt()
+    velocity = (alpha.sqrt() * latents - clean) / (1.0 - alpha).sqrt()
+    latents = ddim_step(latents, velocity, timestep, steps)
+    finished = sigma_next <= comfy_sigmas()[0] and previous_timestep(timestep, steps) <= 0
+    return latents if finished else latents * (1.0 + sigma_next**2).sqrt()
+
+
 def trailing_sigmas(steps: int, end_at_zero: bool = True) -> torch.Tensor:
     """Noise levels (steps + 1,) of the trailing timesteps, descending, for ComfyUI's samplers.
 
