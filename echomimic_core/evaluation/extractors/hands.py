@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import numpy as np
@@ -13,10 +15,13 @@ from .base import Extractor
 class Hands(Extractor):
     """Hand keypoints in pixels by the detector of the Hand Pose node.
 
-    MediaPipe is confident of whole hands, not of points: all 21 points of a hand carry the same score.
+    MediaPipe is confident of whole hands, not of points: all 21 points of a hand carry the same score. It is the
+    slowest part of an evaluation, so two detectors, each in a thread, take turns at the frames; always two, as a
+    detector remembers where hands were, and results must not depend on the machine.
     """
 
     networks = ("hands", "bodies")
+    LANES = 2
 
     def __enter__(self):
         from ...pose.detect import Bundles, Detector
@@ -25,24 +30,43 @@ class Hands(Extractor):
         for key, path in paths.items():
             if path is None:
                 raise ValueError(self.settings.missing(key))
-        self._stack = ExitStack()
-        self.detector = self._stack.enter_context(Detector(Bundles(paths["hands"], paths["bodies"])))
-        self.points, self.scores, self.size = [], [], None
+        self._begin()
+        with self._stack:
+            for _ in range(self.LANES):
+                detector = self._stack.enter_context(Detector(Bundles(paths["hands"], paths["bodies"])))
+                thread = ThreadPoolExecutor(1)
+                self._stack.callback(thread.shutdown, cancel_futures=True)
+                self._lanes.append((thread, detector))
+            self._stack = self._stack.pop_all()
         return self
+
+    def _begin(self) -> None:
+        self._stack, self._lanes, self._seen = ExitStack(), [], 0
+        self._waiting: deque = deque()
+        self.points, self.scores, self.size = [], [], None
 
     def __exit__(self, *error) -> None:
         self._stack.close()
 
     def frame(self, seconds, picture, face) -> None:
-        points, scores = self.detector(picture, seconds)[:2]
-        self.keep(points[None], scores[None], picture)
-
-    def keep(self, points: np.ndarray, scores: np.ndarray, picture: np.ndarray) -> None:
         self.size = self.size or picture.shape[1::-1]
+        thread, detector = self._lanes[self._seen % self.LANES]
+        self._seen += 1
+        self._waiting.append(thread.submit(detector, picture, seconds))
+        if len(self._waiting) == 2 * self.LANES:
+            self._take()
+
+    def _take(self) -> None:
+        points, scores = self._waiting.popleft().result()[:2]
+        self.keep(points[None], scores[None])
+
+    def keep(self, points: np.ndarray, scores: np.ndarray) -> None:
         self.points.append(points.astype(np.float32))
         self.scores.append(scores.astype(np.float32))
 
     def finish(self):
+        while self._waiting:
+            self._take()
         if not self.points:
             raise ValueError(f"{self.clip.name} has no frames")
         return {
@@ -60,20 +84,20 @@ class DWPoseHands(Hands):
 
     def __enter__(self):
         self.network, _ = self.settings.load("dwpose")
-        self._stack, self._waiting = ExitStack(), []
-        self.points, self.scores, self.size = [], [], None
+        self._begin()
+        self._batch: list[np.ndarray] = []
         return self
 
     def frame(self, seconds, picture, face) -> None:
-        self._waiting.append(picture)
-        if len(self._waiting) == dwpose.BATCH:
+        self.size = self.size or picture.shape[1::-1]
+        self._batch.append(picture)
+        if len(self._batch) == dwpose.BATCH:
             self._flush()
 
     def _flush(self) -> None:
-        if self._waiting:
-            points, scores = dwpose.hands(self.network, self._waiting, self.settings.device)
-            self.keep(points, scores, self._waiting[0])
-            self._waiting = []
+        if self._batch:
+            self.keep(*dwpose.hands(self.network, self._batch, self.settings.device))
+            self._batch = []
 
     def finish(self):
         self._flush()
