@@ -5,6 +5,7 @@ model, at most the pages of one file, and one tensor more.
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -150,6 +151,8 @@ def fill(
                 "It belongs to another model."
             )
         owner, _, leaf = name.rpartition(".")
+        if not tensor.is_floating_point():
+            raise CheckpointError(f"{what}: {name} holds {tensor.dtype} instead of numbers with a fraction.")
         # a copy, so that nothing points into the file any more: it may be replaced or deleted
         stored = tensor.to(device=device, dtype=storage_dtype(name, tensor, dtype), copy=True).contiguous()
         setattr(owners[owner], leaf, nn.Parameter(stored, requires_grad=False))
@@ -196,12 +199,11 @@ def build(
 def read_config(denoiser: TensorFile, pose_encoder: TensorFile, prefixes: tuple[str, str] = ("", "")) -> ModelConfig:
     """Sizes of the networks, from metadata where the file has them, else from the shapes of its tensors."""
     if "config" in denoiser.metadata:
-        sizes = json.loads(denoiser.metadata["config"])
-        return ModelConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in sizes.items()})
+        return _config_of(denoiser)
     unet, pose = prefixes
     try:
         levels = [denoiser.shape(f"{unet}down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(4)]
-    except KeyError as problem:
+    except (KeyError, IndexError) as problem:
         raise CheckpointError(
             f"{denoiser.path} is not a denoising U-Net of EchoMimicV2: it has no parameter {problem}. "
             f"Get the right file from {DOWNLOAD}."
@@ -209,12 +211,25 @@ def read_config(denoiser: TensorFile, pose_encoder: TensorFile, prefixes: tuple[
     try:
         first = pose_encoder.shape(f"{pose}conv_in.weight")[0]
         wider = [pose_encoder.shape(f"{pose}blocks.{index}.weight")[0] for index in (1, 3, 5)]
-    except KeyError as problem:
+    except (KeyError, IndexError) as problem:
         raise CheckpointError(
             f"{pose_encoder.path} is not the pose encoder of EchoMimicV2: it has no parameter {problem}. "
             f"Get the right file from {DOWNLOAD}."
         ) from problem
     return ModelConfig(block_out_channels=tuple(levels), pose_block_channels=(first, *wider))
+
+
+def _config_of(file: TensorFile) -> ModelConfig:
+    try:
+        sizes = json.loads(file.metadata["config"])
+        config = ModelConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in sizes.items()})
+        with torch.device("meta"):
+            DenoisingUNet(config), PoseEncoder(config)
+    except (ValueError, TypeError, AttributeError, IndexError, RuntimeError) as problem:
+        raise CheckpointError(
+            f"{file.path}: the sizes in its metadata make no model ({problem}). Save it anew with Save Model."
+        ) from problem
+    return config
 
 
 @dataclass(frozen=True)
@@ -238,13 +253,15 @@ class ModelFiles:
 def find_file(folders: Iterable[str | Path], names: Iterable[str], what: str, source: str = DOWNLOAD) -> Path:
     """The first file of one of these names anywhere below the folders; names in order of preference."""
     folders, names = [Path(folder) for folder in folders], list(names)
-    for name in names:
-        for folder in folders:
-            if not folder.is_dir():
-                continue
-            found = sorted(folder.rglob(name), key=lambda path: (len(path.parts), path))
-            if found:
-                return found[0]
+    files = [
+        Path(place, file)
+        for folder in folders
+        for place, _, entries in os.walk(folder, followlinks=True)
+        for file in entries
+        if file in names
+    ]
+    if files:
+        return min(files, key=lambda path: (names.index(path.name), len(path.parts), path))
     looked = " and ".join(str(folder) for folder in folders) or "no folder at all"
     raise CheckpointError(f"{what} is missing: no {' or '.join(names)} in {looked}. Get it from {source}.")
 

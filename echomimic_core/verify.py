@@ -163,7 +163,7 @@ def check_windows(case: dict, folder: Path) -> list[Result]:
     wrong = sum(
         uniform_windows(entry["num_frames"], entry["context"], entry["overlap"]) != entry["windows"] for entry in cases
     )
-    return [(f"{len(cases)} window schedules, {wrong} wrong", float(wrong), 0.0)]
+    return [(f"{len(cases)} window schedules, {wrong} wrong", float(wrong) if cases else math.inf, 0.0)]
 
 
 def load(folder: Path, case: dict) -> dict[str, torch.Tensor]:

@@ -27,6 +27,7 @@ SURROUND_RIGHT = {
     6: (0.0, 1.0, HALF_POWER, 0.0, 0.0, HALF_POWER),
     8: (0.0, 1.0, HALF_POWER, 0.0, 0.0, HALF_POWER, 0.0, HALF_POWER),
 }
+SHORTEST_SOUND = 64
 RESAMPLER_BLOCK = 1 << 16
 
 
@@ -104,6 +105,12 @@ def resample_channels(waveform: np.ndarray, rate: int, target_rate: int) -> np.n
     rate = int(rate)
     if rate == target_rate:
         return waveform
+    # the resampler gives nothing for sounds shorter than its filter
+    wanted = -(-waveform.shape[1] * target_rate // rate)
+    shortest = SHORTEST_SOUND * max(1, -(-rate // target_rate))
+    if waveform.shape[1] < shortest:
+        waveform = np.pad(waveform, ((0, 0), (0, shortest - waveform.shape[1])))
+        return resample_channels(waveform, rate, target_rate)[:, : max(wanted, 1)]
     layout = "mono" if len(waveform) == 1 else "stereo"
     resampler = av.AudioResampler("fltp", layout, target_rate)
     pieces = []

@@ -61,7 +61,7 @@ def find_pose(name: str) -> Path:
             continue
         base = os.path.abspath(root)
         path = os.path.abspath(os.path.join(base, relative))
-        if not relative or path == base or os.path.commonpath([base, path]) != base:
+        if not relative or not Path(path).is_relative_to(base) or path == base:
             raise ValueError(f"the pose {name!r} lies outside of ComfyUI's own folders: choose one from the list")
         if os.path.exists(path):
             return Path(path)

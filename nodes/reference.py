@@ -55,6 +55,7 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
 
         from ..echomimic_core.models.reference_unet import ReferenceFeatures
         from ..echomimic_core.picture import fit_picture
+        from ..echomimic_core.sampling.memory import picture_bytes
         from .comfy_model import manual_cast_dtype
 
         if reference_net is None:
@@ -62,6 +63,8 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                 "This one-file model has no reference network inside: load one that has, "
                 "or take reference_net from a second Load EchoMimicV2."
             )
+        if vae is None:
+            raise ValueError("There is no VAE: this checkpoint has none. Load sd-vae-ft-mse with Load VAE.")
         picture = fit_picture(image[:1].float(), height, width, fit)
         latents = comfy.latent_formats.SD15().process_in(vae.encode(picture))
         if latents.shape[-2:] != (height // 8, width // 8) or latents.shape[1] != 4:
@@ -71,8 +74,7 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
             )
         network, device = reference_net.model, reference_net.load_device
         dtype = manual_cast_dtype(network.dtype) or network.dtype
-        cells = latents.shape[-2] * latents.shape[-1]
-        comfy.model_management.load_models_gpu([reference_net], memory_required=cells * 40_000)
+        comfy.model_management.load_models_gpu([reference_net], memory_required=picture_bytes(network.config, latents))
         with torch.no_grad():
             tokens = network(latents.to(device, dtype))
         tokens = [x.to(comfy.model_management.intermediate_device()) for x in tokens]

@@ -18,7 +18,7 @@ class EchoMimicV2SaveModel(io.ComfyNode):
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2; LoRA on it is baked in."),
                 ReferenceNet.Input(
-                    "reference_net", optional=True, tooltip="Connect it to make the file complete (adds a third)."
+                    "reference_net", optional=True, tooltip="Connect it to make the file complete (adds about 60 %)."
                 ),
                 AudioEncoder.Input(
                     "audio_encoder", optional=True, tooltip="Connect it to need no separate Whisper file (adds 16 MB)."
@@ -67,10 +67,14 @@ class EchoMimicV2SaveModel(io.ComfyNode):
         return io.NodeOutput(ui={"text": [f"Saved {saved.name} ({saved.stat().st_size / 1e9:.2f} GB)"]})
 
 
+WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
+
+
 def free_path(folder, filename: str):
     """A path in the folder that does not exist yet; ValueError for names that would leave the folder."""
     name = filename.strip().removesuffix(".safetensors")
-    if not name or name.startswith(".") or any(character in name for character in '/\\:*?"<>|\0'):
+    reserved = name.partition(".")[0].upper() in WINDOWS_DEVICES
+    if not 0 < len(name) <= 200 or name[0] == "." or reserved or any(c in name for c in '/\\:*?"<>|\0'):
         raise ValueError(f"{filename!r} is not a file name: use letters, numbers, spaces, dots, - and _")
     folder.mkdir(parents=True, exist_ok=True)
     path, number = folder / f"{name}.safetensors", 1

@@ -78,7 +78,7 @@ def _size_remark(generated: Clip, picture: np.ndarray, reference: Clip, target: 
 
 
 def _scaled(target: np.ndarray, picture: np.ndarray) -> np.ndarray:
-    import cv2
+    from ..opencv import cv2
 
     height, width = picture.shape[:2]
     way = cv2.INTER_AREA if target.shape[0] > height else cv2.INTER_LINEAR

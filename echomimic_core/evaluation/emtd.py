@@ -239,8 +239,7 @@ def _bundles(settings: Settings):
 
 
 def _prepare_one(segment: Segment, source: Path, folder: Path, bundles) -> dict:
-    import cv2
-
+    from ..opencv import cv2
     from ..pose import detect, files
     from ..video import VideoWriter, frame_rate
 

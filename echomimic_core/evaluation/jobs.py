@@ -206,8 +206,9 @@ def _start(ticks, threads: int) -> None:
     global _ticks
     _ticks = ticks
     os.environ.setdefault("GLOG_minloglevel", "2")
-    import cv2
     import torch
+
+    from ..opencv import cv2
 
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)

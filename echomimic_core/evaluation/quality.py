@@ -31,7 +31,7 @@ def psnr(a: np.ndarray, b: np.ndarray) -> float:
     ----------
     a, b : (H, W, 3), uint8, or floats in 0..1; the peak is 1.
     """
-    import cv2
+    from ..opencv import cv2
 
     _check(a, b)
     if a.dtype == b.dtype == np.uint8:
@@ -79,7 +79,7 @@ def _buffers(shape: tuple[int, ...]) -> list[np.ndarray]:
 
 def _similarity(a: np.ndarray, b: np.ndarray) -> float:
     """Sum of SSIM over every place where the window lies inside of a and b (H, W, C)."""
-    import cv2
+    from ..opencv import cv2
 
     x, y, mean_x, mean_y, squares, product, scratch = _buffers(a.shape)
     # Around zero, because squares of numbers near 1 would lose the digits that small variances need.

@@ -128,7 +128,7 @@ def align(
 
 def warp_picture(picture: np.ndarray, matrix: np.ndarray, width: int, height: int, fill: str = "black") -> np.ndarray:
     """The picture (H, W, 3) moved and scaled by `matrix`; beyond its edges it is "black" or repeats the "edge"."""
-    import cv2
+    from ..opencv import cv2
 
     scale = float(matrix[0, 0])
     if scale < 0.75:

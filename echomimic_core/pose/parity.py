@@ -22,7 +22,7 @@ def check_pose(case: dict, folder: Path) -> tuple[float, float, str]:
     -------
     (error, tolerance, detail) : error is the largest fraction of pixels of a map that differ.
     """
-    import cv2
+    from ..opencv import cv2
 
     index = Path(folder) / case["file"]
     worst, drawn = 0.0, 0
@@ -40,6 +40,7 @@ def check_pose(case: dict, folder: Path) -> tuple[float, float, str]:
         ours = draw_maps(pose, None, height, width)[0]
         worst = max(worst, float((ours != expected).any(-1).mean()))
         drawn += 1
+    worst = worst if drawn else float("inf")
     return worst, MAP_TOLERANCE, f"{drawn} hand maps, at most {worst:.4%} of the pixels differ"
 
 
@@ -62,6 +63,7 @@ def check_framing(case: dict, folder: Path) -> tuple[float, float, str]:
         if whole != (tuple(expected["draw_pose_params"]), tuple(expected["video_params"])):
             worst = float("inf")
         worst = max(worst, float(np.abs(np.subtract(found.pose_params, expected["pose_params"])).max()))
+    worst = worst if cases else float("inf")
     return worst, FRAMING_TOLERANCE, f"{len(cases)} framings, largest difference {worst:.2g}"
 
 

@@ -54,7 +54,7 @@ def contact_sheet(pictures: np.ndarray, labels: Sequence[str] | None = None, max
     -------
     (h, w, 3) uint8 with w at most about `max_width`.
     """
-    import cv2
+    from ..opencv import cv2
 
     count, height, width = pictures.shape[:3]
     columns = int(np.ceil(np.sqrt(count * height / width)))

@@ -7,6 +7,7 @@ from ..apdh import ORIGINAL, APDHOptions, box_mask, face_box, feather_mask
 from ..apdh_schedule import keep_groups
 from ..config import PIXELS_PER_LATENT
 from ..models.reference_unet import ReferenceFeatures
+from ..picture import fit_picture
 from ..pose import HandPose
 from ..pose.draw import draw_maps
 from ..pose.edit import change_rate, fit_length
@@ -46,14 +47,17 @@ def assemble(
             maps = draw_maps(fitted, np.asarray(indices), height, width, groups=groups)
             return torch.from_numpy(maps).permute(0, 3, 1, 2)
 
-    mask = audio_mask(apdh, pose, frames, height, width)
+    mask = audio_mask(apdh, pose, frames, height, width, reference.fit)
     return ClipConditions(reference, audio, pose_maps, apdh, mask)
 
 
-def audio_mask(apdh: APDHOptions, pose: HandPose | None, frames: int, height: int, width: int) -> torch.Tensor | None:
+def audio_mask(
+    apdh: APDHOptions, pose: HandPose | None, frames: int, height: int, width: int, fit: str = "crop"
+) -> torch.Tensor | None:
     """What audio may move, (1 or frames, height, width) in 0..1; None when that is everything.
 
-    A mask of APDH Options wins over its box; the box holds lips or head of the pose in every frame of the clip.
+    A mask of APDH Options wins over its box and is cropped or padded (`fit`) like the picture it was painted on; the
+    box holds lips or head of the pose in every frame of the clip.
     """
     if apdh.mask is not None:
         if len(apdh.mask) not in (1, frames):
@@ -61,7 +65,13 @@ def audio_mask(apdh: APDHOptions, pose: HandPose | None, frames: int, height: in
                 f"the mask of APDH Options has {len(apdh.mask)} frames, but the clip has {frames}: "
                 f"give one mask for all frames or {frames} of them"
             )
-        return feather_mask(apdh.mask.float().clamp(0.0, 1.0), apdh.feather)
+        mask = fit_picture(apdh.mask.float().clamp(0.0, 1.0)[..., None], height, width, fit)[..., 0]
+        if not mask.any():
+            raise ValueError(
+                "the mask of APDH Options is black wherever the video shows something, so the voice would move "
+                "nothing: paint white what it may move (Load Image's mask is black without transparency)"
+            )
+        return feather_mask(mask, apdh.feather)
     if apdh.reach == "body":
         return None
     if pose is None or pose.faces is None:

@@ -155,6 +155,12 @@ def activation_bytes(size: RunSize, samples: int, chunk_elements: int) -> int:
     return int(KERNEL_WORKSPACE * (HELD_MAPS * widest_map + layer))
 
 
+def picture_bytes(config: ModelConfig, latents: torch.Tensor) -> int:
+    """Bytes of live tensors while one picture's latents (1, 4, height, width) go through the reference U-Net."""
+    size = RunSize(config, *latents.shape[-2:], frames=1, context_frames=1, guided=False, itemsize=4)
+    return activation_bytes(size, 1, CHUNK_ELEMENTS) + reference_bytes(size)
+
+
 def reference_bytes(size: RunSize) -> int:
     """Bytes of the reference's keys and values in all transformer blocks."""
     total, height, width = 0, size.height, size.width

@@ -147,7 +147,7 @@ def audio_reach(pose: HandPose, reach: str, cells: int) -> torch.Tensor:
 
 def resize(frames: np.ndarray, size: int) -> np.ndarray:
     """Square frames (n, s, s, 3) uint8 at another size."""
-    import cv2
+    from ..opencv import cv2
 
     if frames.shape[1] == size:
         return frames

@@ -53,7 +53,7 @@ def _turn(rng: np.random.Generator) -> np.ndarray:
 
 def render(rng: np.random.Generator, size: int, hands: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """A picture (size, size, 3) float32 in 0..1 with `hands` hands, and their keypoints (hands, 21, 2) in pixels."""
-    import cv2
+    from ..opencv import cv2
 
     picture = _background(rng, size)
     everything = []
@@ -77,7 +77,7 @@ def _skin(rng: np.random.Generator) -> tuple[int, int, int]:
 
 def _background(rng: np.random.Generator, size: int) -> np.ndarray:
     """Soft colour fields and a few shapes."""
-    import cv2
+    from ..opencv import cv2
 
     coarse = rng.uniform(0, 1, (int(rng.integers(2, 7)),) * 2 + (3,)).astype(np.float32)
     picture = np.ascontiguousarray(cv2.resize(coarse, (size, size), interpolation=cv2.INTER_CUBIC).clip(0, 1))
@@ -93,7 +93,7 @@ def _background(rng: np.random.Generator, size: int) -> np.ndarray:
 
 def _draw(picture: np.ndarray, flat: np.ndarray, depth: np.ndarray, scale: float, skin: np.ndarray) -> None:
     """Palm, then bones from far to near; nearer ones are lighter, and each has a darker rim."""
-    import cv2
+    from ..opencv import cv2
 
     def place(point):
         return tuple(int(round(v * 16)) for v in point)

@@ -56,7 +56,7 @@ def choose_placement(pose: HandPose, size: int, rng: np.random.Generator) -> Pla
 
 def pad_frames(frames: np.ndarray, place: Placement) -> tuple[np.ndarray, np.ndarray]:
     """Frames (F, s, s, 3) uint8 scaled and placed on black, and the mask (size, size) bool of what they cover."""
-    import cv2
+    from ..opencv import cv2
 
     padded = np.zeros((len(frames), place.size, place.size, 3), np.uint8)
     covered = np.zeros((place.size, place.size), bool)

@@ -290,7 +290,7 @@ def choose_last(output: Path, step: int) -> Path | None:
 
 def _calm_worker(_: int) -> None:
     """Workers share the cores: OpenCV's own threads would fight over them."""
-    import cv2
+    from ..opencv import cv2
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

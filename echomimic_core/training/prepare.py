@@ -93,7 +93,7 @@ class PeopleCounter:
 
 def look_and_listen(path: Path, tools: Tools) -> Video:
     """One pass over a video; ValueError where it cannot be read or has no sound."""
-    import cv2
+    from ..opencv import cv2
 
     waveform, rate = read_audio(path)
     people, change = [], []
@@ -172,8 +172,9 @@ _tools: Tools | None = None
 
 def _start_worker(make_tools: Callable[[], Tools]) -> None:
     global _tools
-    import cv2
     import torch
+
+    from ..opencv import cv2
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -204,7 +204,7 @@ def piece_pose(pose: HandPose, piece: Piece, size: int) -> HandPose:
 
 def piece_picture(picture: np.ndarray, piece: Piece, size: int) -> np.ndarray:
     """The piece's square frame (size, size, 3) uint8 of a picture (h, w, 3); black where there is no picture."""
-    import cv2
+    from ..opencv import cv2
 
     if piece.square is not None:
         left, top, side = piece.square

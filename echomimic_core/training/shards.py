@@ -56,14 +56,14 @@ class ClipData:
 
 def encode_jpeg(frame: np.ndarray) -> bytes:
     """One frame (h, w, 3) uint8 RGB as JPEG with full colour resolution."""
-    import cv2
+    from ..opencv import cv2
 
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]
     return cv2.imencode(".jpg", frame[..., ::-1], options)[1].tobytes()
 
 
 def decode_jpeg(data: np.ndarray) -> np.ndarray:
-    import cv2
+    from ..opencv import cv2
 
     return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
 

@@ -159,6 +159,22 @@ def test_wrong_options_get_a_sentence(wrong, words):
         APDHOptions(**wrong)
 
 
+@pytest.mark.parametrize("fit, white", [("crop", slice(16, 48)), ("pad", slice(24, 40))])
+def test_the_mask_is_cropped_and_padded_like_the_picture(fit, white):
+    mask = torch.zeros(1, 512, 1024)
+    mask[:, :, 384:640] = 1.0
+    fitted = audio_mask(APDHOptions(mask=mask, feather=0.0), None, 2, 64, 64, fit)[0]
+    expected = torch.zeros(64)
+    expected[white] = 1.0
+    assert torch.allclose(fitted[32], expected, atol=0.1)
+    assert (fitted[0] == 0).all() == (fit == "pad")
+
+
+def test_a_black_mask_gets_a_sentence():
+    with pytest.raises(ValueError, match="the voice would move nothing"):
+        audio_mask(APDHOptions(mask=torch.zeros(1, 8, 8)), None, 2, 64, 64)
+
+
 def test_keypoint_groups_reach_the_map():
     pose = face_pose(FRAMES)
     hands_only = assemble(reference(), None, pose, FRAMES).pose_maps([0])

@@ -163,3 +163,9 @@ def test_normalising_neither_clips_nor_wakes_silence():
     assert np.abs(normalize_loudness(click, target=0.0)).max() == pytest.approx(1.0)
     short = tones(np.arange(1600) / 16000)
     assert loudness(normalize_loudness(short)) == pytest.approx(-23.0, abs=0.01)
+
+
+@pytest.mark.parametrize("samples, rate", [(1, 44100), (3, 1), (1, 192000), (2, 8000)])
+def test_a_handful_of_samples_is_a_sound_too(samples, rate):
+    sound = resample(np.full((1, samples), 0.5, np.float32), rate)
+    assert len(sound) >= 1 and np.isfinite(sound).all()

@@ -123,8 +123,11 @@ def test_loaded_weights_do_not_point_into_the_file(tmp_path):
 
 
 class Malicious:
+    def __init__(self, mark: Path):
+        self.mark = mark
+
     def __reduce__(self):
-        return (Path.touch, (Path("/tmp/echomimic_was_here"),))
+        return (Path.touch, (self.mark,))
 
 
 BROKEN = {
@@ -160,12 +163,11 @@ def test_a_truncated_file_is_named(tmp_path, ending):
 
 
 def test_a_malicious_pickle_runs_nothing(tmp_path):
-    path, mark = tmp_path / "pose_encoder.pth", Path("/tmp/echomimic_was_here")
-    mark.unlink(missing_ok=True)
-    torch.save({"conv_in.weight": Malicious()}, path)
+    path, mark = tmp_path / "pose_encoder.pth", tmp_path / "was_here"
+    torch.save({"conv_in.weight": Malicious(mark)}, path)
     with pytest.raises(CheckpointError, match="might run code"):
         TensorFile(path)
-    path.write_bytes(pickle.dumps(Malicious()))
+    path.write_bytes(pickle.dumps(Malicious(mark)))
     with pytest.raises(CheckpointError):
         TensorFile(path)
     assert not mark.exists()
@@ -272,6 +274,32 @@ def test_loading_needs_one_copy_of_the_file_beyond_the_model(tmp_path, ending):
     )
     # the model in float16 is 1, the mapped pages of the float32 file at most 2; a second copy would be 5
     assert float(done.stdout) < 3.3, done.stdout
+
+
+@pytest.mark.parametrize("config", ["{", '{"foo": 1}', '{"block_out_channels": [33, 33, 33, 33]}', "[]"])
+def test_impossible_sizes_in_the_metadata_are_named(tmp_path, config):
+    weights = {"denoising_unet.x": torch.zeros(1), "pose_encoder.x": torch.zeros(1)}
+    metadata = {"format": "echomimicv2", "format_version": "1", "variant": "standard", "config": config}
+    save_file(weights, tmp_path / "m.safetensors", metadata)
+    with pytest.raises(CheckpointError, match="m.safetensors: the sizes in its metadata make no model"):
+        open_one_file(tmp_path / "m.safetensors").config()
+
+
+def test_weights_behind_a_linked_folder_are_found(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.pth").touch()
+    (tmp_path / "models").mkdir()
+    try:
+        (tmp_path / "models" / "link").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    except OSError:
+        pytest.skip("this system does not let us make links")
+    assert find_file([tmp_path / "models"], ["a.pth"], "it").name == "a.pth"
+
+
+def test_integer_weights_are_refused():
+    weights = {name: tensor.int() for name, tensor in network("pose_encoder").state_dict().items()}
+    with pytest.raises(CheckpointError, match="conv_in.weight holds torch.int32"):
+        fill(empty(PoseEncoder), weights.items())
 
 
 def test_file_metadata_can_be_read_by_anyone(tmp_path):

@@ -21,6 +21,8 @@ BROUGHT_BY = {"cv2": "mediapipe"}
 COMMAND_LINE_ONLY = {"accelerate", "bitsandbytes", "diffusers", "matplotlib", "peft", "tensorboard", "dlib"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
+# The one download there is: MediaPipe's models, by a switch of Hand Pose that is off.
+DOWNLOADS_WHEN_ASKED = {"pose_models.py": {"urllib"}}
 
 
 def requirements() -> set[str]:
@@ -65,7 +67,8 @@ def test_nothing_that_a_scanner_flags(path):
     tree = ast.parse(path.read_text(encoding="utf-8"))
     calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     assert not calls & FORBIDDEN_CALLS
-    assert not imports(path) & FORBIDDEN_MODULES
+    forbidden = FORBIDDEN_MODULES - DOWNLOADS_WHEN_ASKED.get(path.name, set())
+    assert not imports(path) & forbidden
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(REPO)))

@@ -34,7 +34,7 @@ def hands(network, pictures: list[np.ndarray], device: str = "cpu") -> tuple[np.
 
     The score of a point is the smaller of the two maxima of its x and y distributions; it may exceed 1.
     """
-    import cv2
+    from ...opencv import cv2
 
     matrix = box_matrix(pictures[0].shape[1], pictures[0].shape[0])
     crops = np.stack([cv2.warpAffine(picture, matrix, SIZE, flags=cv2.INTER_LINEAR) for picture in pictures])

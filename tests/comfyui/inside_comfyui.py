@@ -1,0 +1,107 @@
+"""Run inside ComfyUI's own Python: the original's sampling cases through core's samplers, errors as JSON.
+
+python inside_comfyui.py COMFYUI_FOLDER PACK_FOLDER PARITY_FOLDER
+"""
+
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+COMFYUI, PACK, PARITY = (Path(argument).resolve() for argument in sys.argv[1:4])
+sys.path.insert(0, str(COMFYUI))
+os.chdir(COMFYUI)
+sys.argv = ["main.py", "--cpu"]
+
+import comfy.options  # noqa: E402
+
+comfy.options.enable_args_parsing()
+import utils.install_util  # noqa: E402, F401  (before our folder of the same name could be found)
+
+
+def load_pack():
+    spec = importlib.util.spec_from_file_location(
+        "echomimicv2", PACK / "__init__.py", submodule_search_locations=[str(PACK)]
+    )
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["echomimicv2"] = module
+    spec.loader.exec_module(module)
+    return importlib.import_module
+
+
+load = load_pack()
+
+import comfy.samplers  # noqa: E402
+import torch  # noqa: E402
+from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
+
+bridge = load("echomimicv2.nodes.comfy_model")
+sampling = load("echomimicv2.nodes.comfy_sampling")
+conditioning = load("echomimicv2.nodes.conditioning")
+verify = load("echomimicv2.echomimic_core.verify")
+clip = load("echomimicv2.echomimic_core.sampling.clip")
+denoiser = load("echomimicv2.echomimic_core.sampling.denoiser")
+schedule = load("echomimicv2.echomimic_core.sampling.schedule")
+config = load("echomimicv2.echomimic_core.config")
+
+
+class GivenNoise:
+    """A NOISE that is the case's own."""
+
+    seed = 0
+
+    def __init__(self, noise: torch.Tensor):
+        self.noise = noise
+
+    def generate_noise(self, latent: dict) -> torch.Tensor:
+        return self.noise
+
+
+def run(case: dict, model, patcher, sampler_name: str, frames: int | None) -> float:
+    """Relative error of a case's latents; cut to `frames`, against our own loop in plain torch."""
+    expected = load_file(PARITY / case["file"])
+    steps, context_frames, overlap = expected["settings"].tolist()
+    maps = expected["pose_maps"][0].transpose(0, 1).float()[:frames]
+    noise = expected["noise"][0].transpose(0, 1)[:frames].contiguous()
+    conditions = clip.ClipConditions(
+        model.reference(expected["ref_latents"]), clip.PackedAudio(expected["audio"][:frames]), lambda rows: maps[rows]
+    )
+    windows = denoiser.WindowSettings(context_frames, overlap)
+    halves = [
+        conditioning.as_conditioning(bridge.ClipPayload(half, len(noise), *noise.shape[-2:], windows))
+        for half in (conditions, None)
+    ]
+    guider = comfy.samplers.CFGGuider(patcher)
+    guider.set_conds(*halves)
+    guider.set_cfg(float(expected["guidance"]))
+    original = sampler_name == "original"
+    sampler = sampling.original_sampler(steps) if original else comfy.samplers.sampler_object(sampler_name)
+    sigmas = schedule.trailing_sigmas(steps, end_at_zero=False)
+    output = SamplerCustomAdvanced.execute(
+        GivenNoise(noise), guider, sampler, sigmas, {"samples": torch.zeros_like(noise)}
+    )
+    latents = patcher.model.process_latent_in(output.args[0]["samples"])
+    if frames is None:
+        return verify.error(latents.transpose(0, 1)[None], expected["latents"])
+    loop = load("echomimicv2.echomimic_core.sampling.loop")
+    settings = config.SamplingConfig(steps, float(expected["guidance"]), context_frames, overlap)
+    return verify.error(latents, loop.sample(model.denoiser, conditions, noise, settings))
+
+
+index = json.loads((PARITY / "cases.json").read_text("utf-8"))
+results = {}
+with torch.no_grad():
+    for case in index["cases"]:
+        if case["kind"] != "sample":
+            continue
+        model = verify.Model(PARITY, index["models"][case["model"]], torch.device("cpu"), torch.float32)
+        graph = bridge.GraphDenoiser(model.denoiser.denoising_unet, model.denoiser.pose_encoder)
+        patcher = bridge.make_patcher(bridge.EchoMimicModel(graph, model.config, config.STANDARD, None))
+        name = Path(case["file"]).stem
+        results[name] = run(case, model, patcher, "original", None)
+        if name == "sample_standard":
+            results["12 frames"] = run(case, model, patcher, "original", 12)
+            results["euler"] = run(case, model, patcher, "euler", None)
+print(json.dumps(results))
