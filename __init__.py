@@ -42,9 +42,9 @@ async def comfy_entrypoint():
                 try:
                     module = importlib.import_module(f"{nodes.__name__}.{info.name}")
                 except Exception:
-                    # ComfyUI answers an error here with one warning and no nodes: show where it happened first.
+                    # ComfyUI answers what is raised here with one line: say first where it happened.
                     logging.exception("EchoMimicV2: nodes/%s.py cannot be imported", info.name)
-                    continue
+                    raise
                 found += getattr(module, "NODES", [])
             return found
 

@@ -1,5 +1,6 @@
 """Fixtures that several kinds of tests share: the real inputs, and one real ComfyUI with this pack in it."""
 
+import json
 import os
 import shutil
 import sys
@@ -44,8 +45,11 @@ def comfy(tmp_path_factory):
     tiny_models.write(base / "models")
     for path in (REPO / "demo" / "inputs").iterdir():
         shutil.copy(path, base / "input")
+    paths = base / "extra_model_paths.yaml"  # JSON is YAML
+    paths.write_text(json.dumps({"elsewhere": {"echomimic": str(base / "elsewhere"), "mediapipe": "detectors"}}))
+    arguments = (*CPU_ARGUMENTS, "--extra-model-paths-config", str(paths))
     installation = Installation(Path(os.environ["COMFYUI_PATH"]), Path(sys.executable))
-    with ComfyServer(installation, base, CPU_ARGUMENTS) as server:
+    with ComfyServer(installation, base, arguments) as server:
         yield server
 
 

@@ -14,12 +14,10 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "demo"))
 
-from comfy_setup import SetupError, prepare  # noqa: E402
+from comfy_setup import SetupError, prepare, read_requirements  # noqa: E402
 
-TRAINING = ("accelerate>=1.0", "diffusers>=0.30", "peft>=0.13", "tensorboard")
-# Their numbers are what the evaluation is held against.
-EVALUATION = ("scikit-image>=0.22", "torchmetrics>=1.4")
-PACKAGES = ("pytest>=8", "ruff==0.17.5", *TRAINING, *EVALUATION)
+# The evaluation's numbers are held against those of scikit-image and torchmetrics.
+PACKAGES = ("pytest>=8", "ruff==0.17.5", "scikit-image>=0.22", "torchmetrics>=1.4")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
 
@@ -32,7 +30,8 @@ def find_browser() -> str | None:
 def main(arguments: list[str]) -> int:
     browser = find_browser()
     try:
-        installation = prepare((*PACKAGES, "playwright") if browser else PACKAGES)
+        packages = [*PACKAGES, *read_requirements(REPO / "requirements-training.txt")]
+        installation = prepare((*packages, "playwright") if browser else tuple(packages))
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
