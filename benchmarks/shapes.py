@@ -46,7 +46,10 @@ def window_pair(
 
     def ours() -> torch.Tensor:
         context = WindowContext(frames, frames if guided else 0, reference, audio, chunk_elements=ceiling)
-        return unet(torch.cat([latents, latents]) if guided else latents, timesteps, context, pose)
+        batch = torch.cat([latents, latents]) if guided else latents
+        if batch.device.type == "cpu":  # as `ClipDenoiser` does
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        return unet(batch, timesteps, context, pose)
 
     def original() -> torch.Tensor:
         return original_velocity(unet, latents, timesteps, tokens, features, pose, guided)
