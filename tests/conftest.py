@@ -22,6 +22,13 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_collection_modifyitems(items):
+    """For pytest-xdist: the tests of a file share its fixtures, and all that need ComfyUI share one server."""
+    for item in items:
+        group = "comfyui" if "comfy" in item.fixturenames else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """The folder of real pictures, voices and poses beside the checkout; skips where there is none."""

@@ -1,6 +1,7 @@
-"""Run every test on a fresh machine: python3 tests/run.py [arguments for pytest]; standard library only.
+"""Run the tests on a fresh machine: python3 tests/run.py [arguments for pytest]; standard library only.
 
-Sets up a real ComfyUI (see demo/comfy_setup.py) and runs pytest in its Python. The exit code is pytest's.
+Sets up a real ComfyUI (see demo/comfy_setup.py) and runs pytest in its Python. The exit code is pytest's. Tests marked
+slow, which train networks, are left out: -m "" runs all, as CI does, -m slow only these.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ sys.path.insert(0, str(REPO / "demo"))
 from comfy_setup import SetupError, prepare, read_requirements  # noqa: E402
 
 # The evaluation's numbers are held against those of scikit-image and torchmetrics.
-PACKAGES = ("pytest>=8", "ruff==0.17.5", "scikit-image>=0.22", "torchmetrics>=1.4")
+PACKAGES = ("pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.5", "scikit-image>=0.22", "torchmetrics>=1.4")
+MOST_WORKERS = 4  # each may hold a few GB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
 
@@ -35,10 +37,13 @@ def main(arguments: list[str]) -> int:
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
-    environment = {**os.environ, "COMFYUI_PATH": str(installation.comfyui)}
+    # The networks of the tests are tiny: a process on each core beats threads that share one.
+    environment = {**os.environ, "COMFYUI_PATH": str(installation.comfyui), "OMP_NUM_THREADS": "1"}
+    workers = str(min(os.cpu_count() or 1, MOST_WORKERS))
     if browser:
         environment["CHROMIUM"] = browser
-    command = [str(installation.python), "-m", "pytest", *arguments]
+    command = [str(installation.python), "-m", "pytest", "-n", workers, "--dist", "loadgroup", "-m", "not slow"]
+    command += arguments
     return subprocess.run(command, cwd=REPO, env=environment).returncode
 
 

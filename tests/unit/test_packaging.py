@@ -19,6 +19,8 @@ COMFYUI_PACKAGES = {"torch", "torchvision", "numpy", "PIL", "scipy", "tqdm", "ya
 BROUGHT_BY = {"cv2": "mediapipe"}
 # Only training and evaluation from the command line want these; their scripts say so where they are missing.
 COMMAND_LINE_ONLY = {"accelerate", "bitsandbytes", "diffusers", "matplotlib", "peft", "tensorboard", "dlib"}
+# The one download, of MediaPipe's models, which the artist switches on in Hand Pose.
+ALLOWED = {"nodes/pose_models.py": {"urllib"}}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
 # The one download there is: MediaPipe's models, by a switch of Hand Pose that is off.
