@@ -22,6 +22,7 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """For pytest-xdist: the tests of a file share its fixtures, and all that need ComfyUI share one server."""
     for item in items:
