@@ -102,8 +102,15 @@ def write_tiny_models(python: Path, models: Path) -> None:
 def add_input(path: Path, folder: Path) -> str:
     """Copy a file or folder into ComfyUI's input directory and return its name there."""
     target = folder / path.name
+    if target.exists() and target.samefile(path):
+        return path.name
+    # nothing of an earlier input of this name may stay: poses of two folders would mix
+    if target.is_dir():
+        shutil.rmtree(target)
+    elif target.exists():
+        target.unlink()
     if path.is_dir():
-        shutil.copytree(path, target, dirs_exist_ok=True)
+        shutil.copytree(path, target)
     else:
         shutil.copy(path, target)
     return path.name
@@ -153,8 +160,11 @@ def keep(video: Path, wanted: Path | None) -> Path:
     target = wanted
     if target is None:
         target = next(path for n in range(1, sys.maxsize) if not (path := OUTPUT / f"talking_{n:03}.mp4").exists())
-    target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.move(video, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(video, target)
+    except OSError as error:
+        raise SetupError(f"The video could not be written to {target} ({error}); it lies in {video}.") from error
     return target
 
 

@@ -39,13 +39,8 @@ class OneDNNLinear(TorchFunctionMode):
 @torch.compiler.disable(recursive=False)
 def fast_linear(device: torch.device):
     """A context manager for running a network on a device; it does nothing where nothing is to be gained."""
-    gains = device.type == "cpu" and available() and not being_compiled()
-    return OneDNNLinear() if gains else nullcontext()
-
-
-def being_compiled() -> bool:
-    """Whether a compiler watches: it makes kernels of its own, which a mode would hinder. A guess on old torch."""
-    frames = getattr(torch._C._dynamo, "eval_frame", None)
-    callback = getattr(frames, "get_eval_frame_callback", None)
-    # torch before 2.6 does not tell: leave the layers alone there
-    return callback is None or callback() not in (None, False)
+    # What is compiled gets its kernels from the compiler, which a mode would hinder. Torch before 2.6 does not tell
+    # whether a compiler watches: the layers stay as they are there. All in this frame: others would be compiled.
+    watcher = getattr(getattr(torch._C._dynamo, "eval_frame", None), "get_eval_frame_callback", None)
+    watched = watcher is None or watcher() not in (None, False)
+    return OneDNNLinear() if device.type == "cpu" and not watched and available() else nullcontext()

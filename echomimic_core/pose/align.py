@@ -158,7 +158,7 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
         if not ours_size or not their_size:
             return 0.0
         ratio = ours_size / their_size
-        if abs(np.log2(ratio)) > 0.25:
+        if abs(np.log2(ratio)) > 0.1:
             larger, factor = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
             reasons.append(f"the pose's {what} {factor:.1f}× {larger} than the person's")
         # The first few percent are within what two people differ.
@@ -172,7 +172,7 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
         offset = np.average((ours.steady - them.steady)[common], axis=0, weights=_STEADY_WEIGHTS[common])
         away = float(np.linalg.norm(offset)) / them.shoulders
         cost += _COST_OFFSET * max(away - 0.03, 0.0)
-        if away > 0.12:
+        if away > 0.05:
             reasons.append(f"the pose's body lies {_direction(offset)} the person's by {away:.1f} shoulder widths")
     elif not common.any():
         reasons.append("the pose or the picture shows no body, so only the hands could be compared")

@@ -38,10 +38,12 @@ class WindowSettings:
 class WindowAverage:
     """The mean, for every frame of a clip, of what the windows that hold it say."""
 
+    @torch.compiler.disable
     def __init__(self, results: int, like: torch.Tensor):
         """Of so many results at once, each shaped as `like` (F, ...), summed in float32 on its device."""
         self.sums = torch.zeros(results, *like.shape, dtype=torch.float32, device=like.device)
 
+    @torch.compiler.disable
     def add(self, index: torch.Tensor, values: torch.Tensor) -> None:
         """Add values (results, windows * frames, ...) of the windows (windows, frames) of frame indices.
 
@@ -50,6 +52,7 @@ class WindowAverage:
         for row, part in zip(index, values.unflatten(1, (len(index), -1)).unbind(1), strict=True):
             self.sums[:, row] += part
 
+    @torch.compiler.disable
     def mean(self, windows: list[list[int]]) -> tuple[torch.Tensor, ...]:
         """Each result (F, ...), once all these windows are added."""
         seen = torch.bincount(torch.tensor(windows).flatten(), minlength=self.sums.shape[1])
