@@ -22,14 +22,6 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items):
-    """For pytest-xdist: the tests of a file share its fixtures, and all that need ComfyUI share one server."""
-    for item in items:
-        group = "comfyui" if "comfy" in item.fixturenames else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """The folder of real pictures, voices and poses beside the checkout; skips where there is none."""
@@ -41,7 +33,7 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def comfy(tmp_path_factory):
-    """A running ComfyUI with this pack, tiny models, and the inputs of the demo; the same for all tests."""
+    """A running ComfyUI with this pack, tiny models, and the inputs of the demo; one for each process of tests."""
     if not os.environ.get("COMFYUI_PATH"):
         pytest.skip("no ComfyUI: start the tests by python3 tests/run.py, or set COMFYUI_PATH")
     import tiny_models
