@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -169,6 +170,7 @@ def keep(video: Path, wanted: Path | None) -> Path:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped from outside, ComfyUI stops as well
     options = parse_arguments()
     try:
         check(options)
