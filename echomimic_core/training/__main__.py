@@ -5,7 +5,9 @@ import logging
 import sys
 from pathlib import Path
 
-from .settings import load_settings
+import torch
+
+from .settings import load_settings, parse_changes
 
 BUILT_IN = Path(__file__).with_name("configs")
 
@@ -35,15 +37,19 @@ def main(arguments: list[str] | None = None) -> int:
         from .loop import Trainer
 
         trainer = Trainer(settings, given.resume)
-    except ValueError as problem:
+    except (ValueError, OSError) as problem:
         # every kind of wrong input is a ValueError with a sentence
-        print(problem, file=sys.stderr)
-        return 1
+        return fail(problem)
     try:
         last = trainer.run(Bar(trainer) if trainer.accelerator.is_main_process else None)
-    except FloatingPointError as problem:
-        print(problem, file=sys.stderr)
-        return 1
+    except (ValueError, OSError, ArithmeticError) as problem:
+        return fail(problem)
+    except torch.OutOfMemoryError as problem:
+        return fail(
+            f"step {trainer.step + 1} needs more memory than {trainer.accelerator.device} has: lower data.size, "
+            "data.frames or train.batch_size (with more train.accumulation), or see 'If memory is short' in "
+            f"docs/training.md. {str(problem).splitlines()[0]}"
+        )
     except KeyboardInterrupt:
         print(f"stopped at step {trainer.step}: --resume goes on from the last checkpoint", file=sys.stderr)
         return 130
@@ -54,21 +60,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def fail(problem: Exception | str) -> int:
+    """Say what went wrong, by a sentence, and the exit status for it."""
+    if isinstance(problem, OSError):
+        place = f"{problem.filename}: " if problem.filename else ""
+        problem = (
+            f"{place}{problem.strerror or problem}. A run needs an 'output' folder that can be written, with space for "
+            "its checkpoints, and data that can be read"
+        )
+    # what a process that loads samples raises comes with its whole traceback in front
+    print(str(problem).rstrip().rsplit("Error: ", 1)[-1], file=sys.stderr)
+    return 1
+
+
 def find_config(name: str) -> Path:
     built_in = BUILT_IN / f"{name}.yaml"
     return built_in if not Path(name).exists() and built_in.exists() else Path(name)
-
-
-def parse_changes(pairs: list[str]) -> dict:
-    import yaml
-
-    changes = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise ValueError(f"--set {pair!r} should be KEY=VALUE, such as train.steps=100")
-        changes[key.strip()] = yaml.safe_load(value)
-    return changes
 
 
 class Bar:

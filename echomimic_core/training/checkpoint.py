@@ -8,13 +8,14 @@ import dataclasses
 import json
 import re
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
 from ..checkpoints import AUDIO_ENCODER, TensorFile, save_one_file
 from ..checkpoints import MOTION as MOTION_NAMES
-from .ema import EMA
+from .ema import EMA, local
 from .lora import save_lora
 from .networks import TrainingModel
 from .settings import Settings, SettingsError
@@ -24,6 +25,7 @@ ONE_FILE, LORA, RELEASED = "echomimicv2.safetensors", "lora.safetensors", "relea
 _NAME = re.compile(r"step-(\d{8})")
 # What may differ between a run and the checkpoint it resumes from: how far and where to, not what is computed.
 FREE_TO_CHANGE = {"output", "checkpoint", "validation"}
+FREE_TO_CHANGE_INSIDE = (("train", "steps"), ("train", "batch_size"), ("train", "accumulation"), ("data", "workers"))
 
 
 def folder_name(step: int) -> str:
@@ -36,8 +38,27 @@ def find_checkpoints(output: Path) -> list[Path]:
     return sorted(found)
 
 
+def read_run(checkpoint: Path) -> dict:
+    """What a checkpoint says of its run: "step", "settings" and "samples_per_step".
+
+    Raises
+    ------
+    SettingsError : its run.json cannot be read, or is not one.
+    """
+    path = checkpoint / RUN
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        int(content["step"]), content["settings"]["train"]
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise SettingsError(
+            f"{path} is damaged ({problem}), so nothing can be resumed from {checkpoint.name}: move that folder away "
+            "and --resume goes on at the checkpoint before it"
+        ) from problem
+    return content
+
+
 def step_of(checkpoint: Path) -> int:
-    return json.loads((checkpoint / RUN).read_text(encoding="utf-8"))["step"]
+    return read_run(checkpoint)["step"]
 
 
 def choose_checkpoint(output: Path, resume: str | None) -> Path | None:
@@ -45,7 +66,8 @@ def choose_checkpoint(output: Path, resume: str | None) -> Path | None:
 
     Raises
     ------
-    SettingsError : there is none, or a run lies in `output` already and nobody asked to resume it.
+    SettingsError : there is none, a run lies in `output` already and nobody asked to resume it, or going on at the
+        one named would overwrite what was made after it.
     """
     found = find_checkpoints(output)
     if resume is None:
@@ -62,19 +84,47 @@ def choose_checkpoint(output: Path, resume: str | None) -> Path | None:
     path = Path(resume)
     if not (path / RUN).is_file():
         raise SettingsError(f"{path} is no checkpoint: it has no {RUN}")
+    _check_nothing_is_overwritten(path, output, found)
     return path
+
+
+def _check_nothing_is_overwritten(path: Path, output: Path, found: list[Path]) -> None:
+    """SettingsError where going on at the checkpoint `path` would prune or overwrite others in `output`."""
+    if not found:
+        return
+    if path.resolve().parent != output.resolve():
+        raise SettingsError(
+            f"{output} already holds a run, up to {found[-1].name}, and {path} belongs to another: choose another "
+            "'output' to go on from it. Nothing was overwritten."
+        )
+    step = step_of(path)
+    newer = [other.name for other in found if step_of(other) > step]
+    if newer:
+        raise SettingsError(
+            f"{output} holds newer checkpoints than {path.name}: {', '.join(newer)}. Going on at {path.name} would "
+            "overwrite them: resume the newest by --resume alone, or set another 'output' to branch off from "
+            f"{path.name}. Nothing was overwritten."
+        )
 
 
 def as_json(settings: Settings) -> dict:
     return json.loads(json.dumps(dataclasses.asdict(settings)))
 
 
-def check_same_run(checkpoint: Path, settings: Settings) -> None:
-    """SettingsError if a setting that changes what is computed differs from that of the checkpoint."""
-    before = json.loads((checkpoint / RUN).read_text(encoding="utf-8"))["settings"]
-    now = as_json(settings)
-    before["train"].pop("steps", None), now["train"].pop("steps", None)
-    before["data"].pop("workers", None), now["data"].pop("workers", None)
+def samples_per_step(settings: Settings, processes: int) -> int:
+    """Clips that one optimizer step learns from, over all processes."""
+    return settings.train.batch_size * settings.train.accumulation * processes
+
+
+def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> None:
+    """SettingsError if something that changes what is computed differs from the checkpoint's run.
+
+    A step's samples may be shared out anew, between processes, batch and accumulation, as long as they are as many.
+    """
+    run = read_run(checkpoint)
+    before, now = run["settings"], as_json(settings)
+    for section, key in FREE_TO_CHANGE_INSIDE:
+        before.get(section, {}).pop(key, None), now[section].pop(key, None)
     for key in now.keys() - FREE_TO_CHANGE:
         if now[key] == before.get(key):
             continue
@@ -83,6 +133,13 @@ def check_same_run(checkpoint: Path, settings: Settings) -> None:
         raise SettingsError(
             f"{changed} is not what it was in {checkpoint}: resuming continues the same run. "
             "To go on with other settings, start a new run with init.source: one_file."
+        )
+    expected, found = run.get("samples_per_step"), samples_per_step(settings, processes)
+    if expected is not None and expected != found:
+        raise SettingsError(
+            f"a step of the run in {checkpoint.parent} learns from {expected} samples, but now from {found} "
+            f"(train.batch_size {settings.train.batch_size} x train.accumulation {settings.train.accumulation} x "
+            f"{processes} process{'es' * (processes > 1)}): change them so that their product is {expected}"
         )
 
 
@@ -166,38 +223,95 @@ def save_released(folder: Path, networks: dict[str, dict], variant: str, dtype: 
 
 
 def save_checkpoint(accelerator, model: TrainingModel, ema: EMA | None, settings: Settings, step: int) -> Path:
-    """Save the run after `step` optimizer steps, export it, and remove checkpoints beyond those to keep."""
+    """Save the run after `step` optimizer steps, export it, and remove checkpoints beyond those to keep.
+
+    Raises
+    ------
+    FloatingPointError : weights are not finite; OSError : they cannot be written. Checkpoints of before stay.
+    """
     output = Path(settings.output)
     final = output / folder_name(step)
     partial = final.with_name(final.name + ".partial")
+    check_finite(accelerator, model, ema, settings, step)
+    try:
+        if accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+        accelerator.wait_for_everyone()
+        accelerator.save_state(str(partial / STATE))
+        if accelerator.is_main_process:
+            _write(partial, accelerator, model, ema, settings, step)
+            if final.exists():
+                shutil.rmtree(final)
+            partial.rename(final)
+    except Exception as problem:
+        # torch and safetensors have their own kinds of error for a disk that is full
+        if accelerator.is_main_process:
+            shutil.rmtree(partial, ignore_errors=True)
+        raise OSError(
+            f"{final} could not be written ({_first_line(problem)}). Checkpoints of before are kept: make space and "
+            "go on with --resume"
+        ) from problem
     if accelerator.is_main_process:
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial / STATE))
-    if accelerator.is_main_process:
-        plain = accelerator.unwrap_model(model)
-        if ema is not None:
-            save_tensors(partial / AVERAGES, ema.shadow)
-            with ema.in_place(plain):
-                export(partial, plain, settings, step)
-        else:
-            export(partial, plain, settings, step)
-        content = {"step": step, "settings": as_json(settings)}
-        (partial / RUN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        if final.exists():
-            shutil.rmtree(final)
-        partial.rename(final)
         for old in find_checkpoints(output)[: -settings.checkpoint.keep]:
             shutil.rmtree(old)
     accelerator.wait_for_everyone()
     return final
 
 
-def load_checkpoint(accelerator, checkpoint: Path, ema: EMA | None) -> int:
-    """Put the state of a checkpoint into the prepared objects; number of steps it had done."""
-    accelerator.load_state(str(checkpoint / STATE))
+def _write(folder: Path, accelerator, model, ema: EMA | None, settings: Settings, step: int) -> None:
+    plain = accelerator.unwrap_model(model)
     if ema is not None:
-        for name, tensor in load_tensors(checkpoint / AVERAGES).items():
-            ema.shadow[name].copy_(tensor)
+        save_tensors(folder / AVERAGES, ema.shadow)
+    with nullcontext() if ema is None else ema.in_place(plain):
+        export(folder, plain, settings, step)
+    samples = samples_per_step(settings, accelerator.num_processes)
+    content = {"step": step, "settings": as_json(settings), "samples_per_step": samples}
+    (folder / RUN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def check_finite(accelerator, model: TrainingModel, ema: EMA | None, settings: Settings, step: int) -> None:
+    """FloatingPointError, in all processes, if a trained weight or average is no number the export can hold."""
+    largest = torch.finfo(getattr(torch, settings.checkpoint.dtype)).max
+    weights = {n: p for n, p in accelerator.unwrap_model(model).named_parameters() if p.requires_grad}
+    everything = [weights] if ema is None else [weights, ema.shadow]
+    broken = [name for tensors in everything for name, t in tensors.items() if not _within(local(t.detach()), largest)]
+    count = torch.tensor(float(len(broken)), device=accelerator.device)
+    if accelerator.reduce(count, reduction="sum").item() == 0:
+        return
+    kept = find_checkpoints(Path(settings.output))
+    last = f"{kept[-1]} is the last good one" if kept else "there is none of before"
+    raise FloatingPointError(
+        f"after step {step} weights are not finite in {settings.checkpoint.dtype}"
+        f"{f', such as {broken[0]}' if broken else ''}, so no checkpoint was made of them; {last}. Start again, from "
+        "its export (init.source: one_file), with a lower optimizer.learning_rate or with train.precision: no"
+    )
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).partition("\n")[0]
+
+
+def _within(values: torch.Tensor, largest: float) -> bool:
+    # NaN is not smaller than anything
+    return values.numel() == 0 or bool(values.abs().max() <= largest)
+
+
+def load_checkpoint(accelerator, checkpoint: Path, ema: EMA | None) -> int:
+    """Put the state of a checkpoint into the prepared objects; number of steps it had done.
+
+    Raises
+    ------
+    SettingsError : a file of it is missing or damaged.
+    """
+    try:
+        accelerator.load_state(str(checkpoint / STATE))
+        if ema is not None:
+            for name, tensor in load_tensors(checkpoint / AVERAGES).items():
+                ema.shadow[name].copy_(tensor)
+    except Exception as problem:
+        raise SettingsError(
+            f"{checkpoint} is damaged or of another run ({_first_line(problem)}): move it away, and --resume goes on "
+            "at the checkpoint before it"
+        ) from problem
     return step_of(checkpoint)

@@ -6,6 +6,11 @@ import torch
 from torch import nn
 
 
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a tensor: all of it, or its shard where weights are cut up (FSDP)."""
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
 class EMA:
     """Averages of a model's trained parameters, float32, on their device.
 

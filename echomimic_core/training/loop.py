@@ -97,11 +97,11 @@ class Trainer:
         self.settings = settings
         self.output = Path(settings.output)
         checkpoint = choose_checkpoint(self.output, resume)
-        if checkpoint is not None:
-            check_same_run(checkpoint, settings)
         self.dataset = ClipDataset(settings)
         whisper(settings.checkpoint.audio_encoder)  # a wrong file is better known now than at the first checkpoint
         self.accelerator = make_accelerator(settings)
+        if checkpoint is not None:
+            check_same_run(checkpoint, settings, self.accelerator.num_processes)
         device = self.accelerator.device
         self.vae = load_vae(settings.vae).to(device)
         self.loss = build_loss(settings, self.vae, device)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -221,20 +222,55 @@ def load_settings(path: str | Path, changes: dict | None = None) -> Settings:
         raise SettingsError(f"there is no configuration {path}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as problem:
+        raise SettingsError(f"{path} cannot be read: {problem.strerror or problem}") from problem
+    except UnicodeDecodeError as problem:
+        raise SettingsError(f"{path} is not YAML: it is no text in UTF-8") from problem
     except yaml.YAMLError as problem:
         raise SettingsError(f"{path} is not YAML: {problem}") from problem
     if not isinstance(content, dict):
         raise SettingsError(f"{path} holds a {type(content).__name__}, but a configuration is made of 'key: value'")
     for key, value in (changes or {}).items():
-        *sections, leaf = key.split(".")
-        target = content
-        for section in sections:
-            target = target.setdefault(section, {})
-        target[leaf] = value
+        change(content, key, value)
     try:
         return parse(Settings, content)
     except SettingsError as problem:
         raise SettingsError(f"{path}: {problem}") from problem
+
+
+def parse_changes(pairs: list[str]) -> dict:
+    """Changes by dotted key of the command line's KEY=VALUE, each value as YAML has it; SettingsError for others."""
+    import yaml
+
+    changes = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not all(part.strip() for part in key.split(".")):
+            raise SettingsError(f"--set {pair!r} should be KEY=VALUE, such as train.steps=100")
+        try:
+            changes[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as problem:
+            raise SettingsError(
+                f"--set {pair!r}: {value!r} is no value; write 5, 0.1, true, a text or [a, b], and quote what has "
+                "brackets or colons in it"
+            ) from problem
+    return changes
+
+
+def change(content: dict, key: str, value) -> None:
+    """Put a value at a dotted key into the nested content of a configuration; SettingsError where it cannot lie."""
+    *sections, leaf = key.split(".")
+    target = content
+    for depth, section in enumerate(sections, 1):
+        if target.get(section) is None:
+            target[section] = {}  # not there, or a section that is left empty
+        if not isinstance(target[section], dict):
+            path = ".".join(sections[:depth])
+            raise SettingsError(
+                f"{key} cannot be set: {path} is {target[section]!r}, which has no settings in it: set {path} itself"
+            )
+        target = target[section]
+    target[leaf] = value
 
 
 def parse(kind: type, content: dict, prefix: str = ""):
@@ -267,7 +303,8 @@ def convert(hint, value, path: str):
         return SIZES[value]
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
-            raise SettingsError(f"{path} is {value!r}, but it must be a section of settings")
+            inner = dataclasses.fields(hint)[0].name
+            raise SettingsError(f"{path} is {value!r}, but it must be a section of settings, such as {path}.{inner}")
         return parse(hint, value, f"{path}.")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
@@ -301,6 +338,8 @@ def _scalar(kind: type, value, path: str):
         value = float(value)
     if kind is str and value is False:
         value = "no"  # YAML 1.1 again
+    if kind is float and isinstance(value, float) and not math.isfinite(value):
+        raise SettingsError(f"{path} is {value}, but it must be a finite number")
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
         raise SettingsError(f"{path} is {value!r}, but it must be {NAMES[kind]}")
     return value

@@ -65,7 +65,10 @@ def encode_jpeg(frame: np.ndarray) -> bytes:
 def decode_jpeg(data: np.ndarray) -> np.ndarray:
     from ..opencv import cv2
 
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if picture is None:
+        raise ShardError("a frame of the prepared clips is damaged: remove its shard and prepare the videos again")
+    return np.ascontiguousarray(picture[..., ::-1])
 
 
 def write_shard(path: Path, clips: list[ClipData]) -> None:

@@ -2,12 +2,9 @@
 
 import dataclasses
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,11 +13,18 @@ pytest.importorskip("accelerate")
 pytest.importorskip("diffusers")
 
 import training_clips as clips  # noqa: E402
-import yaml  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
-
-REPO = Path(__file__).resolve().parents[2]
-PATIENCE = 240
+from training_runs import (  # noqa: E402
+    PATIENCE,
+    REPO,
+    averages,
+    command,
+    environment,
+    run,
+    settings_of,
+    weights,
+    write_config,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -40,72 +44,6 @@ def data(tmp_path_factory):
     clips.two_clips(folder / "clips", frames=12, headshot=True)
     clips.write_vae(folder / "vae.safetensors")
     return folder
-
-
-def write_config(folder, files, **sections):
-    """A run of four steps through three phases of APDH, on small networks, with everything switched on."""
-    content = {
-        "output": str(folder / "run"),
-        "model": dataclasses.asdict(clips.MICRO),
-        "vae": str(files / "vae.safetensors"),
-        "data": {"folders": [str(files / "clips")], "size": 64, "frames": 3, "workers": 0},
-        "train": {
-            "stage": 2,
-            "parts": ["reference_unet", "denoising_unet", "pose_encoder", "motion_modules", "audio_attention"],
-            "steps": 4,
-            "batch_size": 4,
-            "condition_dropout": 0.3,
-            "ema_decay": 0.9,
-        },
-        "optimizer": {"learning_rate": 1e-4, "warmup_steps": 2},
-        "apdh": {
-            "phases": [
-                {"name": "initial", "steps": 1},
-                {"name": "lips", "steps": 2, "keypoints": ["hands"], "pose_dropout": [0.2, 0.2], "audio": "lips"},
-                {"name": "body", "steps": 1, "keypoints": ["hands"], "audio": "body"},
-            ]
-        },
-        "checkpoint": {"every": 2, "keep": 2},
-        "validation": {"every": 0},
-    }
-    for name, values in sections.items():
-        content[name] = {**content.get(name, {}), **values} if isinstance(values, dict) else values
-    path = folder / "run.yaml"
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return path
-
-
-def environment():
-    return {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-
-
-def command(*arguments, processes=1):
-    start = [sys.executable, "-m", "echomimic_core.training"]
-    if processes > 1:
-        # on processors alone, accelerate launch would want MPI; torchrun starts the same processes
-        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        start += ["-m", "echomimic_core.training"]
-    return [*start, *map(str, arguments)]
-
-
-def run(*arguments, processes=1):
-    done = subprocess.run(
-        command(*arguments, processes=processes),
-        cwd=REPO,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    return done.returncode, done.stdout + done.stderr
-
-
-def weights(folder, step=4):
-    return load_file(folder / "run" / f"step-{step:08d}" / "state" / "trained.safetensors")
-
-
-def averages(folder, step=4):
-    return load_file(folder / "run" / f"step-{step:08d}" / "ema.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -185,12 +123,6 @@ def test_a_finished_run_is_not_overwritten(whole):
     assert {path: path.stat().st_mtime_ns for path in (whole / "run").rglob("*")} == before
 
 
-def settings_of(folder, files, **sections):
-    from echomimic_core.training.settings import load_settings
-
-    return load_settings(write_config(folder, files, **sections))
-
-
 def test_resuming_with_other_settings_names_the_one_that_changed(whole, data, tmp_path):
     from echomimic_core.training.loop import Trainer
     from echomimic_core.training.settings import SettingsError
@@ -263,7 +195,7 @@ def test_every_term_reaches_the_networks_through_the_vae_and_trains_nothing_froz
     assert frozen and all(parameter.grad is None and not parameter.requires_grad for parameter in frozen)
 
 
-def test_a_run_that_explodes_says_so_and_keeps_its_last_checkpoint(data, tmp_path, capsys):
+def test_a_run_that_explodes_says_so(data, tmp_path, capsys):
     from echomimic_core.training.__main__ import main
 
     config = write_config(
@@ -271,11 +203,33 @@ def test_a_run_that_explodes_says_so_and_keeps_its_last_checkpoint(data, tmp_pat
         data,
         optimizer={"learning_rate": 1e30, "warmup_steps": 0},
         train={"batch_size": 1, "steps": 20},
-        checkpoint={"every": 1, "keep": 1},
+        checkpoint={"every": 20},
     )
     assert main([str(config)]) == 1
     assert "with a lower optimizer.learning_rate" in capsys.readouterr().err
-    assert list((tmp_path / "run").glob("step-*"))
+    assert not list((tmp_path / "run").glob("step-*"))
+
+
+@pytest.mark.parametrize("broken", [float("nan"), 1e6])
+def test_weights_the_export_cannot_hold_never_replace_the_last_good_checkpoint(data, tmp_path, broken):
+    from echomimic_core.training.loop import Trainer
+
+    trainer = Trainer(
+        settings_of(tmp_path, data, train={"steps": 2, "batch_size": 1}, checkpoint={"every": 1, "keep": 1})
+    )
+    learn = trainer.train_step
+
+    def break_a_weight(samples):
+        values = learn(samples)
+        if trainer.step == 1:
+            trainer.plain.denoising_unet.conv_out.bias.data.fill_(broken)
+        return values
+
+    trainer.train_step = break_a_weight
+    with pytest.raises(FloatingPointError, match="not finite in float16.*step-00000001 is the last good one"):
+        trainer.run()
+    (kept,) = (tmp_path / "run").glob("step-*")
+    assert all(value.isfinite().all() for value in load_file(kept / "echomimicv2.safetensors").values())
 
 
 def test_half_precision_workers_and_stage_1_run_through(data, tmp_path):

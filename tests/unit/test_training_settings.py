@@ -45,6 +45,8 @@ def write(tmp_path, text):
         ("train: {parts: [motion]}", "train.parts is 'motion', but it must be one of"),
         ("lora: {targets: [attn3]}", "lora.targets is 'attn3'"),
         ("train: {frozen_bf16: true}", "train.frozen_bf16 needs train.precision bf16 or fp16"),
+        ("optimizer: {learning_rate: .nan}", "optimizer.learning_rate is nan, but it must be a finite number"),
+        ("loss: 3", "loss is 3, but it must be a section of settings, such as loss.latent"),
         ("- 1\n- 2", "holds a list"),
         ("train: {", "is not YAML"),
     ],
@@ -80,3 +82,37 @@ def test_the_command_says_what_is_wrong_and_makes_nothing(tmp_path, capsys, monk
     assert main([str(write(tmp_path, "{}")), "--set", "train.steps"]) == 1
     assert "should be KEY=VALUE" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [Path(tmp_path / "run.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (["data=5"], "data is 5, but it must be a section of settings, such as data.folders"),
+        (["train=5", "train.steps=3"], "train.steps cannot be set: train is 5, which has no settings in it"),
+        (["seed.more=3"], "seed.more cannot be set: seed is 1"),
+        (["trian.steps=3"], "there is no setting 'trian': did you mean 'train'"),
+        (["train.steps={"], "--set 'train.steps={': '{' is no value"),
+        (["data.folders=[a"], "is no value"),
+        (["data.folders.0=a"], "data.folders is"),
+        (["=5"], "should be KEY=VALUE"),
+        (["train..steps=5"], "should be KEY=VALUE"),
+        (["train.steps"], "should be KEY=VALUE"),
+    ],
+)
+def test_a_wrong_change_is_a_sentence(tmp_path, capsys, changes, sentence):
+    path = write(tmp_path, "seed: 1\ndata: {folders: [x]}")
+    assert main([str(path), *(part for change in changes for part in ("--set", change))]) == 1
+    error = capsys.readouterr().err
+    assert sentence in error and "Traceback" not in error
+
+
+def test_a_section_left_empty_takes_changes(tmp_path):
+    assert load_settings(write(tmp_path, "train:\n"), {"train.steps": 3}).train.steps == 3
+
+
+def test_a_configuration_that_is_no_text_is_a_sentence(tmp_path, capsys):
+    (tmp_path / "run.yaml").write_bytes(b"\xff\xfe\x00")
+    assert main([str(tmp_path / "run.yaml")]) == 1
+    assert "is not YAML" in capsys.readouterr().err
+    assert main([str(tmp_path)]) == 1
+    assert "there is no configuration" in capsys.readouterr().err

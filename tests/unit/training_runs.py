@@ -1,0 +1,86 @@
+"""Runs of training as users start them, on small networks: a configuration, a command, and what comes out."""
+
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import training_clips as clips
+import yaml
+from safetensors.torch import load_file
+
+REPO = Path(__file__).resolve().parents[2]
+PATIENCE = 240
+
+
+def write_config(folder, files, **sections):
+    """A run of four steps through three phases of APDH, on small networks, with everything switched on."""
+    content = {
+        "output": str(folder / "run"),
+        "model": dataclasses.asdict(clips.MICRO),
+        "vae": str(files / "vae.safetensors"),
+        "data": {"folders": [str(files / "clips")], "size": 64, "frames": 3, "workers": 0},
+        "train": {
+            "stage": 2,
+            "parts": ["reference_unet", "denoising_unet", "pose_encoder", "motion_modules", "audio_attention"],
+            "steps": 4,
+            "batch_size": 4,
+            "condition_dropout": 0.3,
+            "ema_decay": 0.9,
+        },
+        "optimizer": {"learning_rate": 1e-4, "warmup_steps": 2},
+        "apdh": {
+            "phases": [
+                {"name": "initial", "steps": 1},
+                {"name": "lips", "steps": 2, "keypoints": ["hands"], "pose_dropout": [0.2, 0.2], "audio": "lips"},
+                {"name": "body", "steps": 1, "keypoints": ["hands"], "audio": "body"},
+            ]
+        },
+        "checkpoint": {"every": 2, "keep": 2},
+        "validation": {"every": 0},
+    }
+    for name, values in sections.items():
+        content[name] = {**content.get(name, {}), **values} if isinstance(values, dict) else values
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+def command(*arguments, processes=1):
+    start = [sys.executable, "-m", "echomimic_core.training"]
+    if processes > 1:
+        # on processors alone, accelerate launch would want MPI; torchrun starts the same processes
+        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        start += ["-m", "echomimic_core.training"]
+    return [*start, *map(str, arguments)]
+
+
+def run(*arguments, processes=1):
+    done = subprocess.run(
+        command(*arguments, processes=processes),
+        cwd=REPO,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def weights(folder, step=4):
+    return load_file(folder / "run" / f"step-{step:08d}" / "state" / "trained.safetensors")
+
+
+def averages(folder, step=4):
+    return load_file(folder / "run" / f"step-{step:08d}" / "ema.safetensors")
+
+
+def settings_of(folder, files, **sections):
+    from echomimic_core.training.settings import load_settings
+
+    return load_settings(write_config(folder, files, **sections))
