@@ -12,6 +12,7 @@ import numpy as np
 
 from ..config import FRAME_SIZE, HAND_POINTS, HANDS
 from ..pose import HandPose
+from ..pose.hand_pose import hand_confidence
 
 # A hand counts as found if the mean confidence of its points reaches DWPose's own threshold for drawing a point.
 FOUND = 0.3
@@ -20,7 +21,7 @@ FOUND = 0.3
 def hkc(pose: HandPose) -> float:
     """Mean confidence of all hand keypoints of all frames, each clipped to 1; a missing hand counts as 0."""
     _check(pose)
-    return float(np.clip(pose.hand_scores, 0, 1).mean())
+    return hand_confidence(pose.hand_scores)
 
 
 def hkv(pose: HandPose) -> float:

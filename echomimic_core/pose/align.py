@@ -13,7 +13,7 @@ import numpy as np
 from ..config import FRAME_SIZE
 from .draw import HAND_BONES
 from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas, fit_scale
-from .hand_pose import HandPose
+from .hand_pose import HandPose, hand_root
 from .hand_skeleton import bone_lengths
 
 FRAMINGS = ("show hands", "original", "keep")
@@ -32,6 +32,7 @@ _ARM_PER_BONE = np.array([1.785, 2.27])
 _HAND_BONES = np.array(HAND_BONES)
 _HAND_PER_BONE = 1 / bone_lengths(_HAND_BONES)
 _BONE_PERCENTILE, _FRAME_PERCENTILE = 95, 90
+_BONES_KNOWN = 0.5
 # Share of the hands' extent that "show hands" brings into the picture; single frames may still leave it.
 _EXTENT_PERCENTILES = (2, 98)
 # Ratios beyond this say that something was found wrongly, not that a person is so built.
@@ -40,6 +41,8 @@ _PLAUSIBLE_HAND = (0.33, 3.0)
 
 # What each misfit costs: a factor of two in size, or an offset of one shoulder width, divides the score by e to these.
 _COST_SIZE, _COST_OFFSET, _COST_REACH, _COST_HAND, _COST_OUTSIDE = 2.0, 2.5, 0.8, 1.1, 1.5
+# A score below this always comes with a reason.
+GOOD_SCORE = 80.0
 
 
 @dataclass(frozen=True)
@@ -149,47 +152,74 @@ def on_canvas(pose: HandPose, width: int, height: int) -> HandPose:
     return replace(pose.whole_canvas(), width=width, height=height)
 
 
+@dataclass(frozen=True)
+class _Misfit:
+    """One thing that is wrong: what it costs, and the sentence for it; `plain` if it is worth saying by itself."""
+
+    cost: float
+    sentence: str
+    plain: bool
+
+
 def judge(person: HandPose, pose: HandPose) -> Fit:
     """How well a pose fits the person, both on the same canvas: 100 is perfect."""
+    shown = pose.hand_scores > 0
+    if not shown.any():
+        return Fit(0.0, ("the pose has no hands at all",))
     them, ours = _measure(person), _measure(pose)
-    cost, reasons = 0.0, []
+    misfits = [
+        _size_misfit(ours.shoulders, them.shoulders, _COST_SIZE, "body is"),
+        _size_misfit(ours.reach, them.reach, _COST_REACH, "arms are"),
+        _size_misfit(ours.hand, them.hand, _COST_HAND, "hands are"),
+        *_place_misfits(ours, them),
+    ]
+    outside = shown & ((pose.hands < 0) | (pose.hands > 1)).any(axis=-1)
+    share = float(outside.sum() / shown.sum())
+    misfits.append(
+        _Misfit(_COST_OUTSIDE * share, f"{share:.0%} of the hand points lie outside of the picture", share > 0.1)
+    )
+    if them.hand is None:
+        sentence = "no hand was found in the picture, so the size of the hands could not be compared"
+        misfits.append(_Misfit(0.0, sentence, True))
+    misfits = [misfit for misfit in misfits if misfit is not None]
+    score = 100 * float(np.exp(-sum(misfit.cost for misfit in misfits)))
+    reasons = tuple(misfit.sentence for misfit in misfits if misfit.plain)
+    if score < GOOD_SCORE and not reasons:
+        # Many small things add up: the costliest is said, and that there are others.
+        worst = max(misfits, key=lambda misfit: misfit.cost)
+        reasons = (f"several small misfits add up; the largest: {worst.sentence}",)
+    return Fit(score, reasons)
 
-    def ratio_cost(ours_size, their_size, weight, what) -> float:
-        if not ours_size or not their_size:
-            return 0.0
-        ratio = ours_size / their_size
-        if abs(np.log2(ratio)) > 0.1:
-            larger, factor = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
-            reasons.append(f"the pose's {what} {factor:.1f}× {larger} than the person's")
-        # The first few percent are within what two people differ.
-        return weight * max(abs(np.log2(ratio)) - 0.05, 0.0)
 
-    cost += ratio_cost(ours.shoulders, them.shoulders, _COST_SIZE, "body is")
-    cost += ratio_cost(ours.reach, them.reach, _COST_REACH, "arms are")
-    cost += ratio_cost(ours.hand, them.hand, _COST_HAND, "hands are")
+def _size_misfit(ours: float | None, theirs: float | None, weight: float, what: str) -> _Misfit | None:
+    if not ours or not theirs:
+        return None
+    ratio = ours / theirs
+    larger, factor = ("larger", ratio) if ratio > 1 else ("smaller", 1 / ratio)
+    factor = f"{factor:.1f}" if factor >= 1.1 else f"{factor:.2f}"
+    # The first few percent are within what two people differ.
+    cost = weight * max(abs(np.log2(ratio)) - 0.05, 0.0)
+    return _Misfit(cost, f"the pose's {what} {factor}× {larger} than the person's", abs(np.log2(ratio)) > 0.1)
+
+
+def _place_misfits(ours: _Body, them: _Body) -> list[_Misfit]:
     common = ours.seen & them.seen
     if common.any() and them.shoulders:
         offset = np.average((ours.steady - them.steady)[common], axis=0, weights=_STEADY_WEIGHTS[common])
         away = float(np.linalg.norm(offset)) / them.shoulders
-        cost += _COST_OFFSET * max(away - 0.03, 0.0)
-        if away > 0.05:
-            reasons.append(f"the pose's body lies {_direction(offset)} the person's by {away:.1f} shoulder widths")
-    elif not common.any():
-        reasons.append("the pose or the picture shows no body, so only the hands could be compared")
-        if np.isfinite(ours.wrists).all() and np.isfinite(them.wrists).all() and them.hand:
-            away = float(np.linalg.norm(ours.wrists.mean(axis=0) - them.wrists.mean(axis=0))) / (4 * them.hand)
-            cost += 0.2 + _COST_OFFSET * max(away - 0.1, 0.0)
-    shown = pose.hand_scores > 0
-    if not shown.any():
-        return Fit(0.0, ("the pose has no hands at all", *reasons))
-    outside = shown & ((pose.hands < 0) | (pose.hands > 1)).any(axis=-1)
-    share = float(outside.sum() / shown.sum())
-    cost += _COST_OUTSIDE * share
-    if share > 0.1:
-        reasons.append(f"{share:.0%} of the hand points lie outside of the picture")
-    if them.hand is None:
-        reasons.append("no hand was found in the picture, so the size of the hands could not be compared")
-    return Fit(100 * float(np.exp(-cost)), tuple(reasons))
+        sentence = f"the pose's body lies {_direction(offset)} the person's by {_shoulder_widths(away)}"
+        return [_Misfit(_COST_OFFSET * max(away - 0.03, 0.0), sentence, away > 0.05)]
+    if common.any():
+        return []
+    sentence = "the pose or the picture shows no body, so only the hands could be compared"
+    if not (np.isfinite(ours.wrists).all() and np.isfinite(them.wrists).all() and them.hand):
+        return [_Misfit(0.0, sentence, True)]
+    away = float(np.linalg.norm(ours.wrists.mean(axis=0) - them.wrists.mean(axis=0))) / (4 * them.hand)
+    return [_Misfit(0.2 + _COST_OFFSET * max(away - 0.1, 0.0), sentence, True)]
+
+
+def _shoulder_widths(away: float) -> str:
+    return f"{away:.1f} shoulder widths" if away >= 0.1 else f"{away:.2f} shoulder widths"
 
 
 def _frame_matrix(
@@ -285,11 +315,11 @@ def _stretch_arms(pose: HandPose, factor: float) -> HandPose:
     """Elbows, wrists and with them the hands moved to `factor` times their distance from the shoulders."""
     if factor == 1.0 or pose.bodies is None:
         return pose
-    bodies, hands = pose.bodies.copy(), pose.hands.copy()
+    bodies, hands, hand_roots = pose.bodies.copy(), pose.hands.copy(), hand_root(pose)
     for side, (shoulder, elbow, wrist) in enumerate(_ARMS):
         root = pose.bodies[:, shoulder]
         rooted = pose.body_scores[:, shoulder] > 0
-        shift = np.where(rooted[:, None], (pose.hands[:, side, 0] - root) * (factor - 1), 0.0)
+        shift = np.where(rooted[:, None], (hand_roots[:, side] - root) * (factor - 1), 0.0)
         shown = pose.hand_scores[:, side] > 0
         hands[:, side] += np.where(shown[..., None], shift[:, None], 0.0)
         for joint in (elbow, wrist):
@@ -302,8 +332,8 @@ def _stretch_arms(pose: HandPose, factor: float) -> HandPose:
 def _scale_hands(pose: HandPose, factor: float) -> HandPose:
     if factor == 1.0:
         return pose
-    wrists = pose.hands[:, :, :1]
-    hands = wrists + (pose.hands - wrists) * factor
+    roots = hand_root(pose)[:, :, None]
+    hands = roots + (pose.hands - roots) * factor
     return replace(pose, hands=np.where(pose.hand_scores[..., None] > 0, hands, 0.0))
 
 
@@ -328,13 +358,16 @@ def _measure(pose: HandPose) -> _Body:
                 seen[index] = True
                 steady[index] = points[there[:, point], point].mean(axis=0)
         reach = _reach(points, there)
-    hands, shown = pose.hands * size, pose.hand_scores.min(axis=-1) > 0
-    bones = hands[:, :, _HAND_BONES[:, 1]] - hands[:, :, _HAND_BONES[:, 0]]
-    hand = _length(np.linalg.norm(bones, axis=-1)[shown] * _HAND_PER_BONE)
-    wrists = np.full((2, 2), np.nan)
+    hands, there = pose.hands * size, pose.hand_scores > 0
+    bones = np.linalg.norm(np.diff(hands[:, :, _HAND_BONES], axis=-2)[..., 0, :], axis=-1)
+    # Single points may be missing; a hand of which only few bones are known would be measured by chance.
+    known = there[:, :, _HAND_BONES].all(axis=-1)
+    shown = known.mean(axis=-1) >= _BONES_KNOWN
+    hand = _length(np.where(known, bones * _HAND_PER_BONE, np.nan)[shown])
+    roots, wrists = hand_root(pose) * size, np.full((2, 2), np.nan)
     for side in range(2):
         if shown[:, side].any():
-            wrists[side] = hands[shown[:, side], side, 0].mean(axis=0)
+            wrists[side] = roots[shown[:, side], side].mean(axis=0)
     return _Body(steady, seen, reach, hand, wrists)
 
 
@@ -345,10 +378,17 @@ def _reach(points: np.ndarray, there: np.ndarray) -> float | None:
 
 
 def _length(answers: np.ndarray) -> float | None:
-    """One length out of the answers (n, bones) of all frames; None without frames."""
+    """One length out of the answers (n, bones) of all frames, NaN where a bone is unknown; None without frames."""
     if len(answers) == 0:
         return None
-    return float(np.percentile(np.percentile(answers, _BONE_PERCENTILE, axis=-1), _FRAME_PERCENTILE))
+    # As np.nanpercentile, which is slow; sorting puts the unknown last.
+    known = np.isfinite(answers).sum(axis=-1)
+    place = _BONE_PERCENTILE / 100 * (known - 1)
+    below = place.astype(int)
+    above = np.minimum(below + 1, known - 1)
+    rows, order = np.arange(len(answers)), np.sort(answers, axis=-1)
+    longest = order[rows, below] + (order[rows, above] - order[rows, below]) * (place - below)
+    return float(np.percentile(longest, _FRAME_PERCENTILE))
 
 
 def _direction(offset: np.ndarray) -> str:

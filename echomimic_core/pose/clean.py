@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import FPS, HANDS
-from .hand_pose import HandPose
+from .hand_pose import BODY_WRISTS, HandPose, hand_confidence
 
 LONG_GAPS = ("hold", "empty")
 
@@ -19,10 +19,6 @@ SPIKE = 0.8
 _CUTOFF_WEAKEST, _CUTOFF_STRONGEST = 12.0, 0.4
 _RISE_WEAKEST, _RISE_STRONGEST = 60.0, 3.0
 _SPEED_CUTOFF = 1.5
-
-
-# Of the left and the right arm, in OpenPose-18.
-_BODY_WRISTS = [7, 4]
 
 
 @dataclass
@@ -49,7 +45,7 @@ class Report:
     frames : frames looked at.
     found : share of frames, 0..1, in which the left and the right hand were found.
     longest_gap : seconds without the left and the right hand, at most.
-    confidence : mean confidence of the found hands' points (HKC), 0 if none was found.
+    confidence : mean confidence of all hand points of all frames (`hand_confidence`, the HKC of the evaluation).
     """
 
     frames: int
@@ -96,8 +92,9 @@ def steady(
     bodies, body_scores = track(found.bodies, found.body_scores, "hold")
     faces, face_scores = track(found.faces, found.face_scores, "hold")
     # The hand model knows better than the body model where a wrist is.
-    meet = (hand_scores[..., 0] > 0) & (body_scores[:, _BODY_WRISTS] > 0)
-    bodies[:, _BODY_WRISTS] = np.where(meet[..., None], hand_points[:, :, 0], bodies[:, _BODY_WRISTS])
+    wrists = list(BODY_WRISTS)
+    meet = (hand_scores[..., 0] > 0) & (body_scores[:, wrists] > 0)
+    bodies[:, wrists] = np.where(meet[..., None], hand_points[:, :, 0], bodies[:, wrists])
     return HandPose(
         hands=hand_points,
         hand_scores=hand_scores,
@@ -120,8 +117,8 @@ def make_report(times: np.ndarray, scores: np.ndarray) -> Report:
         seen = np.flatnonzero(found[:, hand])
         edges = np.concatenate([[-1], seen, [len(times)]])
         gaps.append(float((np.diff(edges) - 1).max() * frame) if len(times) else 0.0)
-    confidence = float(scores[found].mean()) if found.any() else 0.0
-    return Report(len(times), tuple(float(v) for v in found.mean(axis=0)), tuple(gaps), confidence)
+    shares = tuple(float(share) for share in found.mean(axis=0))
+    return Report(len(times), shares, tuple(gaps), hand_confidence(scores))
 
 
 def drop_spikes(points: np.ndarray, scores: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import clean
 from .framing import fit_canvas
-from .hand_pose import HandPose
+from .hand_pose import BODY_WRISTS, HandPose, hand_root
 
 FIT_MODES = ("loop", "ping-pong", "hold")
 PIVOTS = ("frame", "person", "wrists")
@@ -22,7 +22,6 @@ _FACE_MIRROR = (
     + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
     + [*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
 )
-_WRISTS = (7, 4)
 _TRACKS = (("hands", "hand_scores"), ("bodies", "body_scores"), ("faces", "face_scores"))
 
 
@@ -98,6 +97,7 @@ def smooth(pose: HandPose, strength: float) -> HandPose:
     """The pose with steadier points; 0 changes nothing, 1 is the strongest."""
     if strength == 0:
         return pose
+    pose = pose.whole_canvas()
     aspect = np.array([pose.width / pose.height, 1.0])
     tracks = [(key, getattr(pose, key), getattr(pose, score_key)) for key, score_key in _TRACKS]
     tracks = [track for track in tracks if track[1] is not None]
@@ -144,7 +144,7 @@ def transform(
     move_x, move_y : to the right and down, as parts of the canvas' width and height.
     rotate : degrees, clockwise as seen.
     pivot : what stays in place: the middle of the "frame", the "person" (neck, or middle between the hands), or
-        "wrists": each hand alone is scaled and turned about its wrist.
+        "wrists": each hand alone is scaled and turned about its wrist (`hand_root`).
     """
     if pivot not in PIVOTS:
         raise ValueError(f"the pivot is {pivot!r}, but it must be one of {', '.join(PIVOTS)}")
@@ -164,7 +164,7 @@ def transform(
     if pivot != "wrists":
         middle = np.array([0.5, 0.5]) if pivot == "frame" else _person_middle(pose)
         return pose.map_points(lambda points: about(points, middle))
-    hands = about(pose.hands, pose.hands[:, :, :1])
+    hands = about(pose.hands, hand_root(pose)[:, :, None])
     moved = pose.map_points(lambda points: points + shift)
     return replace(moved, hands=np.where(pose.hand_scores[..., None] > 0, hands, 0.0))
 
@@ -199,24 +199,41 @@ def limit_speed(pose: HandPose, speed: float) -> HandPose:
         raise ValueError(f"the speed limit is {speed}, but must not be negative")
     if speed == 0:
         return pose
+    pose = pose.whole_canvas()
     step = speed / pose.fps
     aspect = np.array([pose.width / pose.height, 1.0])
-    wrists = pose.hands[:, :, 0] * aspect
-    there = pose.hand_scores[:, :, 0] > 0
-    path = wrists.copy()
+    ways, going_on = _hand_ways(pose)
+    ways = ways * aspect
+    # How far each hand is moved off its place, since it is behind time.
+    shift = np.zeros((len(pose), 2, 2))
     for frame in range(1, len(pose)):
-        go = wrists[frame] - path[frame - 1]
+        go = ways[frame - 1] - shift[frame - 1]
         distance = np.linalg.norm(go, axis=-1, keepdims=True)
-        slow = path[frame - 1] + go * (step / np.maximum(distance, step))
-        free = ~there[frame - 1] | ~there[frame] | (distance[:, 0] <= step)
-        path[frame] = np.where(free[:, None], wrists[frame], slow)
-    shift = (path - wrists) / aspect
+        behind = go * (step / np.maximum(distance, step)) - go
+        shift[frame] = np.where(going_on[frame - 1, :, None] & (distance > step), behind, 0.0)
+    shift = shift / aspect
     hands = np.where(pose.hand_scores[..., None] > 0, pose.hands + shift[:, :, None], pose.hands)
     bodies = pose.bodies
     if bodies is not None:
+        wrists = list(BODY_WRISTS)
         bodies = bodies.copy()
-        bodies[:, list(_WRISTS)] += np.where(pose.body_scores[:, list(_WRISTS), None] > 0, shift, 0.0)
+        bodies[:, wrists] += np.where(pose.body_scores[:, wrists, None] > 0, shift, 0.0)
     return replace(pose, hands=hands, bodies=bodies)
+
+
+def _hand_ways(pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
+    """How far each hand's root goes from frame to frame, (F-1, 2, 2), and whether both frames show it, (F-1, 2).
+
+    Only points of both frames count: a wrist that comes or goes must not look like a movement of the hand.
+    """
+    scores = np.minimum(pose.hand_scores[1:], pose.hand_scores[:-1])
+    body_scores = None if pose.bodies is None else np.minimum(pose.body_scores[1:], pose.body_scores[:-1])
+    frames = np.arange(len(pose))
+    before, after = (
+        hand_root(replace(pose.take(index), hand_scores=scores, body_scores=body_scores))
+        for index in (frames[:-1], frames[1:])
+    )
+    return after - before, (scores > 0).any(axis=-1)
 
 
 def full_brightness(pose: HandPose) -> HandPose:

@@ -7,6 +7,9 @@ import numpy as np
 
 from ..config import FPS, FRAME_SIZE
 
+# Of the left and the right arm, in OpenPose-18.
+BODY_WRISTS = (7, 4)
+
 
 @dataclass(frozen=True)
 class HandPose:
@@ -81,3 +84,27 @@ class HandPose:
         size = np.array([(column_end - column) / self.width, (row_end - row) / self.height])
         begin = np.array([column / self.width, row / self.height])
         return replace(self.map_points(lambda points: points * size + begin), region=None)
+
+
+def hand_root(pose: HandPose) -> np.ndarray:
+    """Where each hand hangs on its arm: (F, 2, 2), in the coordinates of `pose`.
+
+    That is the hand's wrist point; where a detector left it out, the body's wrist; where that is missing as well, the
+    middle of the hand's points. A hand without points is at the origin.
+    """
+    seen = pose.hand_scores > 0
+    count = np.maximum(seen.sum(axis=-1, keepdims=True), 1)
+    root = np.where(seen[..., None], pose.hands, 0.0).sum(axis=2) / count
+    if pose.bodies is not None:
+        wrists = list(BODY_WRISTS)
+        known = (pose.body_scores[:, wrists] > 0) & seen.any(axis=-1)
+        root = np.where(known[..., None], pose.bodies[:, wrists], root)
+    return np.where(seen[..., :1], pose.hands[:, :, 0], root)
+
+
+def hand_confidence(scores: np.ndarray) -> float:
+    """Hand keypoint confidence (HKC): the mean of all hand scores (F, 2, 21), each clipped to 1, missing points as 0.
+
+    The name is CyberHost's (arXiv 2409.01876), which EchoMimicV2 cites for it; neither publishes its code.
+    """
+    return float(np.clip(scores, 0, 1).mean()) if np.size(scores) else 0.0

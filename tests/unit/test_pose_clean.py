@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from poses import random_pose
 
+from echomimic_core.evaluation import hands
 from echomimic_core.pose import clean, detect
 
 
@@ -130,8 +132,17 @@ def test_report_counts_what_was_found():
     report = clean.make_report(found.times, found.hand_scores)
     assert report.frames == 20 and report.found == (0.75, 0.0)
     np.testing.assert_allclose(report.longest_gap, (5 / 24, 20 / 24))
-    np.testing.assert_allclose(report.confidence, 0.9)
+    # The left hand's 0.9 in three of four frames, nothing of the right one.
+    np.testing.assert_allclose(report.confidence, 0.9 * 0.75 / 2)
     assert "right hand was never found" in str(report) and "left hand is missing in 25%" in str(report)
+
+
+def test_the_reports_confidence_is_the_evaluations_hkc():
+    pose = random_pose(30)
+    pose.hand_scores[:7, 0], pose.hand_scores[20:, 1], pose.hand_scores[10, 0] = 0, 0, 1.4
+    report = clean.make_report(np.arange(30) / 24, pose.hand_scores)
+    assert report.confidence == hands.hkc(pose)
+    assert report.confidence <= 1
 
 
 def test_steadying_a_still_picture_gives_one_frame():

@@ -9,6 +9,7 @@ from poses import assert_same, random_pose
 
 from echomimic_core.pose import edit
 from echomimic_core.pose.draw import draw_maps
+from echomimic_core.pose.hand_pose import hand_root
 
 NOTHING = {
     "trim": lambda pose: edit.trim(pose, 0, 0),
@@ -125,6 +126,36 @@ def test_pivots_stay_in_place():
     np.testing.assert_allclose(person.bodies[:, 1].mean(axis=0), pose.bodies[:, 1].mean(axis=0))
 
 
+def without_wrists(pose, body=True):
+    """The pose as detectors give it that drop single points: the hands' wrists have score 0 and lie at the origin."""
+    scores, hands = pose.hand_scores.copy(), pose.hands.copy()
+    scores[:, :, 0], hands[:, :, 0] = 0, 0
+    bodies = None if not body else pose.bodies.copy()
+    if body:
+        bodies[:, [7, 4]] = pose.hands[:, :, 0]
+    return replace(pose, hands=hands, hand_scores=scores, bodies=bodies, body_scores=pose.body_scores if body else None)
+
+
+def test_a_hand_hangs_on_its_wrist_then_on_the_bodys_then_on_its_middle():
+    pose = random_pose(3)
+    np.testing.assert_array_equal(hand_root(pose), pose.hands[:, :, 0])
+    np.testing.assert_array_equal(hand_root(without_wrists(pose)), pose.hands[:, :, 0])
+    np.testing.assert_allclose(hand_root(without_wrists(pose, body=False)), pose.hands[:, :, 1:].mean(axis=2))
+    assert not hand_root(edit.mute(pose, "both")).any()
+
+
+@pytest.mark.parametrize("body", (True, False))
+def test_a_hand_without_its_wrist_point_stays_on_its_arm(body):
+    pose = random_pose(3)
+    lacking = without_wrists(pose, body)
+    turned = edit.transform(lacking, scale=1.5, rotate=30, pivot="wrists")
+    np.testing.assert_allclose(hand_root(turned), hand_root(lacking), atol=1e-12)
+    assert not turned.hands[:, :, 0].any()
+    if body:
+        whole = edit.transform(pose, scale=1.5, rotate=30, pivot="wrists")
+        np.testing.assert_allclose(turned.hands[:, :, 1:], whole.hands[:, :, 1:], atol=1e-12)
+
+
 def test_a_muted_hand_is_never_drawn():
     pose = edit.mute(random_pose(2), "left")
     assert (pose.hand_scores[:, 0] == 0).all() and (pose.hand_scores[:, 1] > 0).all()
@@ -141,6 +172,30 @@ def test_speed_is_limited_and_slow_hands_are_untouched():
     np.testing.assert_allclose(shape, pose.hands - pose.hands[:, :, :1], atol=1e-12)
     assert_same(edit.limit_speed(limited, 0.3), limited, 1e-12)
     assert_same(edit.limit_speed(pose, 50.0), pose, 1e-12)
+
+
+def test_a_wrist_that_flickers_does_not_look_like_speed():
+    pose = walk(48, body=False)
+    lacking = without_wrists(pose, body=False)
+    odd = np.arange(48) % 2 == 1
+    flickers = replace(
+        pose,
+        hands=np.where(odd[:, None, None, None], lacking.hands, pose.hands),
+        hand_scores=np.where(odd[:, None, None], lacking.hand_scores, pose.hand_scores),
+    )
+    assert_same(edit.limit_speed(flickers, 50.0), flickers, 1e-12)
+    fingers = edit.limit_speed(flickers, 0.3).hands[:, :, 1:]
+    steps = np.linalg.norm(np.diff(fingers, axis=0), axis=-1)
+    assert steps.max() <= 0.3 / 24 + 1e-9
+    assert_same(edit.limit_speed(lacking, 50.0), lacking, 1e-12)
+
+
+@pytest.mark.parametrize("change", (lambda pose: edit.limit_speed(pose, 0.3), lambda pose: edit.smooth(pose, 0.7)))
+def test_speed_and_jitter_are_measured_on_the_canvas_not_in_its_region(change):
+    """Released files span a part of the canvas: the same places there give the same result."""
+    in_region = walk(48, region=(0, 768, 192, 576))
+    assert_same(change(in_region), change(in_region.whole_canvas()), 1e-12)
+    assert np.abs(change(in_region).hands - in_region.whole_canvas().hands).max() > 1e-4
 
 
 def test_smoothing_takes_jitter_but_keeps_the_way():
