@@ -26,6 +26,8 @@ VIEWER = 4.0
 # Sizes of the never-ending small movements: of the wrist in frame heights, of fingers in degrees, of directions.
 SWAY, FINGER_TREMOR, SPREAD_TREMOR, TURN_TREMOR = 0.005, 2.5, 0.75, 0.035
 HEAD_SWAY = 0.004
+# No small movement is larger than so many times its size, whatever the seed: fingers do not cross by chance.
+TREMOR_LIMIT = 1.5
 
 
 def _shape(knuckle, middle, spread=(4, 0, -4, -8), thumb=(30, 20, 12, 10)) -> dict[str, np.ndarray]:
@@ -40,7 +42,7 @@ RELAXED = _shape((22, 26, 30, 34), (26, 30, 32, 34))
 OPEN = _shape((4, 3, 4, 6), (8, 8, 9, 10), (9, 1, -7, -14), (48, 18, 5, 4))
 SOFT = _shape((12, 12, 14, 18), (16, 18, 20, 22), (6, 0, -6, -11), (40, 22, 8, 8))
 FIST = _shape(_FOLDED[0], _FOLDED[1], (2, 0, -2, -4), (12, 42, 34, 40))
-POINT = _shape((6, 80, 82, 84), (6, 90, 92, 90), (2, 0, -2, -4), (14, 42, 34, 42))
+POINT = _shape((6, 80, 82, 84), (6, 90, 92, 90), (7, 0, -2, -4), (14, 42, 34, 42))
 TWO = _shape((4, 4, 80, 82), (5, 5, 92, 92), (10, -6, -3, -5), (12, 44, 40, 48))
 THREE = _shape((4, 3, 5, 78), (5, 5, 6, 92), (10, 0, -9, -8), (10, 46, 44, 52))
 FOUR = _shape((4, 3, 4, 6), (5, 5, 6, 7), (10, 2, -6, -14), (4, 46, 48, 50))
@@ -80,13 +82,13 @@ class Gesture:
 
 _REST = Key((0.15, 0.395, 0.2), (-0.9, 0.1, 0.35), (0.0, 0.25, -1.0), RELAXED)
 _REST_UP = Key((0.155, 0.38, 0.21), (-0.88, 0.02, 0.4), (0.05, 0.3, -1.0), SOFT)
-_READY = Key((0.2, 0.35, 0.24), (-0.1, -0.75, 0.4), (-0.35, 0.0, 0.9), SOFT)
-_OFFER = Key((0.25, 0.34, 0.2), (0.62, -0.1, 0.7), (-0.2, -0.75, 0.6), OPEN)
-_OFFER_WIDE = Key((0.275, 0.315, 0.2), (0.75, -0.15, 0.6), (-0.1, -0.7, 0.65), OPEN)
-_EXPLAIN = Key((0.22, 0.31, 0.24), (0.15, -0.75, 0.45), (-0.4, -0.05, 0.85), SOFT)
-_BEAT = Key((0.235, 0.365, 0.26), (0.4, -0.6, 0.45), (-0.3, -0.35, 0.85), SOFT)
+_READY = Key((0.2, 0.35, 0.24), (0.0, -0.85, 0.2), (-0.25, 0.0, 0.9), SOFT)
+_OFFER = Key((0.25, 0.34, 0.2), (0.7, -0.25, 0.45), (-0.15, -0.5, 0.85), OPEN)
+_OFFER_WIDE = Key((0.275, 0.315, 0.2), (0.78, -0.25, 0.45), (-0.1, -0.55, 0.8), OPEN)
+_EXPLAIN = Key((0.22, 0.31, 0.24), (0.15, -0.85, 0.2), (-0.3, -0.05, 0.9), SOFT)
+_BEAT = Key((0.235, 0.365, 0.26), (0.4, -0.7, 0.2), (-0.25, -0.25, 0.9), SOFT)
 _COUNT = (0.24, 0.235, 0.2)
-_WAVE = (0.3, 0.11, 0.16)
+_WAVE = (0.28, 0.11, 0.16)
 
 
 def _count(shape: dict) -> Key:
@@ -131,9 +133,9 @@ GESTURES = {
         4.0,
         ((0, _REST), (0.5, _REST_UP)),
         (
-            (0, Key((0.2, 0.33, 0.24), (0.1, -0.75, 0.45), (-0.3, 0.0, 0.9), SOFT)),
-            (0.25, Key((0.3, 0.2, 0.22), (0.75, -0.65, 0.15), (-0.35, 0.15, 0.9), POINT)),
-            (0.6, Key((0.31, 0.19, 0.22), (0.78, -0.6, 0.15), (-0.35, 0.15, 0.9), POINT)),
+            (0, Key((0.2, 0.33, 0.24), (0.1, -0.85, 0.2), (-0.25, 0.0, 0.9), SOFT)),
+            (0.25, Key((0.3, 0.2, 0.22), (0.75, -0.65, 0.15), (-0.2, 0.1, 0.95), POINT)),
+            (0.6, Key((0.31, 0.19, 0.22), (0.78, -0.6, 0.15), (-0.2, 0.1, 0.95), POINT)),
         ),
         0.2,
     ),
@@ -292,12 +294,16 @@ def _between_keys(keys: Sequence[tuple[float, Key]], phase: np.ndarray, hold: fl
 
 
 def _noise(rng: np.random.Generator, frames: int, fps: float) -> np.ndarray:
-    """Slow, smooth, seamless noise (F,) of about unit size: a few waves with whole numbers of periods in the clip."""
+    """Slow, smooth, seamless noise (F,) of about unit size: a few waves with whole numbers of periods in the clip.
+
+    Its values lie in -TREMOR_LIMIT..TREMOR_LIMIT.
+    """
     seconds = frames / fps
     waves = np.array([max(round(seconds * frequency), 1) for frequency in (0.15, 0.35, 0.6, 0.9)])
     if seconds < 1.5:
         waves = np.array([1])
     sizes = rng.normal(size=len(waves)) / np.arange(1, len(waves) + 1)
+    sizes *= min(1.0, TREMOR_LIMIT / np.abs(sizes).sum())
     starts = rng.uniform(0, 2 * np.pi, len(waves))
     wave = np.sin(2 * np.pi * np.arange(frames)[:, None] / frames * waves + starts) @ sizes
     # In a very short clip even one wave would shake.

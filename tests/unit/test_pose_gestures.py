@@ -20,7 +20,10 @@ def lengths(points):
 
 
 def crossings(hand):
-    """How many pairs of bones of different fingers (not the thumb) cross in each frame of a hand (F, 21, 2)."""
+    """How many pairs of bones of different fingers cross in each frame of a hand (F, 21, 2).
+
+    The thumb is left out: in a fist, and while counting, it really lies over the folded fingers.
+    """
 
     def side(a, b, c):
         return np.sign((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0])
@@ -62,14 +65,26 @@ def test_the_end_leads_back_to_the_beginning(name, frames):
     assert len(pose) == frames
     steps = np.linalg.norm(np.diff(pose.hands, axis=0), axis=-1).max(axis=(1, 2))
     seam = np.linalg.norm(pose.hands[0] - pose.hands[-1], axis=-1).max()
-    assert seam <= np.percentile(steps, 95)
+    assert seam <= 1.5 * np.median(steps)
 
 
+@pytest.mark.parametrize("energy", (0.0, 1.0, 1.5))
 @pytest.mark.parametrize("name", NAMES)
-def test_fingers_do_not_cross(name):
-    pose = gestures.clip(name, natural(name))
-    for hand in range(2):
-        assert crossings(pose.hands[:, hand]).max() == 0
+def test_fingers_do_not_cross_and_nothing_leaves_the_picture(name, energy):
+    # Hips, which no map of hands shows, are below the frame on purpose.
+    above_hips = [point for point in range(18) if point not in (8, 9, 10, 11, 12, 13)]
+    for frames in (30, natural(name), 120, 240, 480):
+        for seed in (0, 1, 2, 38):
+            pose = gestures.clip(name, frames, energy=energy, seed=seed)
+            for hand in range(2):
+                assert crossings(pose.hands[:, hand]).max() == 0, (frames, seed, hand)
+            for points in (pose.hands, pose.bodies[:, above_hips], pose.faces):
+                assert points.min() >= 0 and points.max() <= 1, (frames, seed)
+
+
+def test_small_movements_stay_small_whatever_the_seed():
+    largest = max(np.abs(gestures._noise(np.random.default_rng(seed), 240, 24.0)).max() for seed in range(300))
+    assert 1.0 < largest <= gestures.TREMOR_LIMIT
 
 
 @pytest.mark.parametrize("name", NAMES)
