@@ -9,12 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import BODY_POINTS, FACE_POINTS, FPS, HAND_POINTS, HANDS
-from .hand_pose import HandPose
-
-LEFT_WRIST, RIGHT_WRIST = 7, 4
+from .hand_pose import BODY_WRISTS, HandPose
 
 # Coordinates up to this are parts of the canvas and not pixels (points may lie a little outside).
 _LARGEST_FRACTION = 2.0
+_EYES = (14, 15)
 _HAND_KEYS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 # OpenPose-18 out of BODY_25 and out of COCO-17 (whose neck is made from the shoulders and appended).
 _FROM_BODY_25 = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
@@ -73,37 +72,36 @@ def from_keypoints(frames: list[dict], fps: float = FPS) -> HandPose:
 def to_keypoints(pose: HandPose, keep_scores: bool = False, min_score: float = 0.3) -> list[dict]:
     """The pose as POSE_KEYPOINT, in pixels of the canvas.
 
+    Every person has 18 body, 21 + 21 hand and 70 face points (68 and the eyes), as core's SDPose nodes demand; absent
+    points are 0, 0, 0. A frame without any point has no people.
+
     keep_scores : pass the true confidences on. Many readers drop every point below 1, so by default each point with at
         least `min_score` gets 1, and the others are absent.
     """
     pose = pose.whole_canvas()
-    size = np.array([pose.width, pose.height], float)
+    frames = len(pose)
 
-    def flat(points: np.ndarray | None, scores: np.ndarray | None, frame: int, *part: int) -> list[float]:
+    def part(points: np.ndarray | None, scores: np.ndarray | None, count: int) -> np.ndarray:
         if points is None:
-            return []
-        xy, confidence = points[(frame, *part)], scores[(frame, *part)]
-        shown = confidence > 0 if keep_scores else (confidence >= min_score) & (confidence > 0)
-        if not shown.any():
-            return []
-        values = np.concatenate([xy * size, (confidence if keep_scores else np.ones_like(confidence))[:, None]], axis=1)
-        return np.where(shown[:, None], values, 0.0).reshape(-1).tolist()
+            return np.zeros((frames, count, 3))
+        shown = scores > 0 if keep_scores else (scores >= min_score) & (scores > 0)
+        confidence = scores if keep_scores else np.ones_like(scores)
+        values = np.concatenate([points * (pose.width, pose.height), confidence[..., None]], axis=-1)
+        return np.where(shown[..., None], values, 0.0)
 
-    return [
-        {
-            "canvas_width": pose.width,
-            "canvas_height": pose.height,
-            "people": [
-                {
-                    "pose_keypoints_2d": flat(pose.bodies, pose.body_scores, frame),
-                    "hand_left_keypoints_2d": flat(pose.hands, pose.hand_scores, frame, 0),
-                    "hand_right_keypoints_2d": flat(pose.hands, pose.hand_scores, frame, 1),
-                    "face_keypoints_2d": flat(pose.faces, pose.face_scores, frame),
-                }
-            ],
-        }
-        for frame in range(len(pose))
-    ]
+    bodies = part(pose.bodies, pose.body_scores, BODY_POINTS)
+    faces = part(pose.faces, pose.face_scores, FACE_POINTS)
+    hands = [part(pose.hands[:, side], pose.hand_scores[:, side], HAND_POINTS) for side in range(HANDS)]
+    has_face = (faces[..., 2] > 0).any(axis=1)[:, None, None]
+    faces = np.concatenate([faces, np.where(has_face, bodies[:, list(_EYES)], 0.0)], axis=1)
+    parts = {"pose_keypoints_2d": bodies, **dict(zip(_HAND_KEYS, hands, strict=True)), "face_keypoints_2d": faces}
+    somebody = np.concatenate(list(parts.values()), axis=1)[..., 2].any(axis=1)
+
+    def person(frame: int) -> dict:
+        return {key: values[frame].reshape(-1).tolist() for key, values in parts.items()}
+
+    canvas = {"canvas_width": pose.width, "canvas_height": pose.height}
+    return [{**canvas, "people": [person(frame)] if somebody[frame] else []} for frame in range(frames)]
 
 
 def _canvas(frame: dict, index: int, before: np.ndarray | None) -> tuple[float, float]:
@@ -164,10 +162,14 @@ def _distance(person: tuple[np.ndarray, ...], last: tuple[np.ndarray, ...]) -> f
 
 
 def _on_their_wrists(hands: np.ndarray, bodies: np.ndarray) -> np.ndarray:
-    """Hands with left and right exchanged in frames where they clearly hang on each other's wrists."""
-    ends, wrists = hands[:, :, 0, :2], bodies[:, [LEFT_WRIST, RIGHT_WRIST], :2]
-    known = (hands[:, :, 0, 2] > 0).all(axis=1) & (bodies[:, [LEFT_WRIST, RIGHT_WRIST], 2] > 0).all(axis=1)
-    straight = np.linalg.norm(ends - wrists, axis=-1).sum(axis=1)
-    crossed = np.linalg.norm(ends - wrists[:, ::-1], axis=-1).sum(axis=1)
+    """Hands with left and right exchanged in frames where they clearly hang on each other's wrists.
+
+    Detectors do not agree on whose left is meant; a single hand changes sides as well.
+    """
+    ends, wrists = hands[:, :, 0, :2], bodies[:, list(BODY_WRISTS), :2]
+    there = hands[:, :, 0, 2] > 0
+    known = there.any(axis=1) & (bodies[:, list(BODY_WRISTS), 2] > 0).all(axis=1)
+    straight = (np.linalg.norm(ends - wrists, axis=-1) * there).sum(axis=1)
+    crossed = (np.linalg.norm(ends - wrists[:, ::-1], axis=-1) * there).sum(axis=1)
     swap = known & (crossed < 0.5 * straight)
     return np.where(swap[:, None, None, None], hands[:, ::-1], hands)
