@@ -106,20 +106,25 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.report and Path(arguments.report).suffix.lower() not in report.SUFFIXES:
         raise ValueError(f"--report {arguments.report} should end in .html or .md")
+    for option, path in (("--report", arguments.report), ("--json", arguments.json)):
+        if path and path != "-":
+            report.check_place(path, option)
     metrics = choose(arguments.metrics.split(",")) if arguments.metrics else None
     generated = gather(arguments.generated)
     reference = gather(arguments.reference) if arguments.reference else []
     pictures = gather(arguments.pictures) if arguments.pictures else []
+    absent = {}
     if arguments.emtd:
         from .emtd import Manifest
 
         if reference:
             raise ValueError("--emtd brings its own real clips: leave REFERENCE out")
         manifest = Manifest.load(arguments.emtd)
-        generated, reference, portraits, missing = manifest.pair(generated, arguments.split)
+        generated, reference, portraits, absent = manifest.pair(generated, arguments.split)
         pictures = pictures or portraits
-        for name in missing:
-            print(f"{name}: not among the generated clips", file=sys.stderr)
+        # Told before the work begins, when it can still be stopped, and again by every score.
+        for name, reason in absent.items():
+            print(f"{name}: {reason}", file=sys.stderr)
     cache = None if arguments.no_cache else Path(arguments.cache) if arguments.cache else default_folder()
     evaluation = evaluate(
         generated,
@@ -130,13 +135,14 @@ def run(arguments: argparse.Namespace) -> int:
         cache,
         arguments.processes,
         None if arguments.quiet else ProgressLine(),
+        absent,
     )
     if arguments.json == "-":
         print(report.as_json(evaluation))
     else:
         print(report.as_text(evaluation, paper=bool(arguments.emtd)))
     if arguments.json and arguments.json != "-":
-        Path(arguments.json).write_text(report.as_json(evaluation), "utf-8")
+        report.write(Path(arguments.json), report.as_json(evaluation).encode())
     if arguments.report:
         for path in report.save(evaluation, arguments.report):
             print(f"wrote {path}", file=sys.stderr)

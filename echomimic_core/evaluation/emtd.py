@@ -141,8 +141,16 @@ class Manifest:
         """Clips of a split ("test", "validation" or "all")."""
         return [clip["name"] for clip in self.clips if split in ("all", clip["split"])]
 
-    def pair(self, generated: list[Clip], split: str) -> tuple[list[Clip], list[Clip], list[Clip], list[str]]:
-        """Generated clips of the split, their real clips, their reference pictures, and names not generated.
+    def absent(self, split: str, have: set[str]) -> dict[str, str]:
+        """Clips of the published list that no score can count, with the reason: not prepared, or not generated."""
+        gone = {name: "not among the generated clips" for name in self.names(split) if name not in have}
+        for clip in self.missing:
+            if split in ("all", clip.get("split", split)):
+                gone[clip["name"]] = f"not among the prepared clips: {clip.get('reason', 'no reason is known')}"
+        return gone
+
+    def pair(self, generated: list[Clip], split: str) -> tuple[list[Clip], list[Clip], list[Clip], dict[str, str]]:
+        """Generated clips of the split, their real clips, their reference pictures, and the absent clips' reasons.
 
         Raises
         ------
@@ -159,7 +167,7 @@ class Manifest:
         have = {clip.name for clip in found}
         real = [Clip(name, "video", self.folder / "videos" / f"{name}.mp4") for name in names if name in have]
         pictures = [Clip(name, "picture", self.folder / "pictures" / f"{name}.png") for name in names if name in have]
-        return found, real, pictures, [name for name in names if name not in have]
+        return found, real, pictures, self.absent(split, have)
 
 
 def split_of(video: str, validation: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from .extract import Result
 from .extractors import EXTRACTORS, GROUPS
 from .frechet import Moments, distance_of
 from .jobs import Job, cores, run_all
-from .metrics import BY_KEY, METRICS, Metric
+from .metrics import BY_KEY, HANDS_BY_DWPOSE, METRICS, Metric
 from .scores import CURVES, SCORES
 from .settings import Settings
 
@@ -27,12 +28,23 @@ DISTRIBUTIONS = {metric.extractor for metric in METRICS if metric.scope == "set"
 
 @dataclass
 class Score:
-    """One metric's outcome: `value` over everything, or None with the `reason`; `clips` are values of single clips."""
+    """One metric's outcome.
+
+    Attributes
+    ----------
+    value : over everything, or None with the `reason`.
+    clips : values of single clips, by name.
+    used, total : of how many clips the value is, and how many there are, those included that were never generated.
+    left_out : the reason for each clip that the value is not of, by name.
+    """
 
     metric: Metric
     value: float | None = None
     reason: str = ""
     clips: dict[str, float] = field(default_factory=dict)
+    used: int = 0
+    total: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -70,6 +82,7 @@ def evaluate(
     cache: Path | None = None,
     processes: int = 1,
     progress: Progress | None = None,
+    absent: dict[str, str] | None = None,
 ) -> Evaluation:
     """Evaluate generated clips, against real ones where a metric asks for them.
 
@@ -79,6 +92,7 @@ def evaluate(
     metrics : None for all. pictures : reference pictures for CSIM by name, else those of `reference`.
     cache : folder in which results are kept, None for none. processes : 0 is one a core.
     progress : called with (frames done, frames of all); may raise to cancel.
+    absent : clips that should be there and are not, by name, with the reason: every score tells that it lacks them.
 
     Raises
     ------
@@ -88,6 +102,7 @@ def evaluate(
         raise ValueError("there are no clips to evaluate")
     generated = sorted(generated, key=lambda clip: clip.name)
     work = Findings(generated, reference or [], pictures or [], settings or Settings(), Cache(cache))
+    work.absent |= absent or {}
     chosen = work.choose(metrics)
     jobs = work.jobs(chosen, processes or cores())
     for job, results, remarks in run_all(jobs, work.settings, work.cache, processes, progress):
@@ -121,6 +136,9 @@ class Findings:
             portraits |= {c.name: p for c, p in match(generated, pictures) if p is not None}
         self.portraits = portraits
         self.has_videos = any(clip.kind == "video" for clip in reference)
+        taken = {clip.name for clip in generated} | {r.name for _, r in pairs if r is not None}
+        unmatched = [clip.name for clip in reference if clip.kind == "video" and clip.name not in taken]
+        self.absent = dict.fromkeys(sorted(unmatched), "no generated clip has the name of this real one")
         for clip, real in pairs:
             if reference and real is None:
                 self.reports[clip.name].remark(f"the reference has nothing named {clip.name}")
@@ -130,6 +148,13 @@ class Findings:
 
     def choose(self, metrics: list[Metric] | None) -> list[Metric]:
         """The metrics asked for; alternatives join where a network is missing, and poses have theirs alone."""
+        chosen = self._chosen(metrics)
+        only_poses = all(clip.kind == "pose" for clip in self.generated)
+        by_dwpose = not only_poses and self.missing(BY_KEY["hands"]) and not self.missing(HANDS_BY_DWPOSE)
+        self.hands_by = "dwpose" if by_dwpose else "hands"
+        return [HANDS_BY_DWPOSE if by_dwpose and metric.key == "hands" else metric for metric in chosen]
+
+    def _chosen(self, metrics: list[Metric] | None) -> list[Metric]:
         only_poses = all(clip.kind == "pose" for clip in self.generated)
         if metrics is None:
             return [BY_KEY[key] for key in POSE_METRICS] if only_poses else list(METRICS)
@@ -146,9 +171,14 @@ class Findings:
         if metric.extractor == "syncnet" and self.settings.sync_crop == "whole":
             networks = ("syncnet",)
         try:
-            return "; ".join(self.settings.missing(n) for n in networks if self.settings.find(n) is None)
+            lacking = "; ".join(self.settings.missing(n) for n in networks if self.settings.find(n) is None)
         except ValueError as error:
             return str(error)
+        if metric.extractor == "hands" and not lacking and find_spec("mediapipe") is None:
+            lacking = "finding hands needs MediaPipe: python -m pip install mediapipe"
+        if metric == BY_KEY["hands"] and lacking and (instead := self.missing(HANDS_BY_DWPOSE)):
+            return f"{lacking}; or, to find hands without MediaPipe: {instead}"
+        return lacking
 
     def jobs(self, chosen: list[Metric], processes: int) -> list[Job]:
         """The passes that the metrics need, for which everything is there."""
@@ -218,16 +248,25 @@ class Findings:
             return Score(metric, reason=reason)
         if metric.scope == "set":
             return self._score_set(metric)
-        values, problems = {}, []
+        values, left_out = {}, {}
         for clip in self.generated:
             try:
                 values[clip.name] = SCORES[metric.key](self, clip)
             except ValueError as error:
-                problems.append(str(error))
+                left_out[clip.name] = str(error)
                 self.reports[clip.name].remark(str(error))
-        if not values:
-            return Score(metric, reason="; ".join(dict.fromkeys(problems)))
-        return Score(metric, float(np.mean(list(values.values()))), clips=values)
+        value = float(np.mean(list(values.values()))) if values else None
+        return self._counted(Score(metric, value, clips=values), left_out)
+
+    def _counted(self, score: Score, left_out: dict[str, str]) -> Score:
+        """The score with what it is of, and what it is not of and why."""
+        score.used = len(self.generated) - len(left_out)
+        score.total = len(self.generated) + len(self.absent)
+        if score.value is None:
+            score.reason = score.reason or "; ".join(dict.fromkeys(left_out.values()))
+            score.used = 0
+        score.left_out = left_out | self.absent
+        return score
 
     def _light(self, job: Job, name: str, result: Result) -> Result | Kept:
         """Features of distributions stay on disk where they are cached: a test set of them would fill the memory."""
@@ -240,28 +279,36 @@ class Findings:
 
     def _score_set(self, metric: Metric) -> Score:
         pairs: list[tuple[Kept, Kept]] = []
-        problems = []
+        left_out = {}
         for clip in self.generated:
-            both = [self.results.get((side, clip.name, metric.extractor)) for side in ("generated", "reference")]
-            problems += [result for result in both if isinstance(result, str)]
             # Without its counterpart a clip would shift one side only.
-            if all(isinstance(result, Kept) and result.count for result in both):
-                pairs.append(tuple(both))
-        if not pairs:
-            problems = problems or ["no clip and its real one both give samples"]
-            return Score(metric, reason="; ".join(dict.fromkeys(problems)))
+            try:
+                pairs.append(tuple(self._samples(side, clip, metric) for side in ("generated", "reference")))
+            except ValueError as error:
+                left_out[clip.name] = str(error)
+        try:
+            value = self._distance(pairs) if pairs else None
+        except ValueError as error:
+            return self._counted(Score(metric, reason=str(error)), left_out)
+        return self._counted(Score(metric, value), left_out)
+
+    def _samples(self, side: str, clip: Clip, metric: Metric) -> Kept:
+        kept = self.arrays(side, clip, metric.extractor)
+        if not kept.count:
+            whose = "the real clip of " if side == "reference" else ""
+            raise ValueError(f"{whose}{clip.name} gives no samples for {metric.name}: no face is found in it")
+        return kept
+
+    def _distance(self, pairs: list[tuple[Kept, Kept]]) -> float:
         # Roots of large matrices take seconds, which a rerun need not spend.
         key = ("distance", *(kept.key for pair in pairs for kept in pair))
         key = None if None in key else key
         if key and (known := self.cache.get(*key)):
-            return Score(metric, float(known["distance"]))
-        try:
-            distance = distance_of(*(self._pooled(side) for side in zip(*pairs, strict=True)))
-        except ValueError as error:
-            return Score(metric, reason=str(error))
+            return float(known["distance"])
+        distance = distance_of(*(self._pooled(side) for side in zip(*pairs, strict=True)))
         if key:
             self.cache.put({"distance": np.array(distance)}, *key)
-        return Score(metric, distance)
+        return distance
 
     def _pooled(self, side: Iterable[Kept]) -> Moments:
         pooled = None
@@ -274,7 +321,7 @@ class Findings:
             pooled.merge(moments)
         return pooled
 
-    def arrays(self, kind: str, clip: Clip, extractor: str) -> dict[str, np.ndarray]:
+    def arrays(self, kind: str, clip: Clip, extractor: str) -> dict[str, np.ndarray] | Kept:
         """The results of an extractor; its sentence as ValueError."""
         result = self.results.get((kind, clip.name, extractor))
         if result is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 # Columns of the paper's table on EMTD (arXiv 2411.10061).
 PAPER_METHODS = ("AnimateAnyone", "MimicMotion", "EchoMimicV2")
@@ -253,12 +253,18 @@ METRICS = (
         "hands",
         "clip",
         "higher",
-        "Share of hands found with a confidence of at least 0.3, two hands expected in every frame.",
+        "Share of hands found (by MediaPipe) with a confidence of at least 0.3, two hands expected in every frame.",
         "This pack",
         "that of the driving pose",
     ),
 )
 BY_KEY = {metric.key: metric for metric in METRICS}
+HANDS_BY_DWPOSE = replace(
+    BY_KEY["hands"],
+    name="Hands found (DWPose)",
+    extractor="dwpose",
+    definition=f"{BY_KEY['hands'].definition} By DWPose, because MediaPipe is not there: not comparable with it.",
+)
 
 
 def choose(names: list[str] | None) -> list[Metric]:

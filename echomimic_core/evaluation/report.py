@@ -6,6 +6,8 @@ import base64
 import html
 import json
 import math
+import os
+import uuid
 from pathlib import Path
 
 from . import curves
@@ -30,17 +32,36 @@ def number(value: float | None) -> str:
 
 
 def as_text(evaluation: Evaluation, paper: bool = False) -> str:
-    """Numbers by line, reasons of those not computed, and remarks; `paper` puts the paper's columns beside."""
-    rows = [["metric", "value", *(PAPER_METHODS if paper else ())]]
+    """Numbers by line, of how many clips they are, reasons of those not computed or left out, and remarks.
+
+    `paper` puts the paper's columns beside.
+    """
+    counts = any(score.total > 1 for score in evaluation.scores)
+    rows = [["metric", "value", *(PAPER_METHODS if paper else ()), *(["clips"] if counts else [])]]
     for score in evaluation.scores:
         row = [f"{score.metric.name} {ARROWS[score.metric.better]}".strip(), number(score.value)]
-        rows.append(row + (_paper_cells(score) if paper else []))
+        rows.append(row + (_paper_cells(score) if paper else []) + ([counted(score)] if counts else []))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines += [f"{score.metric.name}: {score.reason}" for score in evaluation.scores if score.value is None]
+    lines += [f"{name}, left out of {metrics}: {reason}" for name, metrics, reason in _left_out(evaluation)]
     for clip in evaluation.clips:
         lines += [f"{clip.name}: {remark}" for remark in _own_remarks(clip, evaluation)]
     return "\n".join(lines)
+
+
+def counted(score: Score) -> str:
+    """Of how many clips a value is; nothing where there is no value."""
+    return "" if score.value is None else f"from {score.used} of {score.total} clips"
+
+
+def _left_out(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """(clip, names of the metrics that have a value without it, reason), clip by clip."""
+    metrics: dict[tuple[str, str], list[str]] = {}
+    for score in evaluation.scores:
+        for name, reason in score.left_out.items() if score.value is not None else ():
+            metrics.setdefault((name, reason), []).append(score.metric.name)
+    return [(name, ", ".join(names), reason) for (name, reason), names in sorted(metrics.items())]
 
 
 def _paper_cells(score: Score) -> list[str]:
@@ -48,8 +69,9 @@ def _paper_cells(score: Score) -> list[str]:
 
 
 def _own_remarks(clip: ClipReport, evaluation: Evaluation) -> list[str]:
-    """Remarks that no metric's reason has said already."""
+    """Remarks that no reason of a metric, or of a clip left out, has said already."""
     said = {part for score in evaluation.scores for part in score.reason.split("; ")}
+    said |= {reason for name, _, reason in _left_out(evaluation) if name == clip.name}
     return [remark for remark in clip.remarks if remark not in said]
 
 
@@ -63,6 +85,7 @@ def as_json(evaluation: Evaluation) -> str:
             "value": _plain(score.value),
             "reason": score.reason,
             "better": metric.better,
+            "from": {"used": score.used, "total": score.total, "left_out": score.left_out},
             "clips": {name: _plain(value) for name, value in score.clips.items()},
             "definition": metric.definition,
             "source": metric.source,
@@ -98,26 +121,60 @@ def save(evaluation: Evaluation, path: str | Path, paper: bool = True) -> list[P
         raise ValueError(f"a report is written as .html or .md, not as {path.name!r}")
     pictures = {clip.name: curves.png(curves.draw(clip)) for clip in evaluation.clips if clip.curves}
     if path.suffix.lower() == ".html":
-        path.write_text(_html(evaluation, pictures, paper), "utf-8")
+        write(path, _html(evaluation, pictures, paper).encode())
         return [path]
     written = [path]
     links = {}
     for index, (name, content) in enumerate(pictures.items()):
         picture = path.with_name(f"{path.stem}_{index:03d}.png")
-        picture.write_bytes(content)
+        write(picture, content)
         written.append(picture)
         links[name] = picture.name
-    path.write_text(_markdown(evaluation, links, paper), "utf-8")
+    write(path, _markdown(evaluation, links, paper).encode())
     return written
 
 
-def _tables(evaluation: Evaluation, paper: bool) -> tuple[list[list[str]], list[list[str]], list[list[str]]]:
-    """Rows of the numbers, of the single clips, and of the definitions, each with its head."""
+def check_place(path: str | Path, option: str) -> None:
+    """Whether a file can be written there, before minutes are spent on what is to stand in it.
+
+    Raises
+    ------
+    ValueError : the folder is missing or read-only, or a folder has the file's name.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{option} {path} is a folder: name a file in it")
+    if not path.parent.is_dir():
+        raise ValueError(f"{option} {path} cannot be written: there is no folder {path.parent}, make it first")
+    probe = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"{option} {path} cannot be written: {error.strerror or error}. Name a file in a folder of yours"
+        ) from error
+
+
+def write(path: Path, content: bytes) -> None:
+    """A file under its name once it is whole: what is stopped midway leaves the old one."""
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _tables(evaluation: Evaluation, paper: bool) -> tuple[list[list[str]], ...]:
+    """Rows of the numbers, of clips left out, of the single clips, and of the definitions, each with its head."""
     numbers = [["Metric", "Better", "Value", "Good", *(PAPER_METHODS if paper else ()), "Remark"]]
     for score in evaluation.scores:
         metric = score.metric
         cells = _paper_cells(score) if paper else []
-        numbers.append([metric.name, metric.better, number(score.value), metric.good, *cells, score.reason])
+        remark = counted(score) or score.reason
+        numbers.append([metric.name, metric.better, number(score.value), metric.good, *cells, remark])
+    left_out = [["Clip", "Left out of", "Because"], *map(list, _left_out(evaluation))]
     single = [score for score in evaluation.scores if score.clips]
     clips = [["Clip", *(score.metric.name for score in single)]]
     for clip in evaluation.clips:
@@ -125,7 +182,7 @@ def _tables(evaluation: Evaluation, paper: bool) -> tuple[list[list[str]], list[
         clips.append([clip.name, *("–" if value is None else number(value) for value in values)])
     definitions = [["Metric", "Definition", "Source"]]
     definitions += [[s.metric.name, s.metric.definition, s.metric.source] for s in evaluation.scores]
-    return numbers, clips, definitions
+    return numbers, left_out, clips, definitions
 
 
 PAPER_NOTE = "The last columns are what the paper (arXiv 2411.10061) reports on its test set, EMTD."
@@ -137,9 +194,10 @@ def _markdown(evaluation: Evaluation, links: dict[str, str], paper: bool) -> str
         lines = ["| " + " | ".join(row) + " |" for row in cells]
         return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], ""]
 
-    numbers, clips, definitions = _tables(evaluation, paper)
+    numbers, left_out, clips, definitions = _tables(evaluation, paper)
     lines = ["# Evaluation", "", *table(numbers)]
     lines += [PAPER_NOTE, ""] if paper else []
+    lines += ["## Clips left out", "", *table(left_out)] if len(left_out) > 1 else []
     lines += ["## Clips", "", *table(clips)]
     for clip in evaluation.clips:
         if clip.remarks or clip.name in links:
@@ -164,9 +222,10 @@ def _html(evaluation: Evaluation, pictures: dict[str, bytes], paper: bool) -> st
         body = "".join("<tr>" + "".join(f"<td>{html.escape(c)}</td>" for c in row) + "</tr>\n" for row in rows[1:])
         return f'<div style="overflow-x:auto"><table><tr>{head}</tr>\n{body}</table></div>'
 
-    numbers, clips, definitions = _tables(evaluation, paper)
+    numbers, left_out, clips, definitions = _tables(evaluation, paper)
     parts = ["<h1>Evaluation</h1>", table(numbers)]
     parts += [f"<p>{PAPER_NOTE}</p>"] if paper else []
+    parts += ["<h2>Clips left out</h2>", table(left_out)] if len(left_out) > 1 else []
     parts += ["<h2>Clips</h2>", table(clips)]
     for clip in evaluation.clips:
         if clip.remarks or clip.name in pictures:

@@ -67,7 +67,7 @@ def _faces(work: Findings, clip: Clip) -> float:
 
 
 def _hands(work: Findings, clip: Clip) -> float:
-    rates = hands.rates(work.pose(clip, "hands"))
+    rates = hands.rates(work.pose(clip, work.hands_by))
     for side, rate in (("left", rates.left), ("right", rates.right)):
         if rate < 1:
             work.reports[clip.name].remark(f"the {side} hand is missing in {1 - rate:.0%} of the frames")
@@ -97,9 +97,9 @@ def _mouth_curves(work: Findings, clip: Clip) -> dict[str, np.ndarray]:
     return {"mouth": found["opening"]} | ({"loudness": found["loudness"]} if "loudness" in found else {})
 
 
-def _hand_curves(extractor: str) -> Callable[[Findings, Clip], dict[str, np.ndarray]]:
+def _hand_curves(extractor: str = "") -> Callable[[Findings, Clip], dict[str, np.ndarray]]:
     def curves(work: Findings, clip: Clip) -> dict[str, np.ndarray]:
-        left, right = hands.confidence(work.pose(clip, extractor)).T
+        left, right = hands.confidence(work.pose(clip, extractor or work.hands_by)).T
         return {"left hand": left, "right hand": right}
 
     return curves
@@ -108,7 +108,7 @@ def _hand_curves(extractor: str) -> Callable[[Findings, Clip], dict[str, np.ndar
 CURVES: dict[str, Callable[[Findings, Clip], dict[str, np.ndarray]]] = {
     "mouth": _mouth_curves,
     "faces": _mouth_curves,
-    "hands": _hand_curves("hands"),
+    "hands": _hand_curves(),
     "hkc-mediapipe": _hand_curves("hands"),
     "hkc": _hand_curves("dwpose"),
     "psnr": lambda work, clip: {"psnr": work.arrays("pair", clip, "psnr")["values"]},

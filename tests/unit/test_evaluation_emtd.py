@@ -181,8 +181,8 @@ def test_the_benchmark_prints_the_papers_table_beside_ours(prepared, tmp_path, c
     shown = capsys.readouterr()
     assert "003_NBMTc71yrpk: not among the generated clips" in shown.err
     rows = {line.split()[0]: line.split() for line in shown.out.splitlines()}
-    assert rows["metric"] == ["metric", "value", "AnimateAnyone", "MimicMotion", "EchoMimicV2"]
-    assert rows["SSIM"] == ["SSIM", "↑", "1.0000", "0.729", "0.702", "0.738"]
+    assert rows["metric"] == ["metric", "value", "AnimateAnyone", "MimicMotion", "EchoMimicV2", "clips"]
+    assert rows["SSIM"] == ["SSIM", "↑", "1.0000", "0.729", "0.702", "0.738", "from", "1", "of", "4", "clips"]
 
 
 def test_benchmarks_without_matching_clips_are_sentences(tmp_path):
