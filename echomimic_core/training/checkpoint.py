@@ -15,10 +15,11 @@ import torch
 
 from ..checkpoints import AUDIO_ENCODER, TensorFile, save_one_file
 from ..checkpoints import MOTION as MOTION_NAMES
-from .ema import EMA, local
+from .ema import EMA
 from .lora import save_lora
 from .networks import TrainingModel
 from .settings import Settings, SettingsError
+from .sharding import local, whole
 
 STATE, TRAINED, AVERAGES, RUN = "state", "trained.safetensors", "ema.safetensors", "run.json"
 ONE_FILE, LORA, RELEASED = "echomimicv2.safetensors", "lora.safetensors", "released"
@@ -179,13 +180,28 @@ def register_state_hooks(accelerator, model: TrainingModel, trained: list[str]) 
     accelerator.register_load_state_pre_hook(load)
 
 
-def export(folder: Path, model: TrainingModel, settings: Settings, step: int) -> list[Path]:
-    """Write what ComfyUI loads, from the weights now in the model: a LoRA, or the formats asked for."""
+def export(
+    folder: Path,
+    model: TrainingModel,
+    settings: Settings,
+    step: int,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> list[Path]:
+    """Write what ComfyUI loads: a LoRA, or the formats asked for.
+
+    Parameters
+    ----------
+    weights : the model's whole state, where the model itself holds only a part of it; None is what is now in it.
+    """
     dtype = getattr(torch, settings.checkpoint.dtype)
+    weights = model.state_dict() if weights is None else weights
     if settings.lora.rank:
-        save_lora(folder / LORA, dict(model.named_parameters()), settings.lora, dtype)
+        save_lora(folder / LORA, weights, settings.lora, dtype)
         return [folder / LORA]
-    networks = {name: module.state_dict() for name, module in model.named_children()}
+    networks = {
+        name: {key.removeprefix(f"{name}."): t for key, t in weights.items() if key.startswith(f"{name}.")}
+        for name, _ in model.named_children()
+    }
     written = []
     if "one_file" in settings.checkpoint.formats:
         information = {"trained_steps": str(step), "stage": str(settings.train.stage)}
@@ -239,8 +255,8 @@ def save_checkpoint(accelerator, model: TrainingModel, ema: EMA | None, settings
             partial.mkdir(parents=True)
         accelerator.wait_for_everyone()
         accelerator.save_state(str(partial / STATE))
+        _write(partial, accelerator, model, ema, settings, step)
         if accelerator.is_main_process:
-            _write(partial, accelerator, model, ema, settings, step)
             if final.exists():
                 shutil.rmtree(final)
             partial.rename(final)
@@ -260,14 +276,24 @@ def save_checkpoint(accelerator, model: TrainingModel, ema: EMA | None, settings
 
 
 def _write(folder: Path, accelerator, model, ema: EMA | None, settings: Settings, step: int) -> None:
-    plain = accelerator.unwrap_model(model)
+    """Averages, exports and run.json: made whole by all processes together, written by the first."""
+    main, plain = accelerator.is_main_process, accelerator.unwrap_model(model)
     if ema is not None:
-        save_tensors(folder / AVERAGES, ema.shadow)
+        averages = {}
+        for name, tensor in ema.shadow.items():
+            tensor = whole(tensor)
+            if main:
+                averages[name] = tensor.cpu()
+        if main:
+            save_tensors(folder / AVERAGES, averages)
     with nullcontext() if ema is None else ema.in_place(plain):
-        export(folder, plain, settings, step)
-    samples = samples_per_step(settings, accelerator.num_processes)
-    content = {"step": step, "settings": as_json(settings), "samples_per_step": samples}
-    (folder / RUN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        weights = accelerator.get_state_dict(model)
+        if main:
+            export(folder, plain, settings, step, weights)
+    if main:
+        samples = samples_per_step(settings, accelerator.num_processes)
+        content = {"step": step, "settings": as_json(settings), "samples_per_step": samples}
+        (folder / RUN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def check_finite(accelerator, model: TrainingModel, ema: EMA | None, settings: Settings, step: int) -> None:
@@ -307,8 +333,7 @@ def load_checkpoint(accelerator, checkpoint: Path, ema: EMA | None) -> int:
     try:
         accelerator.load_state(str(checkpoint / STATE))
         if ema is not None:
-            for name, tensor in load_tensors(checkpoint / AVERAGES).items():
-                ema.shadow[name].copy_(tensor)
+            ema.load(load_tensors(checkpoint / AVERAGES))
     except Exception as problem:
         raise SettingsError(
             f"{checkpoint} is damaged or of another run ({_first_line(problem)}): move it away, and --resume goes on "

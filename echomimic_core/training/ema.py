@@ -5,14 +5,11 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-
-def local(tensor: torch.Tensor) -> torch.Tensor:
-    """What this process holds of a tensor: all of it, or its shard where weights are cut up (FSDP)."""
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+from .sharding import copy_into
 
 
 class EMA:
-    """Averages of a model's trained parameters, float32, on their device.
+    """Averages of a model's trained parameters, float32, on their device; a process has those of its shards.
 
     decay : reached from below, min(decay, (1 + step) / (10 + step)), so that short runs are not held at their start.
     """
@@ -28,6 +25,12 @@ class EMA:
         for name, parameter in model.named_parameters():
             if name in self.shadow:
                 self.shadow[name].lerp_(parameter.detach().float(), 1.0 - decay)
+
+    @torch.no_grad()
+    def load(self, averages: dict[str, torch.Tensor]) -> None:
+        """Take over the averages, whole tensors, of a checkpoint."""
+        for name, tensor in self.shadow.items():
+            copy_into(tensor, averages[name])
 
     @contextmanager
     @torch.no_grad()

@@ -29,6 +29,7 @@ from .networks import Conditions, TrainingModel
 from .perceptual import build_perceptual
 from .records import Records
 from .settings import Settings, SettingsError
+from .sharding import check_engine, whole, whole_weights
 from .vae import FrozenVAE, load_vae
 from .validation import validate
 
@@ -44,6 +45,9 @@ def make_accelerator(settings: Settings):
         raise SettingsError("training needs accelerate: pip install -r requirements-training.txt") from problem
     accumulation = GradientAccumulationPlugin(num_steps=settings.train.accumulation, sync_with_dataloader=False)
     accelerator = Accelerator(mixed_precision=settings.train.precision, gradient_accumulation_plugin=accumulation)
+    if not accelerator.is_main_process:
+        logging.getLogger(__package__).setLevel(logging.ERROR)
+    check_engine(accelerator)
     if accelerator.distributed_type.value == "DEEPSPEED":
         # it wants to know, and our loader is not handed to it
         deepspeed = accelerator.state.deepspeed_plugin.deepspeed_config
@@ -110,29 +114,20 @@ class Trainer:
         self.trained = prepare_parameters(self.plain, settings)
         parameters = [parameter for parameter in self.plain.parameters() if parameter.requires_grad]
         self.plain.to(device)
-        self.ema = EMA(self.plain, settings.train.ema_decay) if settings.train.ema_decay else None
+        count = sum(parameter.numel() for parameter in parameters)
         optimizer = make_optimizer(settings, parameters)
         self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
+        # after the engine has perhaps cut the weights up, so that averages are cut up alike
+        self.plain = self.accelerator.unwrap_model(self.model)
+        self.ema = EMA(self.plain, settings.train.ema_decay) if settings.train.ema_decay else None
         if self.accelerator.distributed_type.value not in ("DEEPSPEED", "FSDP"):
             register_state_hooks(self.accelerator, self.model, self.trained)
-        elif self.ema is not None:
-            self._check_whole_weights()
         self.step = 0
         if checkpoint is not None:
             self.step = load_checkpoint(self.accelerator, checkpoint, self.ema)
             logger.info("resumed from %s", checkpoint)
-        count = sum(parameter.numel() for parameter in parameters)
-        logger.info("%.1f million parameters are trained, of %s", count / 1e6, ", ".join(settings.parts))
-
-    def _check_whole_weights(self) -> None:
-        """SettingsError where no process holds the whole weights, as the running average needs."""
-        sizes = {name: p.numel() for name, p in self.accelerator.unwrap_model(self.model).named_parameters()}
-        for name, values in self.ema.shadow.items():
-            if sizes.get(name) != values.numel():
-                raise SettingsError(
-                    "train.ema_decay needs the whole weights in every process, but this way of sharding cuts them up: "
-                    "use DDP or ZeRO-2, or set train.ema_decay to 0"
-                )
+        trained = f"a LoRA of {', '.join(settings.lora.targets)}" if settings.lora.rank else ", ".join(settings.parts)
+        logger.info("%.1f million parameters are trained: %s", count / 1e6, trained)
 
     def loader(self) -> DataLoader:
         train, accelerator = self.settings.train, self.accelerator
@@ -178,9 +173,7 @@ class Trainer:
             if end or self.step % settings.checkpoint.every == 0:
                 last = save_checkpoint(accelerator, self.model, self.ema, settings, self.step)
             if settings.validation.every and (end or self.step % settings.validation.every == 0):
-                if records is not None:
-                    self.validate(records)
-                accelerator.wait_for_everyone()
+                self.validate(records)
         if progress is not None:
             progress(settings.train.steps, settings.train.steps)
         if records is not None:
@@ -203,14 +196,14 @@ class Trainer:
                 if self.accelerator.sync_gradients:
                     parameters = [p for p in self.model.parameters() if p.requires_grad]
                     norm = self.accelerator.clip_grad_norm_(parameters, settings.optimizer.max_grad_norm)
-                    logged["gradient_norm"] = [torch.as_tensor(norm).float().reshape(1)]
+                    logged["gradient_norm"] = [whole(torch.as_tensor(norm)).float().reshape(1)]
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             logged.setdefault("loss", []).append(loss.detach().float().reshape(1))
             for name, values in parts.items():
                 logged.setdefault(f"loss_{name}", []).append(values.float())
         if self.ema is not None:
-            self.ema.update(self.accelerator.unwrap_model(self.model), self.step)
+            self.ema.update(self.plain, self.step)
         return {name: torch.cat(values) for name, values in logged.items()}
 
     def losses(self, batch: dict[str, torch.Tensor], audio: bool) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -257,23 +250,28 @@ class Trainer:
         table = self.accelerator.reduce(table, reduction="sum").tolist()
         return {name: total / count for name, (total, count) in zip(names, table, strict=True) if count}
 
-    def validate(self, records: Records) -> None:
-        plain = self.accelerator.unwrap_model(self.model)
+    def validate(self, records: Records | None) -> None:
+        """Sample validation clips in the process that has the records; the others wait."""
+        plain = self.plain
         state = self.dataset.state(self.step - 1)
         folder = self.output / "validation"
         averages = nullcontext() if self.ema is None else self.ema.in_place(plain)
         # frozen weights may be kept in bfloat16, which only autocast mixes with the others
-        with averages, self.accelerator.autocast():
-            clips = validate(plain, self.vae, self.dataset, state, self.settings, folder, self.step)
-        for index, frames in enumerate(clips):
-            records.clip(self.step, f"validation/{index}", frames)
+        with averages, whole_weights(plain), self.accelerator.autocast():
+            if records is not None:
+                clips = validate(plain, self.vae, self.dataset, state, self.settings, folder, self.step)
+                for index, frames in enumerate(clips):
+                    records.clip(self.step, f"validation/{index}", frames)
+            self.accelerator.wait_for_everyone()
 
 
 def prepare_parameters(model: TrainingModel, settings: Settings) -> list[str]:
     """Freeze what is not trained and set the model up for the stage; names of the trained parameters."""
     model.set_motion(settings.train.stage == 2)
     model.set_gradient_checkpointing(settings.train.gradient_checkpointing)
-    names = add_lora(model, settings.lora) if settings.lora.rank else model.train_parts(list(settings.parts))
+    names = (
+        add_lora(model, settings.lora, settings.seed) if settings.lora.rank else model.train_parts(list(settings.parts))
+    )
     if settings.train.frozen_bf16:
         for parameter in model.parameters():
             if not parameter.requires_grad and parameter.ndim > 1:

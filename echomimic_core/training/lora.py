@@ -19,8 +19,10 @@ PATHS = {
 }
 
 
-def add_lora(model: TrainingModel, settings: LoRASettings) -> list[str]:
+def add_lora(model: TrainingModel, settings: LoRASettings, seed: int = 0) -> list[str]:
     """Freeze the model and put trainable adapters into the attention layers asked for; names of their parameters.
+
+    Their start follows from `seed` alone, so it is the same in every process and every run.
 
     Raises
     ------
@@ -37,7 +39,9 @@ def add_lora(model: TrainingModel, settings: LoRASettings) -> list[str]:
     config = LoraConfig(
         r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout, target_modules=targets
     )
-    inject_adapter_in_model(config, model, ADAPTER)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, model, ADAPTER)
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 

@@ -5,9 +5,11 @@ import json
 import signal
 import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
+import torch.distributed.fsdp
 
 pytest.importorskip("accelerate")
 pytest.importorskip("diffusers")
@@ -290,3 +292,37 @@ def test_tensorboard_gets_losses_and_clips(data, tmp_path):
     events = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
     assert [event.step for event in events.Scalars("loss")] == [1, 2]
     assert "validation/0" in events.Tags()["images"]
+
+
+@pytest.mark.skipif(not hasattr(torch.distributed.fsdp, "fully_shard"), reason="FSDP 2 needs torch 2.6")
+def test_fsdp_gives_the_same_weights_whole_and_resumes(whole, data, tmp_path):
+    """Weights cut up between two processes: averages and exports are gathered, and are those of one process."""
+    config = write_config(
+        tmp_path, data, train={"batch_size": 2}, validation={"every": 4, "frames": 2, "steps": 1, "clips": 1}
+    )
+    for arguments in (("--set", "train.steps=2"), ("--resume",)):
+        code, output = run(config, *arguments, processes=2, script="fsdp_on_processors.py")
+        assert code == 0, output
+    expected, found = averages(whole), averages(tmp_path)
+    assert expected.keys() == found.keys()
+    assert max((expected[name] - found[name]).abs().max().item() for name in expected) < 1e-5
+    exports = (load_file(f / "run" / "step-00000004" / "echomimicv2.safetensors") for f in (whole, tmp_path))
+    expected, found = exports
+    assert {name: value.shape for name, value in expected.items()} == {n: value.shape for n, value in found.items()}
+    assert all(torch.allclose(expected[name].float(), found[name].float(), atol=1e-3) for name in expected)
+    assert list((tmp_path / "run" / "validation").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("engine", "state", "sentence"),
+    [
+        ("DEEPSPEED", {"deepspeed_plugin": SimpleNamespace(zero_stage=3)}, "ZeRO-3 .* choose zero_stage 2"),
+        ("FSDP", {"fsdp_plugin": SimpleNamespace(fsdp_version=1)}, "set fsdp_version to 2"),
+    ],
+)
+def test_engines_whose_weights_could_not_be_saved_whole_are_refused(engine, state, sentence):
+    from echomimic_core.training.settings import SettingsError
+    from echomimic_core.training.sharding import check_engine
+
+    with pytest.raises(SettingsError, match=sentence):
+        check_engine(SimpleNamespace(distributed_type=SimpleNamespace(value=engine), state=SimpleNamespace(**state)))

@@ -51,18 +51,19 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(REPO), "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 
 
-def command(*arguments, processes=1):
-    start = [sys.executable, "-m", "echomimic_core.training"]
+def command(*arguments, processes=1, script=None):
+    """The command of a run; `script` of this folder starts its processes in place of the package."""
+    start = [sys.executable]
     if processes > 1:
         # on processors alone, accelerate launch would want MPI; torchrun starts the same processes
-        start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        start += ["-m", "echomimic_core.training"]
+        start += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    start += [str(REPO / "tests" / "unit" / script)] if script else ["-m", "echomimic_core.training"]
     return [*start, *map(str, arguments)]
 
 
-def run(*arguments, processes=1):
+def run(*arguments, processes=1, script=None):
     done = subprocess.run(
-        command(*arguments, processes=processes),
+        command(*arguments, processes=processes, script=script),
         cwd=REPO,
         env=environment(),
         capture_output=True,
