@@ -115,7 +115,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
         from .pose_models import find_bundles
 
         bundles = find_bundles(download_models)
-        frames, total = _timed_frames(source, source_fps)
+        frames, seconds, rate = _timed_frames(source, source_fps)
         pose, report = detect.hand_pose(
             detect.between(frames, start, duration),
             bundles,
@@ -123,28 +123,44 @@ class EchoMimicV2HandPose(io.ComfyNode):
             smoothing=smoothing,
             max_gap=max_gap,
             long_gaps=long_gaps,
-            total=total,
+            total=detect.count_between(seconds, rate, start, duration),
             progress=cancellable_progress(),
         )
         return io.NodeOutput(pose, str(report), report.confidence, ui=ui.PreviewText(str(report)))
 
 
 def _timed_frames(source, source_fps: float):
-    """(seconds, picture) of a VIDEO or IMAGE, one at a time, and how many there are if known."""
-    from ..echomimic_core.video import read_frames
+    """(seconds, picture) of a VIDEO or IMAGE, one at a time; its length in seconds and frame rate, 0 if unknown."""
+    from ..echomimic_core.pose.detect import between
+    from ..echomimic_core.video import frame_rate, read_frames
 
     if isinstance(source, InputImpl.VideoFromFile):
         # A video cut in the graph keeps its whole file and remembers the part.
         begin = float(getattr(source, "_VideoFromFile__start_time", 0) or 0)
         length = float(getattr(source, "_VideoFromFile__duration", 0) or 0)
-        from ..echomimic_core.pose.detect import between
-
-        count = getattr(source, "get_frame_count", lambda: 0)
-        return between(read_frames(source.get_stream_source()), begin, length), 0 if begin or length else count()
+        file = source.get_stream_source()
+        frames = between(_until_cancelled(read_frames(file)), begin, length)
+        return frames, length or _known(source.get_duration), _known(lambda: frame_rate(file))
     if hasattr(source, "get_components"):
         components = source.get_components()
         source, source_fps = components.images, float(components.frame_rate)
-    return ((index / source_fps, picture) for index, picture in enumerate(uint8_frames(source))), len(source)
+    frames = ((index / source_fps, picture) for index, picture in enumerate(uint8_frames(source)))
+    return frames, len(source) / source_fps, source_fps
+
+
+def _known(ask) -> float:
+    """What a video says about itself, or 0 where its container does not tell: it is only for the progress."""
+    try:
+        return float(ask())
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _until_cancelled(frames):
+    """The frames, also those that are only passed over on the way to a late start, until the user cancels."""
+    for frame in frames:
+        comfy.model_management.throw_exception_if_processing_interrupted()
+        yield frame
 
 
 class EchoMimicV2PoseFromKeypoints(io.ComfyNode):

@@ -7,16 +7,10 @@ from pathlib import Path
 
 import folder_paths
 
-from ..echomimic_core.pose.detect import BUNDLE_LINKS, Bundles
+from ..echomimic_core.pose.bundles import BUNDLE_LINKS, Bundles, find_bundle
 
 FOLDER = "mediapipe"
 
-# Which files are which, the preferred first: people keep them under the names of the links.
-_PREFIXES = {
-    "hand": ("hand_landmarker",),
-    "pose": ("pose_landmarker_heavy", "pose_landmarker_full", "pose_landmarker"),
-    "face": ("face_landmarker",),
-}
 _TIMEOUT = 30
 
 
@@ -27,7 +21,7 @@ def find_bundles(download: bool = False) -> Bundles:
     ------
     ValueError : a bundle is missing: where it was looked for and where to get it.
     """
-    found = {kind: _find(kind) for kind in BUNDLE_LINKS}
+    found = {kind: find_bundle(kind, _folders()) for kind in BUNDLE_LINKS}
     missing = [kind for kind in ("hand", "pose") if found[kind] is None]
     if download:
         found |= {kind: _download(kind) for kind in missing}
@@ -48,14 +42,6 @@ def _folders() -> list[str]:
         return folder_paths.get_folder_paths(FOLDER)
     except KeyError:
         return [os.path.join(folder_paths.models_dir, FOLDER)]
-
-
-def _find(kind: str) -> Path | None:
-    for prefix in _PREFIXES[kind]:
-        for folder in _folders():
-            for file in sorted(Path(folder).rglob(f"{prefix}*.task")):
-                return file
-    return None
 
 
 def _download_optional(kind: str) -> Path | None:

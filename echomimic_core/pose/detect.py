@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,16 +14,9 @@ import numpy as np
 from ..config import BODY_POINTS, FACE_POINTS, FPS, HAND_POINTS, HANDS
 from ..runtime import Progress
 from . import landmarks
+from .bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles
 from .clean import Detections, Report, make_report, steady
 from .hand_pose import HandPose
-
-BUNDLE_FOLDER = "models/mediapipe"
-_BUCKET = "https://storage.googleapis.com/mediapipe-models"
-BUNDLE_LINKS = {
-    "hand": f"{_BUCKET}/hand_landmarker/hand_landmarker/float16/latest/hand_landmarker.task",
-    "pose": f"{_BUCKET}/pose_landmarker/pose_landmarker_full/float16/latest/pose_landmarker_full.task",
-    "face": f"{_BUCKET}/face_landmarker/face_landmarker/float16/latest/face_landmarker.task",
-}
 
 MIN_CONFIDENCE = 0.4
 
@@ -42,15 +36,6 @@ HANDEDNESS_WEIGHT = 0.06
 MOTION_WEIGHT = 0.3
 MEMORY_SECONDS = 0.5
 MIN_WRIST_SCORE = 0.2
-
-
-@dataclass(frozen=True)
-class Bundles:
-    """Paths of MediaPipe's model bundles; without `face` the face points are estimated from the head."""
-
-    hand: Path
-    pose: Path
-    face: Path | None = None
 
 
 @dataclass
@@ -85,7 +70,10 @@ def hand_pose(
 def between(
     frames: Iterable[tuple[float, np.ndarray]], start: float = 0.0, duration: float = 0.0
 ) -> Iterator[tuple[float, np.ndarray]]:
-    """The frames from `start` seconds after the first one on, for `duration` seconds; 0 takes all that follow."""
+    """The frames from `start` seconds after the first one on, for `duration` seconds; 0 takes all that follow.
+
+    Frames before `start` are read and dropped: that is exact to the frame in every container, which seeking is not.
+    """
     first = None
     for time, picture in frames:
         first = time if first is None else first
@@ -94,6 +82,12 @@ def between(
             return
         if time - first >= start - 1e-3:
             yield time, picture
+
+
+def count_between(seconds: float, fps: float, start: float = 0.0, duration: float = 0.0) -> int:
+    """How many frames `between` takes of a clip of `seconds` at `fps` frames a second, for the progress."""
+    left = max(seconds - start, 0.0)
+    return math.ceil((min(left, duration) if duration else left) * fps - 1e-2)
 
 
 def detect(
@@ -136,8 +130,10 @@ def detect(
 class Detector:
     """MediaPipe's landmarkers for one clip; use it in a `with` block, which closes them.
 
-    Pictures are looked at one by one: video mode would smooth the body with a lag and lets hands drift. Only the search
-    in the whole picture, for hands that are not at the wrists, follows them through the video.
+    Pictures are looked at one by one (image mode): video mode smooths the body with a lag, and lets hands drift; on
+    pictures moved by known pans, zooms and rotations its body was off by 0.9 % of the width (median), that of image
+    mode by 0.5 %. Only the search in the whole picture, for hands that are not at the wrists, follows them through the
+    video (video mode).
     """
 
     def __init__(self, bundles: Bundles):
