@@ -16,7 +16,7 @@ from ..pose import HandPose
 from ..pose.draw import draw_maps
 from .hpa import choose_placement, head_mask, latent_mask, pad_frames, pad_pose
 from .settings import Settings
-from .shards import HEADSHOT, Clip, ShardError, read_manifest
+from .shards import HEADSHOT, Clip, ShardError, read_latents, read_manifest
 
 MASK_FEATHER = 0.02
 Key = tuple[int, int]
@@ -51,6 +51,8 @@ class ClipDataset(Dataset):
     def __init__(self, settings: Settings, clips: list[Clip] | None = None):
         self.settings = settings
         self.schedule = settings.schedule()
+        # where kept latents are read from (`latents.keep_latents`), if any are
+        self.latents_mark: str | None = None
         clips = clips or [clip for folder in settings.data.folders for clip in read_manifest(folder)]
         needed = max(2, settings.clip_frames)
         self.clips = [clip for clip in clips if len(clip) >= needed]
@@ -88,6 +90,8 @@ class ClipDataset(Dataset):
         shown = list(range(start, start + count))
         reference = int(rng.integers(0, len(clip)))
         sample = self.pictures(clip, [*shown, reference], shown, state, rng)
+        if self.latents_mark is not None:
+            sample |= self.kept_latents(clip, [*shown, reference])
         sample["audio"] = gather_tokens(torch.from_numpy(clip.audio()), np.array(shown), FPS)
         sample["timestep"] = torch.tensor(int(rng.integers(0, TRAIN_TIMESTEPS)))
         sample["dropped"] = torch.tensor(bool(rng.random() < settings.train.condition_dropout))
@@ -99,6 +103,14 @@ class ClipDataset(Dataset):
         sample["noise"] = torch.randn(count, LATENT_CHANNELS, cells, cells, generator=generator)
         sample["offset"] = torch.randn(1, LATENT_CHANNELS, 1, 1, generator=generator)
         return sample
+
+    def kept_latents(self, clip: Clip, indices: list[int]) -> dict[str, torch.Tensor]:
+        cells = self.settings.data.size // PIXELS_PER_LATENT
+        if clip.info.kind == HEADSHOT:
+            latents = torch.zeros(len(indices), LATENT_CHANNELS, cells, cells)
+        else:
+            latents = torch.from_numpy(read_latents(clip, self.latents_mark, indices))
+        return {"latents": latents, "has_latents": torch.tensor(clip.info.kind != HEADSHOT)}
 
     def pictures(
         self, clip: Clip, indices: list[int], shown: list[int], state: APDHState, rng: np.random.Generator

@@ -50,10 +50,16 @@ def _from_files(settings: Settings) -> dict[str, nn.Module]:
 
 
 def _from_nothing(config: ModelConfig, seed: int) -> dict[str, nn.Module]:
-    """Fresh networks; audio, motion and pose begin as no change at all, so that the picture is learned first."""
+    """Fresh networks; audio, motion and pose begin as no change at all, so that the picture is learned first.
+
+    Both U-Nets begin with the same weights, as they do from SD 1.5: like looks alike, which attention goes by.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         networks = {name: network(config) for name, network in NETWORKS.items()}
+    denoiser = networks["denoising_unet"].state_dict()
+    shared = {name: denoiser[name] for name in networks["reference_unet"].state_dict() if name in denoiser}
+    networks["reference_unet"].load_state_dict(shared, strict=False)
     nn.init.zeros_(networks["pose_encoder"].conv_out.weight)
     nn.init.zeros_(networks["pose_encoder"].conv_out.bias)
     for name, module in networks["denoising_unet"].named_modules():

@@ -23,6 +23,7 @@ from .diffusion import add_noise, offset_noise, velocity_target
 from .ema import EMA
 from .initialise import build_model
 from .keypoints import build_keypoints
+from .latents import keep_latents
 from .lora import add_lora
 from .losses import PhDLoss
 from .networks import Conditions, TrainingModel
@@ -109,6 +110,9 @@ class Trainer:
         device = self.accelerator.device
         self.vae = load_vae(settings.vae).to(device)
         self.loss = build_loss(settings, self.vae, device)
+        if settings.data.keep_latents:
+            with self.accelerator.main_process_first():
+                self.dataset.latents_mark = keep_latents(self.dataset.clips, self.vae, settings.data.size)
 
         self.plain = build_model(settings)
         self.trained = prepare_parameters(self.plain, settings)
@@ -225,8 +229,12 @@ class Trainer:
     def encode(self, batch: dict[str, torch.Tensor], audio: bool) -> tuple[torch.Tensor, Conditions]:
         """Clean scaled latents (B, F, 4, h, w) and conditions of a batch."""
         pictures = torch.cat([batch["frames"], batch["reference"][:, None]], dim=1)
-        with self.accelerator.autocast():
-            latents = self.vae.encode(pictures.flatten(0, 1).float() / 255).float().unflatten(0, pictures.shape[:2])
+        if "latents" not in batch:
+            latents = self.vae_latents(pictures)
+        else:
+            latents, missing = batch["latents"].clone(), ~batch["has_latents"]
+            if missing.any():
+                latents[missing] = self.vae_latents(pictures[missing])
         conditions = Conditions(
             reference=latents[:, -1],
             dropped=batch["dropped"],
@@ -236,6 +244,11 @@ class Trainer:
             audio_mask=batch["audio_mask"] if audio else None,
         )
         return latents[:, :-1], conditions
+
+    def vae_latents(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Scaled latents (B, F, 4, h, w) of pictures (B, F, 3, H, W) uint8."""
+        with self.accelerator.autocast():
+            return self.vae.encode(pictures.flatten(0, 1).float() / 255).float().unflatten(0, pictures.shape[:2])
 
     def gather(self, values: dict[str, torch.Tensor]) -> dict[str, float]:
         """Means over all processes; terms that no sample of the step had are left out."""

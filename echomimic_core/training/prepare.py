@@ -1,18 +1,17 @@
 """Make training clips of videos: `python -m echomimic_core.training.prepare VIDEOS OUT`.
 
-Each video is looked at by one process and becomes one shard; what is done is not done again, so a run that was
+Each video is looked at by one process and becomes one shard or more; what is done is not done again, so a run that was
 stopped goes on where it was. OUT/report.json says of every video what became of it, and why parts were rejected.
 """
 
 import argparse
 import hashlib
+import itertools
 import json
 import logging
-import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -21,9 +20,11 @@ import numpy as np
 
 from ..config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
 from ..pose.detect import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, Detections, steady
+from ..pose.landmarks import ESTIMATED_FACE_SCORE
 from ..runtime import Progress
 from ..video import read_audio, read_frames
 from ..waveform import resample
+from .processes import in_processes
 from .selection import Piece, Rules, Video, choose_pieces, cut_detections, piece_picture, piece_pose
 from .shards import MANIFEST, ClipData, ClipInfo, encode_jpeg, write_manifest, write_shard
 
@@ -35,6 +36,10 @@ SMALL = 48
 PEOPLE_EVERY = 12
 MAX_PEOPLE = 3
 SMOOTHING = 0.2
+# What is held of a long video are the clips of one shard, up to 80 s: about 350 MB at 768 x 768.
+CLIPS_A_SHARD = 8
+# Share of frames with an estimated face from which a video is named in the report.
+ESTIMATED_TOLERATED = 0.5
 
 Frames = Iterator[tuple[float, np.ndarray]]
 
@@ -112,42 +117,63 @@ def look_and_listen(path: Path, tools: Tools) -> Video:
 
 
 def prepare_video(path: Path, name: str, out: Path, tools: Tools, rules: Rules, size: int) -> dict:
-    """Make the shard of a video; what became of it, for the report."""
+    """Make the shards of a video, each written as soon as it is full; what became of it, for the report."""
     video = look_and_listen(path, tools)
     pieces, rejections = choose_pieces(video, rules, size)
-    clips = cut_out(path, name, video, pieces, tools, size) if pieces else []
-    if clips:
-        write_shard(out / clips[0].info.shard, clips)
+    infos: list[ClipInfo] = []
+    clips = cut_out(path, name, video, pieces, tools, size) if pieces else iter(())
+    for old in out.glob(f"{name}-*.safetensors"):
+        old.unlink()  # of other rules
+    while shard := list(itertools.islice(clips, CLIPS_A_SHARD)):
+        write_shard(out / shard[0].info.shard, shard)
+        infos += [clip.info for clip in shard]
     return {
-        "clips": [asdict(clip.info) for clip in clips],
+        "clips": [asdict(info) for info in infos],
         "rejected": [
             {"start": round(r.start / FPS, 2), "seconds": round((r.stop - r.start) / FPS, 2), "reason": r.reason}
             for r in rejections
         ],
+        "estimated_faces": round(estimated_faces(video.found, pieces), 3),
     }
 
 
-def cut_out(path: Path, name: str, video: Video, pieces: list[Piece], tools: Tools, size: int) -> list[ClipData]:
-    """A second pass over the video that cuts the pieces out; only their JPEG files are held."""
-    states = tools.encode(video.sound)
-    jpegs: list[list[bytes]] = [[] for _ in pieces]
+def cut_out(path: Path, name: str, video: Video, pieces: list[Piece], tools: Tools, size: int) -> Iterator[ClipData]:
+    """A second pass over the video that cuts the pieces out, in order; only one piece's JPEG files are held."""
+    states = tools.encode(video.sound).astype(np.float16)
+    waiting, files = list(enumerate(pieces)), []
     for index, (_, picture) in enumerate(read_frames(path, FPS)):
-        for piece, files in zip(pieces, jpegs, strict=True):
-            if piece.start <= index < piece.stop:
-                files.append(encode_jpeg(piece_picture(picture, piece, size)))
-    clips = []
-    for number, (piece, files) in enumerate(zip(pieces, jpegs, strict=True)):
-        pose = steady(cut_detections(video.found, piece.start, piece.stop), FPS, SMOOTHING)
-        # healing works by time and may round a frame away at the end
-        frames = min(len(files), len(pose))
-        pose = piece_pose(pose.take(np.arange(frames)), piece, size)
-        seconds = np.array([piece.start, piece.start + frames]) / FPS
-        first, last = (seconds * AUDIO_FEATURE_RATE).astype(int)
-        begin, end = (seconds * AUDIO_SAMPLE_RATE).round().astype(int)
-        info = ClipInfo(f"{name}.safetensors", f"{number:03d}", piece.kind, frames, size, path.name, float(seconds[0]))
-        heard = states[first : max(last + 1, first + 1)]
-        clips.append(ClipData(info, files[:frames], pose, heard, video.sound[begin:end]))
-    return clips
+        if index >= waiting[0][1].stop:
+            yield make_clip(path, name, video, *waiting.pop(0), files, states, size)
+            files = []
+            if not waiting:
+                return
+        if index >= waiting[0][1].start:
+            files.append(encode_jpeg(piece_picture(picture, waiting[0][1], size)))
+    if files:
+        yield make_clip(path, name, video, *waiting[0], files, states, size)
+
+
+def make_clip(
+    path: Path, name: str, video: Video, number: int, piece: Piece, files: list[bytes], states: np.ndarray, size: int
+) -> ClipData:
+    """The clip of a piece: its frames as JPEG files, healed pose, Whisper states (of the whole video's) and sound."""
+    pose = steady(cut_detections(video.found, piece.start, piece.stop), FPS, SMOOTHING)
+    # healing works by time and may round a frame away at the end
+    frames = min(len(files), len(pose))
+    pose = piece_pose(pose.take(np.arange(frames)), piece, size)
+    seconds = np.array([piece.start, piece.start + frames]) / FPS
+    first, last = (seconds * AUDIO_FEATURE_RATE).astype(int)
+    begin, end = (seconds * AUDIO_SAMPLE_RATE).round().astype(int)
+    shard = f"{name}-{number // CLIPS_A_SHARD:03d}.safetensors"
+    info = ClipInfo(shard, f"{number:03d}", piece.kind, frames, size, path.name, float(seconds[0]))
+    heard = states[first : max(last + 1, first + 1)]
+    return ClipData(info, files[:frames], pose, heard, video.sound[begin:end])
+
+
+def estimated_faces(found: Detections, pieces: list[Piece]) -> float:
+    """Share of the pieces' frames whose face points are only estimated from the head: their scores are halved."""
+    scores = [found.face_scores[piece.start : piece.stop].max(1) for piece in pieces]
+    return float((np.concatenate(scores) <= ESTIMATED_FACE_SCORE).mean()) if scores else 0.0
 
 
 def find_videos(folder: Path) -> list[Path]:
@@ -167,7 +193,7 @@ def video_name(path: Path, root: Path) -> str:
     return f"{plain}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
-_tools: Tools | None = None
+_tools: Tools | ValueError | None = None
 
 
 def _start_worker(make_tools: Callable[[], Tools]) -> None:
@@ -178,11 +204,16 @@ def _start_worker(make_tools: Callable[[], Tools]) -> None:
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
-    _tools = make_tools()
+    try:
+        _tools = make_tools()
+    except ValueError as problem:
+        _tools = problem  # raised by the first job: a process that does not start says nothing
 
 
 def _work(path: Path, name: str, out: Path, rules: Rules, size: int, fingerprint: dict) -> dict:
     """Prepare one video and note the result; a video that cannot be used is a result too."""
+    if isinstance(_tools, ValueError):
+        raise _tools
     try:
         result = prepare_video(path, name, out, _tools, rules, size)
     except ValueError as problem:
@@ -232,17 +263,22 @@ def prepare(
         else:
             waiting.append((path, name, fingerprint))
     logger.info("%d videos, %d of them done before", len(paths), len(results))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (make_tools,)) as pool:
-        jobs = {pool.submit(_work, path, name, out, rules, size, mark): name for path, name, mark in waiting}
-        for number, job in enumerate(as_completed(jobs)):
-            if progress is not None:
-                progress(len(results), len(paths))
-            results[jobs[job]] = job.result()
-            logger.debug("%d of %d", number + 1, len(jobs))
+    jobs = {name: (path, name, out, rules, size, mark) for path, name, mark in waiting}
+    for name, result in in_processes(_work, jobs, workers, _start_worker, (make_tools,)):
+        results[name] = result if result is not None else _killed(jobs[name][0])
+        if progress is not None:
+            progress(len(results), len(paths))
     if progress is not None:
         progress(len(paths), len(paths))
     return _finish(out, [results[name] for name in sorted(results)])
+
+
+def _killed(path: Path) -> dict:
+    reason = (
+        "the process that prepared it was killed: there was not enough memory (try --workers 1), or a damaged file "
+        "crashed the decoder. It is tried again next time"
+    )
+    return {"video": str(path), "clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": reason}]}
 
 
 def _read_result(out: Path, name: str) -> dict | None:
@@ -263,8 +299,14 @@ def _finish(out: Path, results: list[dict]) -> dict:
         "clips": len(clips),
         "kinds": {kind: sum(c.kind == kind for c in clips) for kind in sorted({c.kind for c in clips})},
         "seconds": round(sum(clip.frames for clip in clips) / FPS, 1),
+        "estimated_faces": [r["video"] for r in results if r.get("estimated_faces", 0.0) > ESTIMATED_TOLERATED],
         "rejected": rejected,
     }
+    if report["estimated_faces"]:
+        report["warning"] = (
+            f"in {len(report['estimated_faces'])} videos the face was mostly estimated from the head: lip and head "
+            "boxes are rough there. Put face_landmarker.task into the folder of --models and prepare into a new folder"
+        )
     (out / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return report
 
@@ -305,8 +347,16 @@ def main(arguments: list[str] | None = None) -> int:
     except ValueError as problem:
         print(problem, file=sys.stderr)
         return 1
+    except OSError as problem:
+        print(f"{problem.filename or given.out}: {problem.strerror or problem}. What is done is kept.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on where it was", file=sys.stderr)
+        return 130
     print(f"{report['clips']} clips, {report['seconds']} s, from {report['videos']} videos: {given.out / MANIFEST}")
     print(f"{len(report['rejected'])} parts rejected, see {given.out / REPORT}")
+    if "warning" in report:
+        print(f"Warning: {report['warning']}")
     return 0 if report["clips"] else 1
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..apdh_schedule import DEFAULT_PHASES, APDHPhase, APDHSchedule
-from ..config import MAX_CONTEXT_FRAMES, PIXELS_PER_LATENT, RELEASED, TINY, VARIANTS, ModelConfig
+from ..config import MAX_CONTEXT_FRAMES, NANO, PIXELS_PER_LATENT, RELEASED, TINY, VARIANTS, ModelConfig
 from .losses import PhDWeights
 from .networks import AUDIO, MOTION, PARTS, SPATIAL
 
-SIZES = {"released": RELEASED, "tiny": TINY}
+SIZES = {"released": RELEASED, "tiny": TINY, "nano": NANO}
 SOURCES = ("nothing", "sd15", "released", "one_file")
 STAGE_PARTS = {1: ("reference_unet", SPATIAL, "pose_encoder"), 2: (MOTION, AUDIO)}
 PRECISIONS = ("no", "bf16", "fp16")
@@ -28,13 +28,15 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What is learned from. `folders` come from prepare; `frames` is the length of a clip in stage 2."""
+    """What is learned from. `folders` come from prepare; `frames` is the length of a clip in stage 2. `keep_latents`
+    encodes every semi-body clip once and keeps that beside it, in 1/48 of the size of its pixels."""
 
     folders: tuple[str, ...] = ()
     size: int = 768
     frames: int = 24
     headshot_share: float = 0.3
     workers: int = 2
+    keep_latents: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ JPEG_QUALITY = 95
 SEMI_BODY, HEADSHOT = "semi-body", "headshot"
 _TRACKS = ("hands", "hand_scores", "bodies", "body_scores", "faces", "face_scores")
 OPEN_FILES = 32
+LATENTS = "latents"
 
 
 class ShardError(ValueError):
@@ -177,3 +178,14 @@ class Clip:
     def sound(self) -> np.ndarray:
         """Sound (samples,) float32 at 16 kHz."""
         return self._tensor("sound").astype(np.float32) / 32767
+
+
+def latents_path(clip: Clip, mark: str) -> Path:
+    """The file of kept latents, (F, 4, h, w) per clip, of the clip's shard; `mark` names VAE and size."""
+    return clip.folder / LATENTS / mark / clip.info.shard
+
+
+def read_latents(clip: Clip, mark: str, indices: Sequence[int]) -> np.ndarray:
+    """Kept latents (n, 4, h, w) float32 of some frames of a clip."""
+    kept = _open(latents_path(clip, mark)).get_tensor(clip.info.clip)
+    return kept[list(indices)].astype(np.float32)

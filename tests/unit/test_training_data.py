@@ -148,12 +148,8 @@ def films(tmp_path_factory):
     return folder
 
 
-def test_videos_become_clips_in_processes_and_only_once(films, tmp_path, monkeypatch):
+def test_videos_become_clips_in_processes_and_only_once(films, tmp_path, by_name):
     from pathlib import Path
-
-    # the processes import this file by its name
-    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).resolve().parents[2]}")
-    import test_training_data as by_name
 
     marks = tmp_path / "marks"
     tools = partial(by_name.make_tools, str(marks))
@@ -187,6 +183,7 @@ def test_prepared_pictures_and_points_agree(films, tmp_path):
     from echomimic_core.training.prepare import prepare_video
 
     result = prepare_video(films / "good.mp4", "good", tmp_path, make_tools(), Rules(), 128)
+    assert result["estimated_faces"] == 0.0
     from echomimic_core.training.shards import write_manifest
 
     write_manifest(tmp_path, [clips.ClipInfo(**clip) for clip in result["clips"]])
@@ -198,6 +195,105 @@ def test_prepared_pictures_and_points_agree(films, tmp_path):
     lips = clip.pose().faces[10, 48:].mean(0) * 128
     dark = np.argwhere((np.abs(frame - (60, 0, 20)) < 40).all(-1)).mean(0)
     assert np.abs(dark[::-1] - lips).max() < 4
+
+
+def write_film(path, shade, frames=FRAMES, size=64):
+    sound = 0.3 * np.sin(np.arange(AUDIO_SAMPLE_RATE * frames // 24) * 0.2, dtype=np.float32)[None]
+    with VideoWriter(path, 24, size, size, (sound, AUDIO_SAMPLE_RATE)) as writer:
+        for _ in range(frames):
+            writer.write(np.full((1, size, size, 3), shade, np.uint8))
+
+
+def test_a_long_video_is_cut_into_shards_that_are_written_as_they_fill(tmp_path, monkeypatch):
+    from echomimic_core.training import prepare as module
+
+    held = []
+    monkeypatch.setattr(
+        module, "write_shard", lambda path, made: held.append((path.name, len(made))) or write(path, made)
+    )
+    write = clips.write_shard
+    write_film(tmp_path / "long.mp4", 128, frames=240)
+    (tmp_path / "long-007.safetensors").write_bytes(b"of an earlier run with other rules")
+    rules = Rules(min_seconds=0.4, max_seconds=0.5)
+    result = module.prepare_video(tmp_path / "long.mp4", "long", tmp_path, make_tools(), rules, 64)
+    assert held == [("long-000.safetensors", 8), ("long-001.safetensors", 8), ("long-002.safetensors", 4)]
+    assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [name for name, _ in held]
+    module.write_manifest(tmp_path, [clips.ClipInfo(**clip) for clip in result["clips"]])
+    found = read_manifest(tmp_path)
+    assert [clip.info.start for clip in found] == [0.5 * i for i in range(20)]
+    assert all(len(clip) == 12 and clip.frames([11]).shape == (1, 64, 64, 3) for clip in found)
+    # the voice is that of the clip's own seconds
+    assert [int(clip.audio()[0].max()) for clip in found] == [25 * i for i in range(20)]
+
+
+def detect_or_die(frames):
+    """Detectors that a black film crashes, as damaged files do."""
+    import os
+
+    pictures = [picture for _, picture in frames]
+    if pictures[0].mean() < 10:
+        os._exit(9)
+    return fake_detect(pictures)
+
+
+def crashing_tools():
+    return Tools(detect_or_die, one_person, fake_encode)
+
+
+def broken_tools():
+    raise ValueError("whisper.pt is damaged")
+
+
+@pytest.fixture
+def by_name(monkeypatch):
+    """This file as the processes import it."""
+    from pathlib import Path
+
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}:{Path(__file__).resolve().parents[2]}")
+    import test_training_data
+
+    return test_training_data
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_video_that_kills_its_process_is_named_and_the_others_go_on(tmp_path, by_name, workers):
+    from pathlib import Path
+
+    (tmp_path / "films").mkdir()
+    for name, shade in (("a", 128), ("b-killer", 0), ("c", 128)):
+        write_film(tmp_path / "films" / f"{name}.mp4", shade)
+    report = prepare(tmp_path / "films", tmp_path / "out", by_name.crashing_tools, size=64, workers=workers)
+    assert report["clips"] == 2
+    (rejected,) = report["rejected"]
+    assert Path(rejected["video"]).name == "b-killer.mp4"
+    assert "the process that prepared it was killed" in rejected["reason"]
+    # what killed a process is no result: it is tried again
+    (tmp_path / "films" / "b-killer.mp4").unlink()
+    write_film(tmp_path / "films" / "b-killer.mp4", 128)
+    assert prepare(tmp_path / "films", tmp_path / "out", by_name.crashing_tools, size=64)["clips"] == 3
+
+
+def test_tools_that_cannot_be_made_are_a_sentence(tmp_path, by_name):
+    write_film(tmp_path / "a.mp4", 128)
+    with pytest.raises(ValueError, match="whisper.pt is damaged"):
+        prepare(tmp_path / "a.mp4", tmp_path / "out", by_name.broken_tools, size=64)
+
+
+def detect_estimated(frames):
+    found = fake_detect(frames)
+    found.face_scores[:] = 0.4
+    return found
+
+
+def estimating_tools():
+    return Tools(detect_estimated, one_person, fake_encode)
+
+
+def test_faces_that_are_only_estimated_are_reported(tmp_path, by_name):
+    write_film(tmp_path / "a.mp4", 128)
+    report = prepare(tmp_path / "a.mp4", tmp_path / "out", by_name.estimating_tools, size=64)
+    assert report["estimated_faces"] == [str(tmp_path / "a.mp4")]
+    assert "face was mostly estimated" in report["warning"] and "face_landmarker.task" in report["warning"]
 
 
 def test_a_real_person_becomes_a_clip(samples, tmp_path):

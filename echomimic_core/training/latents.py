@@ -1,0 +1,62 @@
+"""Latents of prepared clips, made once and kept beside them: a step then needs no VAE for what it learns from.
+
+They are kept for one VAE and one size of picture; another VAE or size makes its own. Headshots are placed anew in every
+sample (HPA), so theirs cannot be kept.
+"""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import torch
+
+from ..runtime import Progress
+from .dataset import resize
+from .shards import HEADSHOT, Clip, latents_path
+from .vae import FRAMES_AT_ONCE, FrozenVAE
+
+logger = logging.getLogger(__name__)
+
+
+def fingerprint(vae: FrozenVAE, size: int) -> str:
+    """A name for what a VAE makes of pictures of a size."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(vae.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return f"{digest.hexdigest()[:16]}-{size}"
+
+
+@torch.no_grad()
+def keep_latents(clips: list[Clip], vae: FrozenVAE, size: int, progress: Progress | None = None) -> str:
+    """Make the latents of all semi-body clips that have none yet; the mark to read them by.
+
+    A shard's file holds (F, 4, h, w) float16 per clip and appears whole or not at all, so a stopped run goes on.
+    """
+    from safetensors.torch import save_file
+
+    mark = fingerprint(vae, size)
+    shards: dict[Path, list[Clip]] = {}
+    for clip in clips:
+        if clip.info.kind != HEADSHOT:
+            shards.setdefault(latents_path(clip, mark), []).append(clip)
+    missing = {path: found for path, found in shards.items() if not path.is_file()}
+    device = next(vae.parameters()).device
+    for done, (path, found) in enumerate(missing.items()):
+        if progress is not None:
+            progress(done, len(missing))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tensors = {}
+        for clip in found:
+            parts = []
+            for begin in range(0, len(clip), FRAMES_AT_ONCE):
+                frames = resize(clip.frames(range(begin, min(begin + FRAMES_AT_ONCE, len(clip)))), size)
+                pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).to(device)
+                parts.append(vae.encode(pictures.float() / 255).half().cpu())
+            tensors[clip.info.clip] = torch.cat(parts)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        save_file(tensors, partial)
+        partial.replace(path)
+    logger.info("latents of %d videos were made, of %d found", len(missing), len(shards) - len(missing))
+    return mark
