@@ -16,6 +16,10 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 POSE_SUFFIXES = (".json", ".safetensors")
 
 
+class ClipError(ValueError):
+    """What is wrong with the content of a clip, and will be whenever it is read again."""
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """One video, picture or pose; every one is itself, whatever it holds.
@@ -181,8 +185,11 @@ def match(generated: list[Clip], reference: list[Clip]) -> list[tuple[Clip, Clip
 
 
 def sound(clip: Clip) -> np.ndarray:
-    """The clip's sound, mono at 16 kHz; ValueError without one."""
+    """The clip's sound, mono at 16 kHz; ClipError without one."""
     from ..config import AUDIO_SAMPLE_RATE
     from ..waveform import resample
 
-    return resample(*clip.audio(), AUDIO_SAMPLE_RATE)
+    try:
+        return resample(*clip.audio(), AUDIO_SAMPLE_RATE)
+    except ValueError as error:
+        raise ClipError(str(error)) from error

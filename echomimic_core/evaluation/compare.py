@@ -9,7 +9,7 @@ import torch
 
 from . import quality
 from .ahead import read_ahead
-from .clips import Clip
+from .clips import Clip, ClipError
 from .extract import Result, Tick
 from .settings import Settings
 
@@ -34,7 +34,7 @@ def compare(
     differs = abs(rate - other) > SAME_RATE * rate
     remarks = []
     if differs:
-        remarks.append(f"{reference.name} has {other:g} frames a second and was read at {rate:g}")
+        remarks.append(f"the real clip has {other:g} frames a second and was read at {rate:g}")
     measures = {name: MEASURES[name] for name in wanted if name != "lpips"}
     values: dict[str, list[float]] = {name: [] for name in measures}
     lpips = Lpips(settings) if "lpips" in wanted else None
@@ -42,15 +42,15 @@ def compare(
     frames = zip_longest(read_ahead(generated.frames()), read_ahead(reference.frames(rate if differs else None)))
     for count, (mine, real) in enumerate(frames, start=1):
         if mine is None or real is None:
-            longer, shorter = (generated, reference) if real is None else (reference, generated)
+            longer, shorter = ("the clip", "its real one") if real is None else ("the real clip", "this one")
             count -= 1
-            remarks.append(f"{longer.name} is longer than {shorter.name}: only the first {count} frames are compared")
+            remarks.append(f"{longer} is longer than {shorter}: only the first {count} frames are compared")
             break
         tick()
         picture, target = mine[1], real[1]
         if picture.shape != target.shape:
             if count == 1:
-                remarks.append(_size_remark(generated, picture, reference, target))
+                remarks.append(_size_remark(generated, picture, target))
             target = _scaled(target, picture)
         for name, measure in measures.items():
             values[name].append(measure(picture, target))
@@ -67,14 +67,14 @@ def compare(
 MEASURES = {"psnr": quality.psnr, "ssim": quality.ssim}
 
 
-def _size_remark(generated: Clip, picture: np.ndarray, reference: Clip, target: np.ndarray) -> str:
+def _size_remark(generated: Clip, picture: np.ndarray, target: np.ndarray) -> str:
     (h, w), (height, width) = picture.shape[:2], target.shape[:2]
     if abs(w / h - width / height) > SAME_SHAPE * w / h:
-        raise ValueError(
-            f"{generated.name} is {w}x{h} but {reference.name} is {width}x{height}: crop the real clip to the same "
+        raise ClipError(
+            f"{generated.name} is {w}x{h} but its real clip is {width}x{height}: crop the real clip to the same "
             "framing first, or their frames cannot be compared point by point"
         )
-    return f"{reference.name} was scaled from {width}x{height} to {w}x{h}"
+    return f"the real clip was scaled from {width}x{height} to {w}x{h}"
 
 
 def _scaled(target: np.ndarray, picture: np.ndarray) -> np.ndarray:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -166,16 +166,16 @@ class Findings:
     def missing(self, metric: Metric) -> str:
         """The sentences about networks that the metric lacks, empty if it has all."""
         networks = ("lpips",) if metric.key == "lpips" else ()
-        if metric.extractor != "compare":
-            networks = EXTRACTORS[metric.extractor].networks
+        extractor = EXTRACTORS.get(metric.extractor)
+        if extractor:
+            networks = extractor.networks
         if metric.extractor == "syncnet" and self.settings.sync_crop == "whole":
             networks = ("syncnet",)
         try:
             lacking = "; ".join(self.settings.missing(n) for n in networks if self.settings.find(n) is None)
+            lacking = lacking or (extractor.lacks(self.settings) if extractor else "")
         except ValueError as error:
             return str(error)
-        if metric.extractor == "hands" and not lacking and find_spec("mediapipe") is None:
-            lacking = "finding hands needs MediaPipe: python -m pip install mediapipe"
         if metric == BY_KEY["hands"] and lacking and (instead := self.missing(HANDS_BY_DWPOSE)):
             return f"{lacking}; or, to find hands without MediaPipe: {instead}"
         return lacking
@@ -263,7 +263,9 @@ class Findings:
         score.used = len(self.generated) - len(left_out)
         score.total = len(self.generated) + len(self.absent)
         if score.value is None:
-            score.reason = score.reason or "; ".join(dict.fromkeys(left_out.values()))
+            # What many clips lack comes first.
+            reasons = Counter(left_out.values()).most_common()
+            score.reason = score.reason or "; ".join(reason for reason, _ in reasons)
             score.used = 0
         score.left_out = left_out | self.absent
         return score
@@ -345,6 +347,8 @@ class Findings:
         """The clips with the curves that the chosen metrics leave behind."""
         for clip in self.generated:
             report = self.reports[clip.name]
+            # Passes end in any order.
+            report.remarks.sort()
             try:
                 report.fps = self.poses[clip.name].fps if clip.kind == "pose" else clip.fps()
             except (ValueError, AttributeError):

@@ -10,9 +10,14 @@ import numpy as np
 
 from . import extractors
 from .ahead import read_ahead
-from .clips import Clip
+from .clips import Clip, ClipError
 from .faces import FaceFinder
 from .settings import Settings
+
+
+class Fact(str):
+    """A sentence on the content of a clip, true whenever it is read again: kept like numbers."""
+
 
 Result = dict[str, np.ndarray] | str
 Tick = Callable[[], None]
@@ -74,11 +79,14 @@ def _each(active: dict, results: dict[str, Result], step: Callable, keep: dict |
         except Exception as error:
             del active[name]
             results[name] = _sentence(name, error)
+            if keep is not None and isinstance(error, ValueError):
+                # Every frame was seen, and they do not suffice.
+                results[name] = Fact(error)
 
 
 def _sentence(name: str, error: Exception) -> str:
     if isinstance(error, ValueError):
-        return str(error)
+        return Fact(error) if isinstance(error, ClipError) else str(error)
     logging.debug("%s failed", name, exc_info=error)
     reason = (str(error).strip().splitlines() or [""])[0]
     return f"{name} failed with {type(error).__name__}: {reason}"

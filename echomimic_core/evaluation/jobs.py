@@ -15,9 +15,9 @@ import numpy as np
 
 from ..runtime import Progress
 from .cache import Cache
-from .clips import Clip
+from .clips import Clip, ClipError
 from .compare import compare
-from .extract import Result, extract
+from .extract import Fact, Result, extract
 from .extractors import EXTRACTORS
 from .settings import Settings
 
@@ -62,7 +62,8 @@ class Job:
                 return compare(self.clip, self.reference, list(self.names), settings, tick)
             return extract(self.clip, list(self.names), settings, tick, self.limit), []
         except ValueError as error:
-            return dict.fromkeys(self.names, str(error)), []
+            sentence = Fact(error) if isinstance(error, ClipError) else str(error)
+            return dict.fromkeys(self.names, sentence), []
         except Exception as error:
             # Whatever one file does, the others are still to be evaluated.
             logging.debug("%s failed", self.clip.name, exc_info=True)
@@ -117,12 +118,14 @@ def _from_cache(job: Job, settings: Settings, cache: Cache) -> tuple[list, list[
             rest.append(name)
         else:
             remarks = [str(remark) for remark in found.pop("remarks", ())]
-            kept.append((name, found, remarks))
+            kept.append((name, Fact(found["sentence"]) if "sentence" in found else found, remarks))
     return kept, rest
 
 
 def _to_cache(job: Job, results: dict[str, Result], remarks: list[str], settings: Settings, cache: Cache) -> None:
     for name, result in results.items():
+        if isinstance(result, Fact):
+            result = {"sentence": np.array(str(result))}
         if isinstance(result, dict) and (key := job.cache_key(name, settings)):
             cache.put(result | ({"remarks": np.array(remarks)} if remarks else {}), *key)
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .evaluate import Findings
 
 
+NO_FACE = "no face is found in any frame"
+
+
 def _mean_of_frames(name: str) -> Callable[[Findings, Clip], float]:
     def score(work: Findings, clip: Clip) -> float:
         values = work.arrays("pair", clip, name)["values"]
@@ -46,7 +49,9 @@ def _identity(extractor: str) -> Callable[[Findings, Clip], tuple[float, np.ndar
             raise ValueError(f"no face is found in the reference picture of {clip.name}")
         found = work.arrays("generated", clip, extractor)
         if not found["found"].any():
-            raise ValueError(f"no face is found in any frame of {clip.name}")
+            # Its frames count as 0, as the lost frames of any other clip do.
+            work.reports[clip.name].remark(NO_FACE)
+            return 0.0, np.zeros(len(found["found"]))
         return identity.csim(portrait["embeddings"][0], found["embeddings"], found["found"])
 
     return score
@@ -62,7 +67,7 @@ def _mouth(work: Findings, clip: Clip) -> float:
 def _faces(work: Findings, clip: Clip) -> float:
     found = work.arrays("generated", clip, "mouth")["found"]
     if not found.any():
-        work.reports[clip.name].remark(f"no face is found in any frame of {clip.name}")
+        work.reports[clip.name].remark(NO_FACE)
     return float(found.mean())
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from echomimic_core.evaluation import report
+from echomimic_core.evaluation import extract, report
 from echomimic_core.evaluation.__main__ import main
 from echomimic_core.evaluation.clips import Clip, gather
 from echomimic_core.evaluation.emtd import Manifest
 from echomimic_core.evaluation.evaluate import evaluate
-from echomimic_core.evaluation.metrics import choose
+from echomimic_core.evaluation.metrics import METRICS, choose
 from echomimic_core.evaluation.settings import Settings
-from tests.unit.evaluation_clips import moving_picture, noisy, small_networks, write
+from tests.unit.evaluation_clips import FixedFaces, face_bundle, moving_picture, noisy, small_networks, spoken, write
 
 
 @pytest.fixture(scope="module")
@@ -178,3 +178,30 @@ def test_lost_hands_in_one_clip_are_not_hidden_by_the_mean(networks):
     dark = Clip("dark", "video", pictures=np.zeros((4, 64, 64, 3), np.uint8), rate=24.0)
     found = evaluate([filmed(), dark], None, choose(["hkc"]), Settings(folders=(networks,), mediapipe=()))
     assert found.scores[0].used == found.scores[0].total == 2 and set(found.scores[0].clips) == {"a", "dark"}
+
+
+def test_what_a_clip_lacks_is_kept_too(networks, tmp_path, monkeypatch):
+    """A rerun of clips without sound or face, of one frame or of another shape reads none of them again."""
+    monkeypatch.setattr(extract, "FaceFinder", FixedFaces)
+    settings = Settings(folders=(networks,), mediapipe=(face_bundle(tmp_path),))
+    pictures, sound = spoken(20)
+    for name, frames, heard in (
+        ("mute", pictures, None),
+        ("dark", np.zeros_like(pictures), sound),
+        ("single", pictures[:1], sound),
+        ("wide", pictures[:, :32], sound),
+    ):
+        for folder, shown in (("made", frames), ("real", pictures)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            write(tmp_path / folder / f"{name}.mp4", shown, heard, 25)
+    read, frames = [], Clip.frames
+    monkeypatch.setattr(Clip, "frames", lambda self, fps=None: read.append(self.name) or frames(self, fps))
+    made = [metric for metric in METRICS if metric.extractor not in ("hands", "dlib")]
+
+    def run():
+        return evaluate(gather(tmp_path / "made"), gather(tmp_path / "real"), made, settings, cache=tmp_path / "cache")
+
+    first = report.as_json(run())
+    assert read and "has no audio" in first and "fewer than 16 frames" in first
+    read.clear()
+    assert report.as_json(run()) == first and read == []

@@ -24,6 +24,11 @@ class Extractor:
         """Settings that change the result, for the cache."""
         return ()
 
+    @classmethod
+    def lacks(cls, settings: Settings) -> str:
+        """A sentence on what is missing beside the files of its networks, empty if nothing is."""
+        return ""
+
     def __enter__(self):
         return self
 

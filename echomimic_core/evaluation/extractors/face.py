@@ -105,14 +105,15 @@ class Blendshapes(Distribution):
     networks = ("faces",)
     needs_face = True
 
-    def __enter__(self):
-        bundle = self.settings.find("faces")
-        if bundle and not faces.has_blendshapes(bundle):
-            raise ValueError(
-                f"{bundle} holds no blendshape model: take face_landmarker.task from "
-                "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/"
-            )
-        return self
+    @classmethod
+    def lacks(cls, settings) -> str:
+        bundle = settings.find("faces")
+        if bundle is None or faces.has_blendshapes(bundle):
+            return ""
+        return (
+            f"{bundle} holds no blendshape model: take face_landmarker.task from "
+            "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/"
+        )
 
     def frame(self, seconds, picture, face) -> None:
         if face is not None and face.expression is not None:

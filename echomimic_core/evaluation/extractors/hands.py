@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -22,6 +23,10 @@ class Hands(Extractor):
 
     networks = ("hands", "bodies")
     LANES = 2
+
+    @classmethod
+    def lacks(cls, settings) -> str:
+        return "" if find_spec("mediapipe") else "finding hands needs MediaPipe: python -m pip install mediapipe"
 
     def __enter__(self):
         from ...pose.detect import Bundles, Detector
@@ -81,6 +86,10 @@ class DWPoseHands(Hands):
     """Hand keypoints by DWPose, each with a confidence of its own."""
 
     networks = ("dwpose",)
+
+    @classmethod
+    def lacks(cls, settings) -> str:
+        return ""
 
     def __enter__(self):
         self.network, _ = self.settings.load("dwpose")
