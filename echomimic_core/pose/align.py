@@ -35,6 +35,8 @@ _BONE_PERCENTILE, _FRAME_PERCENTILE = 95, 90
 _BONES_KNOWN = 0.5
 # Share of the hands' extent that "show hands" brings into the picture; single frames may still leave it.
 _EXTENT_PERCENTILES = (2, 98)
+# A person of whom less than this is in the picture cannot frame it.
+_LEAST_VISIBLE = 0.1
 # Ratios beyond this say that something was found wrongly, not that a person is so built.
 _PLAUSIBLE_REACH = (0.6, 1.67)
 _PLAUSIBLE_HAND = (0.33, 3.0)
@@ -266,13 +268,11 @@ def _framed_rows(person: HandPose) -> tuple[float, float, float] | None:
         top = float(np.nanmin(nose - 0.25 * (neck - nose)))
     bottom = float(np.nanmax(bodies[:, UPPER_BODY_POINTS, 1]))
     grown = bottom - top
-    if grown <= 0:
+    top, bottom = max(top - grown * MARGIN_ABOVE, 0.0), min(bottom + grown * MARGIN_BELOW, 1.0)
+    # A detector may guess a person beyond the picture's edge, of whom the picture has nothing to show.
+    if bottom - top <= _LEAST_VISIBLE * abs(grown):
         return None
-    return (
-        max(top - grown * MARGIN_ABOVE, 0.0),
-        min(bottom + grown * MARGIN_BELOW, 1.0),
-        float(np.nanmean(bodies[:, _NECK, 0])),
-    )
+    return top, bottom, float(np.nanmean(bodies[:, _NECK, 0]))
 
 
 def _apply(pose: HandPose, matrix: np.ndarray, width: int, height: int) -> HandPose:

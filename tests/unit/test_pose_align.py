@@ -212,6 +212,17 @@ def test_a_picture_without_a_person_says_so(driving):
     assert "no head and shoulders were found" in result.after.reasons[0]
 
 
+@pytest.mark.parametrize("y", (-0.3, -0.2, 1.0))
+@pytest.mark.parametrize("mode", ("show hands", "original"))
+def test_a_person_beyond_the_edge_of_the_picture_does_not_turn_it_upside_down(driving, mode, y):
+    outside = person_in_picture(675, 1804, 0.26, y, 0.36)
+    result = align.align(outside, driving, 566, 986, framing=mode)
+    assert result.matrix[0, 0] > 0 and result.after.score <= 30
+    assert "no head and shoulders were found" in result.after.reasons[0]
+    again = align.align(result.person, result.pose, 566, 986, framing=mode)
+    assert_same(again.pose, result.pose, 1e-9)
+
+
 def test_a_pose_without_hands_scores_nothing(driving):
     fit = align.align(person_in_picture(), edit.mute(driving, "both")).after
     assert fit.score == 0 and "no hands" in str(fit)
