@@ -14,6 +14,7 @@ SILENCE_DB = -60.0
 def expressions(network, crops: np.ndarray, device: str = "cpu") -> np.ndarray:
     """Expression coefficients (N, 64) of aligned crops (N, 224, 224, 3) uint8 RGB by Deep3DFaceRecon.
 
+    Source: Deng et al. 2019 (arXiv 1903.08527); E-FID is their Fréchet distance, as EMO (arXiv 2402.17485) names it.
     A TorchScript network that returns another number of coefficients than all 257 is taken to return expressions only.
     """
     x = torch.from_numpy(np.ascontiguousarray(crops)).to(device).permute(0, 3, 1, 2).float() / 255

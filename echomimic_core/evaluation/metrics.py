@@ -91,7 +91,7 @@ METRICS = (
         "higher",
         "−10·log10 of the mean squared error of two frames in 0..1, averaged over frames (frames that are equal, which "
         "have no finite value, count only if all are), then over clips.",
-        "Standard; as scikit-image's peak_signal_noise_ratio with data_range=1",
+        "Huynh-Thu & Ghanbari 2008; as scikit-image's peak_signal_noise_ratio with data_range=1",
         "above 20 dB, for a generated clip",
     ),
     Metric(
