@@ -124,6 +124,9 @@ def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> 
     """
     run = read_run(checkpoint)
     before, now = run["settings"], as_json(settings)
+    for key, default in as_json(Settings()).items():
+        # settings that came after the checkpoint was made
+        before[key] = {**default, **before.get(key, {})} if isinstance(default, dict) else before.get(key, default)
     for section, key in FREE_TO_CHANGE_INSIDE:
         before.get(section, {}).pop(key, None), now[section].pop(key, None)
     for key in now.keys() - FREE_TO_CHANGE:

@@ -4,6 +4,8 @@ Every random choice of a sample follows from (seed, step, place in the batch) al
 number of processes or workers, and a run that is resumed sees exactly what it would have seen.
 """
 
+import hashlib
+
 import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
@@ -55,9 +57,10 @@ class ClipDataset(Dataset):
         self.latents_mark: str | None = None
         clips = clips or [clip for folder in settings.data.folders for clip in read_manifest(folder)]
         needed = max(2, settings.clip_frames)
-        self.clips = [clip for clip in clips if len(clip) >= needed]
-        if not self.clips:
+        long_enough = [clip for clip in clips if len(clip) >= needed]
+        if not long_enough:
             raise ShardError(f"none of the {len(clips)} clips has the {needed} frames that training needs")
+        self.clips, self.held_out = divide(long_enough, settings.data.held_out)
         kinds = [clip.info.kind == HEADSHOT for clip in self.clips]
         lengths = np.array([len(clip) for clip in self.clips], float)
         share = settings.data.headshot_share if any(kinds) and not all(kinds) else float(all(kinds))
@@ -67,6 +70,15 @@ class ClipDataset(Dataset):
             if chosen.any():
                 weights[chosen] = part * lengths[chosen] / lengths[chosen].sum()
         self.weights = weights / weights.sum()
+
+    @property
+    def all_clips(self) -> list[Clip]:
+        return [*self.clips, *self.held_out]
+
+    def validation_clips(self) -> list[Clip]:
+        """What to measure and film: held-out clips, or those learned from where none are; semi-body ones if any."""
+        clips = self.held_out or self.clips
+        return [clip for clip in clips if clip.info.kind != HEADSHOT] or clips
 
     def state(self, step: int) -> APDHState:
         return self.schedule.at(self.settings.apdh.start_step + step)
@@ -81,10 +93,14 @@ class ClipDataset(Dataset):
         (1, 4, 1, 1); timestep (); picked (n,) frames for the PhD loss; dropped and pose_kept () bool.
         """
         step, index = key
-        settings = self.settings
-        rng = np.random.default_rng([settings.seed, step, index])
+        rng = np.random.default_rng([self.settings.seed, step, index])
         state = self.state(step)
         clip = self.clips[int(rng.choice(len(self.clips), p=self.weights))]
+        return self.sample(clip, state, rng)
+
+    def sample(self, clip: Clip, state: APDHState, rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """A sample of a clip, all of whose random choices are `rng`'s; see `__getitem__`."""
+        settings = self.settings
         count = settings.clip_frames
         start = int(rng.integers(0, len(clip) - count + 1))
         shown = list(range(start, start + count))
@@ -142,6 +158,38 @@ class ClipDataset(Dataset):
             "loss_mask": loss_cells[None, None],
             "pixel_mask": loss[None],
         }
+
+
+def divide(clips: list[Clip], held_out: float) -> tuple[list[Clip], list[Clip]]:
+    """Clips to learn from and clips held out, each in the order given.
+
+    Whole videos are held out where they are short enough, and else the last clips of one. Which ones follows from
+    their names alone, so it is the same in every run on the same data.
+    """
+    count = int(held_out) if held_out >= 1 else round(held_out * len(clips))
+    if held_out > 0:
+        count = max(1, count)
+    if count >= len(clips):
+        raise ShardError(
+            f"data.held_out keeps {count} of {len(clips)} clips from being learned, so none is left: lower it, or "
+            "prepare more videos"
+        )
+    videos: dict[str, list[Clip]] = {}
+    for clip in sorted(clips, key=lambda clip: (clip.info.start, clip.info.clip)):
+        videos.setdefault(f"{clip.folder.name}/{clip.info.shard.rpartition('-')[0]}/{clip.info.source}", []).append(
+            clip
+        )
+    held: list[Clip] = []
+    too_long = []
+    for name in sorted(videos, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        if len(videos[name]) <= count - len(held):
+            held += videos[name]
+        else:
+            too_long.append(videos[name])
+    if len(held) < count:
+        held += too_long[0][len(held) - count :]
+    chosen = {id(clip) for clip in held}
+    return [clip for clip in clips if id(clip) not in chosen], [clip for clip in clips if id(clip) in chosen]
 
 
 def audio_reach(pose: HandPose, reach: str, cells: int) -> torch.Tensor:

@@ -5,9 +5,11 @@ import math
 from contextlib import nullcontext
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from ..apdh_schedule import APDHState
 from ..runtime import Progress
 from .checkpoint import (
     check_same_run,
@@ -25,7 +27,7 @@ from .initialise import build_model
 from .keypoints import build_keypoints
 from .latents import keep_latents
 from .lora import add_lora
-from .losses import PhDLoss
+from .losses import PhDLoss, latent_loss
 from .networks import Conditions, TrainingModel
 from .perceptual import build_perceptual
 from .records import Records
@@ -35,6 +37,10 @@ from .vae import FrozenVAE, load_vae
 from .validation import validate
 
 logger = logging.getLogger(__name__)
+
+# What the validation loss is measured on: so many held-out clips, at the middles of quarters of the schedule.
+MEASURED_CLIPS = 8
+MEASURED_TIMESTEPS = (125, 375, 625, 875)
 
 
 def make_accelerator(settings: Settings):
@@ -112,7 +118,7 @@ class Trainer:
         self.loss = build_loss(settings, self.vae, device)
         if settings.data.keep_latents:
             with self.accelerator.main_process_first():
-                self.dataset.latents_mark = keep_latents(self.dataset.clips, self.vae, settings.data.size)
+                self.dataset.latents_mark = keep_latents(self.dataset.all_clips, self.vae, settings.data.size)
 
         self.plain = build_model(settings)
         self.trained = prepare_parameters(self.plain, settings)
@@ -264,18 +270,43 @@ class Trainer:
         return {name: total / count for name, (total, count) in zip(names, table, strict=True) if count}
 
     def validate(self, records: Records | None) -> None:
-        """Sample validation clips in the process that has the records; the others wait."""
-        plain = self.plain
-        state = self.dataset.state(self.step - 1)
+        """Measure and film validation clips in the process that has the records; the others wait."""
+        plain, state = self.plain, self.dataset.state(self.step - 1)
         folder = self.output / "validation"
         averages = nullcontext() if self.ema is None else self.ema.in_place(plain)
+        plain.eval()
         # frozen weights may be kept in bfloat16, which only autocast mixes with the others
         with averages, whole_weights(plain), self.accelerator.autocast():
             if records is not None:
                 clips = validate(plain, self.vae, self.dataset, state, self.settings, folder, self.step)
                 for index, frames in enumerate(clips):
                     records.clip(self.step, f"validation/{index}", frames)
+                if self.dataset.held_out:
+                    records.measure(self.step, self.validation_loss(state))
             self.accelerator.wait_for_everyone()
+        plain.train()
+
+    @torch.no_grad()
+    def validation_loss(self, state: APDHState) -> float:
+        """Mean latent loss on held-out clips, with the same frames, noise and timesteps every time."""
+        losses = []
+        for index, clip in enumerate(self.dataset.held_out[:MEASURED_CLIPS]):
+            rng = np.random.default_rng([self.settings.seed, index])
+            batch = {
+                name: t[None].to(self.accelerator.device) for name, t in self.dataset.sample(clip, state, rng).items()
+            }
+            batch["dropped"] = torch.zeros_like(batch["dropped"])
+            batch["pose_kept"] = torch.ones_like(batch["pose_kept"])
+            clean, conditions = self.encode(batch, audio=state.audio != "off")
+            for timestep in MEASURED_TIMESTEPS:
+                at = torch.tensor([timestep], device=clean.device)
+                noisy = add_noise(clean, batch["noise"], at)
+                # not called as a module: engines would want all processes to take part
+                velocity = self.plain.forward(noisy, at, conditions)
+                target = velocity_target(clean, batch["noise"], at)
+                gamma = self.settings.loss.min_snr_gamma
+                losses.append(latent_loss(velocity, target, at, gamma, batch["loss_mask"]).item())
+        return sum(losses) / len(losses)
 
 
 def prepare_parameters(model: TrainingModel, settings: Settings) -> list[str]:

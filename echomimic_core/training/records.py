@@ -12,7 +12,7 @@ from ..config import FPS
 
 logger = logging.getLogger(__name__)
 
-LOG = "losses.jsonl"
+LOG, MEASURED = "losses.jsonl", "validation.jsonl"
 
 
 class Records:
@@ -20,10 +20,11 @@ class Records:
 
     def __init__(self, output: Path, step: int):
         output.mkdir(parents=True, exist_ok=True)
-        path = output / LOG
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        kept = [line for line in lines if _step_of(line) <= step]
-        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self._output, path = output, output / LOG
+        for log in (path, output / MEASURED):
+            if log.exists():
+                kept = [line for line in log.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
+                log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
         self._log = path.open("a", encoding="utf-8")
         self._board = None
         try:
@@ -41,6 +42,13 @@ class Records:
             for name, value in values.items():
                 self._board.add_scalar(name.replace("loss_", "loss/"), value, step)
             self._board.add_scalar("apdh/pose_dropout", state.pose_dropout, step)
+
+    def measure(self, step: int, loss: float) -> None:
+        """The loss on held-out clips."""
+        with (self._output / MEASURED).open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"step": step, "loss": round(loss, 7)}) + "\n")
+        if self._board is not None:
+            self._board.add_scalar("loss/validation", loss, step)
 
     def clip(self, step: int, name: str, frames: np.ndarray) -> None:
         """A clip (F, h, w, 3) uint8, as a moving picture for TensorBoard."""

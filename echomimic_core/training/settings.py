@@ -29,12 +29,14 @@ class SettingsError(ValueError):
 @dataclass(frozen=True)
 class DataSettings:
     """What is learned from. `folders` come from prepare; `frames` is the length of a clip in stage 2. `keep_latents`
-    encodes every semi-body clip once and keeps that beside it, in 1/48 of the size of its pixels."""
+    encodes every semi-body clip once and keeps that beside it, in 1/48 of the size of its pixels. `held_out` is the
+    share of clips (below 1) or their number (from 1) that are never learned from, but measured and filmed."""
 
     folders: tuple[str, ...] = ()
     size: int = 768
     frames: int = 24
     headshot_share: float = 0.3
+    held_out: float = 0.0
     workers: int = 2
     keep_latents: bool = False
 
@@ -182,6 +184,10 @@ class Settings:
         ):
             if not 0.0 <= share <= 1.0:
                 raise SettingsError(f"{key} is {share}, but it must lie in 0..1")
+        if data.held_out < 0 or (data.held_out > 1 and not data.held_out.is_integer()):
+            raise SettingsError(
+                f"data.held_out is {data.held_out}, but it must be a share below 1 or a whole number of clips"
+            )
         for key, number in (
             ("train.steps", train.steps),
             ("train.batch_size", train.batch_size),

@@ -17,7 +17,7 @@ from ..video import VideoWriter, to_uint8
 from .dataset import ClipDataset, audio_reach, resize
 from .networks import TrainingModel
 from .settings import Settings
-from .shards import HEADSHOT, Clip
+from .shards import Clip
 from .vae import FRAMES_AT_ONCE, FrozenVAE
 
 
@@ -31,11 +31,11 @@ def validate(
     folder: Path,
     step: int,
 ) -> list[np.ndarray]:
-    """Sample the first clips of the data as APDH's phase has them: (F, s, 2 s, 3) uint8 each, also as a film."""
+    """Sample held-out clips, or the first of the data, as APDH's phase has them: (F, s, 2 s, 3) uint8 each, also as a
+    film."""
     folder.mkdir(parents=True, exist_ok=True)
-    clips = [clip for clip in dataset.clips if clip.info.kind != HEADSHOT] or dataset.clips
     results = []
-    for index, clip in enumerate(clips[: settings.validation.clips]):
+    for index, clip in enumerate(dataset.validation_clips()[: settings.validation.clips]):
         frames = min(len(clip), settings.validation.frames)
         real = resize(clip.frames(range(frames)), settings.data.size)
         film = sample_clip(model, vae, clip, real[0], frames, state, settings)

@@ -1,5 +1,6 @@
 """From videos to samples: what is kept, what is rejected and why, and what a step is made of."""
 
+import dataclasses
 import json
 from functools import partial
 
@@ -418,3 +419,40 @@ def test_no_clips_is_a_sentence(tmp_path):
     (short / "a.safetensors").unlink()
     with pytest.raises(ShardError, match=r"a\.safetensors is missing"):
         read_manifest(short)
+
+
+def many_clips(folder, videos):
+    """Clips of videos {name: number of clips}, six frames each."""
+    made = []
+    for video, count in videos.items():
+        for number in range(count):
+            clip = clips.make_clip(*clips.talking(6), name=f"{number:03d}", shard=f"{video}-000.safetensors")
+            clip.info = dataclasses.replace(clip.info, source=f"{video}.mp4", start=float(number))
+            made.append(clip)
+    return clips.write_clips(folder, made)
+
+
+def held(folder, share):
+    data = ClipDataset(settings(folder, data={"folders": [str(folder)], "size": 64, "frames": 2, "held_out": share}))
+    assert sorted(clip.info.source for clip in data.all_clips) == sorted(c.info.source for c in read_manifest(folder))
+    assert len(data.weights) == len(data.clips)
+    return [(clip.info.source, clip.info.start) for clip in data.held_out], data
+
+
+def test_held_out_clips_are_whole_videos_where_possible_and_never_learned(tmp_path):
+    folder = many_clips(tmp_path / "clips", {"a": 2, "b": 2, "c": 6})
+    found, data = held(folder, 0.2)
+    assert len(found) == 2 and len({source for source, _ in found}) == 1 and found[0][0] != "c.mp4"
+    assert held(folder, 2)[0] == found
+    # a number that no video fits is the end of one
+    assert len(held(folder, 1)[0]) == 1 and held(folder, 1)[0][0][1] in (1.0, 5.0)
+    assert data.validation_clips() == data.held_out
+    assert not {clip.info.source for clip in data.clips} & {source for source, _ in found}
+
+
+def test_nothing_is_held_out_unless_asked_and_something_is_always_learned(tmp_path):
+    folder = many_clips(tmp_path / "clips", {"a": 2})
+    found, data = held(folder, 0.0)
+    assert found == [] and data.validation_clips() == data.clips
+    with pytest.raises(ShardError, match="data.held_out keeps 2 of 2 clips from being learned"):
+        held(folder, 2)

@@ -88,13 +88,28 @@ def tokens(loudness):
     return states.repeat(FRAMES, 10, 1)
 
 
-@pytest.mark.slow
-def test_another_voice_changes_the_lips_and_only_them(trained):
-    trainer, _ = trained
+def spread_of_the_voice(trainer):
+    """How much more another voice changes the lips than the rest; predictions of a silent and a loud voice; lips."""
     silent, _, lips = predict(trainer, tokens(0.0))
     loud, _, _ = predict(trainer, tokens(1.0))
     change = (loud - silent).abs().mean((0, 1, 2))
-    assert change[lips].mean() > 8 * change[~lips].mean()
+    return (change[lips].mean() / change[~lips].mean()).item(), silent, loud, lips
+
+
+@pytest.mark.slow
+def test_another_voice_changes_the_lips_and_only_them(trained, monkeypatch):
+    trainer, _ = trained
+    ratio, silent, loud, lips = spread_of_the_voice(trainer)
+    assert ratio > 12
+    # and it is the masks that do it: the same model without them moves the whole picture
+    encode = trainer.encode
+
+    def encode_unmasked(batch, audio):
+        clean, conditions = encode(batch, audio)
+        return clean, dataclasses.replace(conditions, audio_mask=None)
+
+    monkeypatch.setattr(trainer, "encode", encode_unmasked)
+    assert spread_of_the_voice(trainer)[0] < 3
     # an open mouth is darker than skin
     mouth = torch.zeros_like(lips)
     left, top, right, bottom = (round(v * len(lips)) for v in clips.LIPS)

@@ -75,6 +75,33 @@ def test_training_computes_what_sampling_computes(model):
 
 
 @torch.no_grad()
+def test_audio_attention_adds_exactly_nothing_outside_the_mask_at_every_level(model):
+    """What every audio attention puts out for cells beyond the mask is what it puts out for silence: its bias."""
+    noisy, timesteps, conditions = inputs(2)
+    conditions.audio_mask = torch.zeros(2, CELLS, CELLS)
+    conditions.audio_mask[:, 1:3, 5:7] = 1.0
+    heard = {}
+
+    def listen(layer, given, output):
+        if len(output) > 1:  # one sample of one token is the silence that each block begins with
+            heard.setdefault(output.shape[1], []).append((output - layer.bias).abs().sum(-1))
+
+    layers = [module.attn2.to_out[0] for module in model.denoising_unet.modules() if hasattr(module, "attn2")]
+    hooks = [layer.register_forward_hook(listen) for layer in layers]
+    model(noisy, timesteps, conditions)
+    for hook in hooks:
+        hook.remove()
+    assert sum(map(len, heard.values())) == len(layers)
+    assert set(heard) == {64, 16, 4, 1}
+    for tokens, added in heard.items():
+        side = round(tokens**0.5)
+        mask = torch.nn.functional.adaptive_max_pool2d(conditions.audio_mask, (side, side)).flatten(1) > 0
+        mask = mask.repeat_interleave(FRAMES, 0)
+        for each in added:
+            assert (each[mask] > 0).all() and (each[~mask] == 0).all()
+
+
+@torch.no_grad()
 def test_a_dropped_clip_depends_on_none_of_its_conditions(model):
     noisy, timesteps, conditions = inputs(2, dropped=[True, False])
     _, _, others = inputs(2, seed=5, dropped=[True, False])

@@ -326,3 +326,25 @@ def test_engines_whose_weights_could_not_be_saved_whole_are_refused(engine, stat
 
     with pytest.raises(SettingsError, match=sentence):
         check_engine(SimpleNamespace(distributed_type=SimpleNamespace(value=engine), state=SimpleNamespace(**state)))
+
+
+def test_held_out_clips_are_measured_the_same_way_every_time(data, tmp_path):
+    from echomimic_core.training.loop import Trainer
+
+    settings = settings_of(
+        tmp_path,
+        data,
+        data={"folders": [str(data / "clips")], "size": 64, "frames": 3, "workers": 0, "held_out": 1},
+        train={"steps": 2, "batch_size": 1, "ema_decay": 0.0},
+        validation={"every": 1, "frames": 2, "steps": 1},
+    )
+    trainer = Trainer(settings)
+    (held,) = trainer.dataset.held_out
+    trainer.run()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2] and all(line["loss"] > 0 for line in lines)
+    assert trainer.plain.training
+    state = trainer.dataset.state(1)
+    trainer.plain.eval()
+    assert trainer.validation_loss(state) == pytest.approx(lines[1]["loss"], abs=1e-6)
+    assert held not in trainer.dataset.clips
