@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -153,6 +154,10 @@ def main(argv: list[str] | None = None) -> int:
     """The command; what is wrong with its arguments is one sentence on the error stream."""
     # MediaPipe greets at length.
     os.environ.setdefault("GLOG_minloglevel", "2")
+    for stream in (sys.stdout, sys.stderr):
+        # Consoles of old code pages know no arrows and no infinity.
+        with suppress(AttributeError):
+            stream.reconfigure(errors="replace")
     try:
         return run(parser().parse_args(argv))
     except (ValueError, OSError) as error:

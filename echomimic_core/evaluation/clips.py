@@ -14,6 +14,8 @@ from .cache import file_hash
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 POSE_SUFFIXES = (".json", ".safetensors")
+# By this an evaluation's own .json is known, which may lie among the clips.
+REPORT_FORMAT = "echomimicv2-evaluation"
 
 
 class ClipError(ValueError):
@@ -154,7 +156,7 @@ def gather(path: str | Path) -> list[Clip]:
         raise ValueError(f"{path} is no video, picture or pose (known endings: {', '.join(VIDEO_SUFFIXES)})")
     clips: dict[str, Clip] = {}
     for entry in sorted(path.iterdir()):
-        clip = None if entry.name.startswith(".") or entry.name == "manifest.json" else _clip(entry)
+        clip = None if entry.name.startswith(".") or _is_about_clips(entry) else _clip(entry)
         if clip and clip.name in clips:
             raise ValueError(f"{clips[clip.name].path} and {entry} have the same name: keep one of them in the folder")
         if clip:
@@ -162,6 +164,14 @@ def gather(path: str | Path) -> list[Clip]:
     if not clips:
         raise ValueError(f"the folder {path} holds no videos ({', '.join(VIDEO_SUFFIXES)}), pictures or poses")
     return list(clips.values())
+
+
+def _is_about_clips(path: Path) -> bool:
+    """Whether a file is EMTD's manifest, or numbers that were written by `--json`."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return path.name == "manifest.json" or REPORT_FORMAT.encode() in file.read(100)
 
 
 def _clip(path: Path) -> Clip | None:

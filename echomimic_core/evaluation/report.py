@@ -11,10 +11,10 @@ import uuid
 from pathlib import Path
 
 from . import curves
+from .clips import REPORT_FORMAT
 from .evaluate import ClipReport, Evaluation, Score
 from .metrics import PAPER_METHODS
 
-FORMAT = "echomimicv2-evaluation"
 VERSION = 1
 SUFFIXES = (".html", ".md")
 DIGITS = 4
@@ -99,7 +99,7 @@ def as_json(evaluation: Evaluation) -> str:
         }
         for clip in evaluation.clips
     }
-    content = {"format": FORMAT, "version": VERSION, "metrics": metrics, "clips": clips}
+    content = {"format": REPORT_FORMAT, "version": VERSION, "metrics": metrics, "clips": clips}
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
 
 

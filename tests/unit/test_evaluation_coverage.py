@@ -1,5 +1,6 @@
 """No clip is dropped in silence: every score tells of how many clips it is, and why the others are not in it."""
 
+import io
 import json
 import sys
 from pathlib import Path
@@ -14,7 +15,15 @@ from echomimic_core.evaluation.emtd import Manifest
 from echomimic_core.evaluation.evaluate import evaluate
 from echomimic_core.evaluation.metrics import METRICS, choose
 from echomimic_core.evaluation.settings import Settings
-from tests.unit.evaluation_clips import FixedFaces, face_bundle, moving_picture, noisy, small_networks, spoken, write
+from tests.unit.evaluation_clips import (
+    FixedFaces,
+    face_bundle,
+    moving_picture,
+    noisy,
+    small_networks,
+    spoken,
+    write,
+)
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +214,19 @@ def test_what_a_clip_lacks_is_kept_too(networks, tmp_path, monkeypatch):
     assert read and "has no audio" in first and "fewer than 16 frames" in first
     read.clear()
     assert report.as_json(run()) == first and read == []
+
+
+def test_numbers_written_among_the_clips_are_no_clip(tmp_path, plain):
+    write(tmp_path / "a.mp4", moving_picture(4))
+    found = evaluate(gather(tmp_path), None, choose(["hkc"]), plain)
+    report.write(tmp_path / "a.json", report.as_json(found).encode())
+    assert [clip.path.name for clip in gather(tmp_path)] == ["a.mp4"]
+
+
+def test_a_console_without_arrows_shows_the_numbers(uneven, tmp_path, monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), "cp1252")
+    monkeypatch.setattr(sys, "stdout", console)
+    arguments = ["--metrics", "psnr", "--no-cache", "--quiet", "--json", str(tmp_path / "a.json")]
+    assert main([*map(str, uneven), *arguments]) == 0
+    console.flush()
+    assert b"PSNR ?" in console.buffer.getvalue() and (tmp_path / "a.json").is_file()
