@@ -1,7 +1,7 @@
 """The keypoint network of L_pose: heat maps of the 21 hand points, differentiable, small, trained on rendered hands.
 
-`python -m echomimic_core.training.keypoints OUT.safetensors` trains one. Any module that takes pictures (n, 3, H, W)
-in 0..1 to maps (n, k, h, w) can take its place.
+`python -m echomimic_core.training.keypoints OUT.safetensors` trains one. Any TorchScript network that takes pictures
+(n, 3, H, W) in 0..1 to maps (n, k, h, w) can take its place (`loss.keypoints`).
 """
 
 import argparse
@@ -16,6 +16,7 @@ from torch import nn
 from ..config import HAND_POINTS
 from ..runtime import Progress
 from .hands import render
+from .plugged import load_script
 
 logger = logging.getLogger(__name__)
 
@@ -118,11 +119,14 @@ def save(network: HandKeypointNet, path: str | Path) -> None:
 def build_keypoints(weights: str | Path | None) -> nn.Module | None:
     """The frozen network of L_pose from a file, by default the one that comes with the pack; None where it is absent.
 
+    A file is one that `save` made, or a TorchScript network of any kind from pictures to maps.
+
     Raises
     ------
     ValueError : the file is missing or is another network.
     """
     from ..checkpoints import TensorFile
+    from ..evaluation.networks.local import is_torchscript
 
     if weights is None and not SHIPPED.exists():
         logger.warning(
@@ -130,12 +134,16 @@ def build_keypoints(weights: str | Path | None) -> nn.Module | None:
             "OUT.safetensors and name it in loss.keypoints"
         )
         return None
+    if weights is not None and Path(weights).is_file() and is_torchscript(Path(weights)):
+        logger.info("L_pose: maps by %s", weights)
+        return load_script(Path(weights), 1, "a network from pictures (n, 3, H, W) to keypoint maps (n, k, h, w)")
     file = TensorFile(weights or SHIPPED)
     network = HandKeypointNet()
     found = file.state_dict()
     if {n: t.shape for n, t in found.items()} != {n: t.shape for n, t in network.state_dict().items()}:
         raise ValueError(
-            f"{file.path} is not a keypoint network of this pack: leave loss.keypoints empty, or train one"
+            f"{file.path} is not a keypoint network of this pack: leave loss.keypoints empty, train one by "
+            "python -m echomimic_core.training.keypoints, or give another as TorchScript"
         )
     network.load_state_dict({name: tensor.float() for name, tensor in found.items()})
     return network.requires_grad_(False).eval()

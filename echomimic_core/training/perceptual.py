@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .plugged import load_script
+
 logger = logging.getLogger(__name__)
 
 STAND_IN = "multi-scale gradients and SSIM"
@@ -62,6 +64,8 @@ def _slope(x: torch.Tensor, axis: int) -> torch.Tensor:
 def build_perceptual(weights: str | Path | None) -> nn.Module:
     """The frozen distance of L_low: LPIPS (AlexNet) from a file, or the stand-in where `weights` is None.
 
+    A TorchScript file may hold any other distance, from two batches of pictures in -1..1 to (n,), as LPIPS has it.
+
     Raises
     ------
     ValueError : the file is missing or holds no LPIPS network.
@@ -70,8 +74,12 @@ def build_perceptual(weights: str | Path | None) -> nn.Module:
         logger.warning("L_low: no LPIPS weights are given (loss.lpips), so %s stand in for LPIPS", STAND_IN)
         return MultiScaleGradientSSIM()
     from ..checkpoints import TensorFile
+    from ..evaluation.networks.local import is_torchscript
     from ..evaluation.networks.lpips import LPIPS, rename
 
+    if Path(weights).is_file() and is_torchscript(Path(weights)):
+        logger.info("L_low: the distance of %s", weights)
+        return LPIPSDistance(load_script(Path(weights), 2, "a distance (n,) of pictures a and b, each (n, 3, H, W)"))
     found = rename(TensorFile(weights).state_dict())
     network = LPIPS()
     missing = [name for name in network.state_dict() if name not in found]

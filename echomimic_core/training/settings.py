@@ -85,7 +85,8 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class LossSettings(PhDWeights):
-    """Factors of the PhD loss, frames decoded for it, and the files of its networks (empty: the stand-ins)."""
+    """Factors of the PhD loss, frames decoded for it, and the files of its networks, `lpips` and `keypoints`: weights
+    of ours and of LPIPS, or TorchScript of any other. Empty are what comes along and the stand-in."""
 
     decoded_frames: int = 1
     lpips: str | None = None

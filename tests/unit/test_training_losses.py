@@ -219,6 +219,66 @@ def test_a_wrong_keypoint_file_is_named(tmp_path):
         build_keypoints(path)
 
 
+class Maps(nn.Module):
+    """Someone else's keypoint network: five maps of a quarter of the size."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 5, 4, stride=4)
+
+    def forward(self, pictures):
+        return torch.sigmoid(self.layer(pictures))
+
+
+class Distance(nn.Module):
+    """Someone else's perceptual distance."""
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor):
+        return (a - b).square().mean((1, 2, 3))
+
+
+class Forgetful(nn.Module):
+    """A network that gives no gradient."""
+
+    def forward(self, pictures: torch.Tensor):
+        return pictures.detach().round()
+
+
+def script(network, path):
+    torch.jit.script(network).save(str(path))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_other_networks_take_their_place_as_torchscript(tmp_path):
+    torch.manual_seed(0)
+    keypoints = build_keypoints(script(Maps(), tmp_path / "maps.pt"))
+    perceptual = build_perceptual(script(Distance(), tmp_path / "distance.pt"))
+    given = batch([950, 100])
+    loss = PhDLoss(PhDWeights(latent=0.0, pose=1.0, low=1.0), Decoder(), keypoints, perceptual)
+    total, parts = loss(**given)
+    total.backward()
+    assert set(parts) == {"latent", "pose", "low"} and given["velocity"].grad[:, 0].abs().sum() > 0
+    assert keypoints(torch.rand(1, 3, 32, 32)).shape == (1, 5, 8, 8)
+    # LPIPS wants pictures in -1..1, so a difference of 0.5 is one of 1
+    assert perceptual(torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.5)).item() == pytest.approx(1.0)
+    assert not any(parameter.requires_grad for parameter in loss.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_a_script_that_no_loss_can_use_is_a_sentence(tmp_path):
+    with pytest.raises(ValueError, match=r"forgetful\.pt is not a network .* without a gradient"):
+        build_keypoints(script(Forgetful(), tmp_path / "forgetful.pt"))
+    with pytest.raises(ValueError, match=r"distance\.pt is not a network from pictures .* it says: "):
+        build_keypoints(script(Distance(), tmp_path / "distance.pt"))
+    with pytest.raises(ValueError, match=r"maps\.pt is not a distance"):
+        build_perceptual(script(Maps(), tmp_path / "maps.pt"))
+    (tmp_path / "text.pt").write_text("no network")
+    for build in (build_keypoints, build_perceptual):
+        with pytest.raises(ValueError, match=r"text\.pt cannot be read"):
+            build(tmp_path / "text.pt")
+
+
 def test_weights_of_the_loss_are_the_settings_of_the_run():
     from echomimic_core.training.settings import LossSettings
 
