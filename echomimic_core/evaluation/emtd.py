@@ -314,6 +314,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\nstopped; what was prepared is kept", file=sys.stderr)
+        return 130
     print(f"{len(manifest.clips)} clips in {manifest.folder}, {len(manifest.missing)} missing")
     return 0 if manifest.clips else 1
 

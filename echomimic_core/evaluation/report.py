@@ -43,7 +43,11 @@ def as_text(evaluation: Evaluation, paper: bool = False) -> str:
         rows.append(row + (_paper_cells(score) if paper else []) + ([counted(score)] if counts else []))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines += [f"{score.metric.name}: {score.reason}" for score in evaluation.scores if score.value is None]
+    reasons: dict[str, list[str]] = {}
+    for score in evaluation.scores:
+        if score.value is None:
+            reasons.setdefault(score.reason, []).append(score.metric.name)
+    lines += [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
     lines += [f"{name}, left out of {metrics}: {reason}" for name, metrics, reason in _left_out(evaluation)]
     for clip in evaluation.clips:
         lines += [f"{clip.name}: {remark}" for remark in _own_remarks(clip, evaluation)]

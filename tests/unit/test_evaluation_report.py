@@ -35,6 +35,12 @@ def test_text_tells_numbers_reasons_and_remarks():
     assert lines[5].endswith("the left hand is missing in 50% of the frames")
 
 
+def test_metrics_that_lack_the_same_are_told_of_together():
+    both = [Score(BY_KEY[key], None, "SyncNet is missing") for key in ("sync-c", "sync-d")]
+    lines = report.as_text(Evaluation(both, [])).splitlines()
+    assert lines[3:] == ["Sync-C, Sync-D: SyncNet is missing"]
+
+
 def test_the_papers_table_stands_beside_ours():
     lines = report.as_text(example(), paper=True).splitlines()
     assert lines[0].split() == ["metric", "value", "AnimateAnyone", "MimicMotion", "EchoMimicV2"]
