@@ -80,6 +80,7 @@ def _settings(arguments: argparse.Namespace):
         if name not in NETWORKS or not file:
             raise ValueError(f"--network {pair} should be NAME=FILE with a NAME of {', '.join(NETWORKS)}")
         chosen[name] = Path(file)
+    _check_device(arguments.device)
     folders = {"folders": (Path(arguments.networks),)} if arguments.networks else {}
     folders |= {"mediapipe": (Path(arguments.mediapipe),)} if arguments.mediapipe else {}
     return Settings(
@@ -90,6 +91,16 @@ def _settings(arguments: argparse.Namespace):
         clip_frames=arguments.fvd_frames,
         sync_crop=arguments.sync_crop,
     )
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except Exception as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"--device {device} cannot be used on this machine ({reason}): choose cpu") from error
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -113,6 +124,9 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = choose(arguments.metrics.split(",")) if arguments.metrics else None
     generated = gather(arguments.generated)
     reference = gather(arguments.reference) if arguments.reference else []
+    if Path(arguments.generated).is_file():
+        # One clip out of a set: the others of the set are not missed.
+        reference = [clip for clip in reference if clip.name == generated[0].name] or reference
     pictures = gather(arguments.pictures) if arguments.pictures else []
     absent = {}
     if arguments.emtd:

@@ -59,13 +59,21 @@ def counted(score: Score) -> str:
     return "" if score.value is None else f"from {score.used} of {score.total} clips"
 
 
-def _left_out(evaluation: Evaluation) -> list[tuple[str, str, str]]:
-    """(clip, names of the metrics that have a value without it, reason), clip by clip."""
+def _reasons(evaluation: Evaluation) -> dict[tuple[str, str], list[str]]:
+    """Names of the metrics that have a value without a clip, by (clip, reason)."""
     metrics: dict[tuple[str, str], list[str]] = {}
     for score in evaluation.scores:
         for name, reason in score.left_out.items() if score.value is not None else ():
             metrics.setdefault((name, reason), []).append(score.metric.name)
-    return [(name, ", ".join(names), reason) for (name, reason), names in sorted(metrics.items())]
+    return metrics
+
+
+def _left_out(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """(clips, metrics that lack them, reason), clips that lack the same together."""
+    clips: dict[tuple[str, str], list[str]] = {}
+    for (name, reason), metrics in sorted(_reasons(evaluation).items()):
+        clips.setdefault((", ".join(metrics), reason), []).append(name)
+    return [(", ".join(names), metrics, reason) for (metrics, reason), names in clips.items()]
 
 
 def _paper_cells(score: Score) -> list[str]:
@@ -75,7 +83,7 @@ def _paper_cells(score: Score) -> list[str]:
 def _own_remarks(clip: ClipReport, evaluation: Evaluation) -> list[str]:
     """Remarks that no reason of a metric, or of a clip left out, has said already."""
     said = {part for score in evaluation.scores for part in score.reason.split("; ")}
-    said |= {reason for name, _, reason in _left_out(evaluation) if name == clip.name}
+    said |= {reason for name, reason in _reasons(evaluation) if name == clip.name}
     return [remark for remark in clip.remarks if remark not in said]
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -230,3 +231,27 @@ def test_a_console_without_arrows_shows_the_numbers(uneven, tmp_path, monkeypatc
     assert main([*map(str, uneven), *arguments]) == 0
     console.flush()
     assert b"PSNR ?" in console.buffer.getvalue() and (tmp_path / "a.json").is_file()
+
+
+def test_one_clip_out_of_a_set_does_not_miss_the_others(uneven, capsys):
+    assert main([str(uneven[0] / "good.mp4"), str(uneven[1]), "--metrics", "psnr", "--no-cache", "--quiet"]) == 0
+    assert "left out" not in capsys.readouterr().out
+
+
+def test_clips_that_lack_the_same_are_told_of_together(uneven, plain):
+    real = [Clip(name, "video", pictures=moving_picture(4), rate=24.0) for name in ("good", "late", "later")]
+    found = evaluate([replace(real[0])], real, choose(["psnr"]), plain)
+    assert "late, later, left out of PSNR: no generated clip has the name of this real one" in report.as_text(found)
+
+
+def test_a_device_that_is_not_there_is_a_sentence(uneven, capsys):
+    assert main([str(uneven[0] / "good.mp4"), "--metrics", "hkc", "--device", "nonsense"]) == 2
+    assert "--device nonsense cannot be used on this machine" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_network_is_a_sentence(tmp_path):
+    junk = tmp_path / "junk.pt"
+    junk.write_bytes(bytes(range(256)) * 9)
+    settings = Settings(folders=(), mediapipe=(), chosen={"inception": junk})
+    (score,) = evaluate([filmed()], [filmed()], choose(["fid"]), settings).scores
+    assert "junk.pt cannot be used as the FID Inception network: it is damaged, or no file of" in score.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -228,7 +229,10 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
         from safetensors.torch import load_file
 
         return load_file(str(path))
-    content = torch.load(str(path), map_location="cpu", weights_only=True)
+    try:
+        content = torch.load(str(path), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, UnicodeDecodeError, EOFError, RuntimeError) as error:
+        raise ValueError("it is damaged, or no file of PyTorch weights alone") from error
     for key in ("state_dict", "net_recon", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
