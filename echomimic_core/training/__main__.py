@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("accelerate").setLevel(logging.WARNING)
     try:
         settings = load_settings(find_config(given.config), parse_changes(given.set))
+        from .checkpoint import find_checkpoints
         from .loop import Trainer
 
         trainer = Trainer(settings, given.resume)
@@ -51,7 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
             f"docs/training.md. {str(problem).splitlines()[0]}"
         )
     except KeyboardInterrupt:
-        print(f"stopped at step {trainer.step}: --resume goes on from the last checkpoint", file=sys.stderr)
+        found = find_checkpoints(trainer.output)
+        how = f"--resume goes on at {found[-1].name}" if found else "there is no checkpoint yet, so start it again"
+        print(f"stopped at step {trainer.step}: {how}", file=sys.stderr)
         return 130
     if last is not None and trainer.accelerator.is_main_process:
         logging.info("done: %s", last)
