@@ -11,8 +11,13 @@ from .hand_pose import BODY_WRISTS, HandPose, hand_confidence
 
 LONG_GAPS = ("hold", "empty")
 
-# A hand that jumps away for a single frame by more than this part of its size, and comes back, is a false find.
-SPIKE = 0.8
+# A hand that jumps off its path by more than this part of its size, and is back within so many seconds, is a false
+# find: blurred frames give rise to them. Real hands need time to turn round; this is in hand sizes a second, a second.
+SPIKE, SPIKE_SECONDS, SPIKE_FRAMES = 0.25, 0.25, 5
+TURNING = 100.0
+# A hand that is shaken has large steps before and after as well, and leaves its path again and again.
+SPIKE_PER_STEP = 1.5
+SHAKEN_SHARE, SHAKEN_SECONDS = 0.15, 0.5
 
 # One-Euro filter (Casiez et al., 2012): the cutoff rises with speed, so rest is steady and gestures stay crisp.
 # Cutoffs at rest in Hz, and by how many Hz one canvas height a second raises them: at the weakest and the strongest.
@@ -86,7 +91,7 @@ def steady(
         smoothed = smooth(points * aspect, scores, fps, smoothing) / aspect
         return np.where((scores > 0)[..., None], smoothed, 0.0), scores
 
-    kept = drop_spikes(found.hands * aspect, found.hand_scores)
+    kept = drop_spikes(found.times, found.hands * aspect, found.hand_scores)
     hands = [track(found.hands[:, hand], kept[:, hand], long_gaps) for hand in range(HANDS)]
     hand_points, hand_scores = (np.stack(values, axis=1) for values in zip(*hands, strict=True))
     bodies, body_scores = track(found.bodies, found.body_scores, "hold")
@@ -121,24 +126,45 @@ def make_report(times: np.ndarray, scores: np.ndarray) -> Report:
     return Report(len(times), shares, tuple(gaps), hand_confidence(scores))
 
 
-def drop_spikes(points: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Scores (F, 2, 21) with those set to 0 where a hand leaves the path of its two neighbour frames for one frame.
+def drop_spikes(times: np.ndarray, points: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Scores (F, 2, 21) with those set to 0 where a hand leaves its path for a moment and comes back: a false find.
 
-    points : (F, 2, 21, 2) in units that are equal along x and y.
+    times : (F,) in seconds. points : (F, 2, 21, 2) in units that are equal along x and y.
     """
     scores = scores.copy()
-    if len(points) < 3:
-        return scores
-    found = scores.max(axis=-1) > 0
-    size = np.linalg.norm(np.ptp(points, axis=2), axis=-1)
-    before, here, after = points[:-2], points[1:-1], points[2:]
-    expected = (before + after) / 2
-    away = np.linalg.norm(here - expected, axis=-1).mean(axis=-1)
-    travel = np.linalg.norm(after - before, axis=-1).mean(axis=-1)
-    limit = np.maximum(SPIKE * np.minimum(size[:-2], size[2:]), 2 * travel)
-    spike = found[:-2] & found[1:-1] & found[2:] & (away > limit)
-    scores[1:-1][spike] = 0
+    for hand in range(HANDS):
+        found = np.flatnonzero(scores[:, hand].max(axis=-1) > 0)
+        false = np.zeros(len(found), bool)
+        for length in range(1, SPIKE_FRAMES + 1):
+            seen = np.flatnonzero(~false)
+            if len(seen) < length + 2:
+                break
+            false[seen] = _spikes(times[found[seen]], points[found[seen], hand], length)
+        begin, end = (np.searchsorted(times[found], times[found] + side * SHAKEN_SECONDS) for side in (-1, 1))
+        total = np.concatenate([[0], np.cumsum(false)])
+        shaken = total[end] - total[begin] > SHAKEN_SHARE * (end - begin)
+        scores[found[false & ~shaken], hand] = 0
     return scores
+
+
+def _spikes(times: np.ndarray, points: np.ndarray, length: int) -> np.ndarray:
+    """Which of the finds (n, 21, 2) of one hand belong to a run of `length` finds off the path of their neighbours."""
+    count = len(points) - length - 1
+    before, after = np.arange(count)[:, None], np.arange(count)[:, None] + length + 1
+    runs = before + np.arange(1, length + 1)
+
+    def apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.linalg.norm(points[first] - points[second], axis=-1).mean(axis=-1)
+
+    # Half the detour: a hand that only moves unevenly is still on the way from one neighbour to the other.
+    away = (apart(before, runs) + apart(runs, after) - apart(before, after)) / 2
+    size = np.linalg.norm(np.ptp(points, axis=1), axis=-1)
+    size = np.minimum(size[before], size[after])
+    turning = TURNING / 2 * (times[runs] - times[before]) * (times[after] - times[runs])
+    steps = np.maximum(apart(np.maximum(before - 1, 0), before), apart(after, np.minimum(after + 1, len(points) - 1)))
+    limit = np.maximum(np.maximum(SPIKE, turning) * size, SPIKE_PER_STEP * steps)
+    false = (away > limit).all(axis=1) & (times[after] - times[before] <= SPIKE_SECONDS)[:, 0]
+    return np.isin(np.arange(len(points)), runs[false])
 
 
 def heal(

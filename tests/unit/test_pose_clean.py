@@ -5,7 +5,7 @@ import pytest
 from poses import random_pose
 
 from echomimic_core.evaluation import hands
-from echomimic_core.pose import clean, detect
+from echomimic_core.pose import clean, detect, gestures
 
 
 def line(frames=20, fps=24.0):
@@ -99,16 +99,46 @@ def test_uneven_times_are_respected():
 def test_a_hand_that_jumps_away_for_one_frame_is_a_false_find():
     found = detections()
     found.hands[8, 0] += 0.4
-    kept = clean.drop_spikes(found.hands, found.hand_scores)
+    kept = clean.drop_spikes(found.times, found.hands, found.hand_scores)
     assert (kept[8, 0] == 0).all() and (kept > 0).sum() == kept.size - 21
     pose = detect.steady(found, smoothing=0)
     np.testing.assert_allclose(pose.hands, detections().hands, atol=1e-9)
 
 
+@pytest.mark.parametrize("false, missing", (((8,), (9, 10)), ((8,), (6, 7, 9)), ((8, 9), ()), ((8, 10), (9,))))
+def test_false_finds_are_told_from_a_gap_beside_them(false, missing):
+    """Blurred frames hide the hand in one frame and show it in a wrong place in the next."""
+    found = detections(30)
+    size = np.linalg.norm(np.ptp(found.hands[0, 1], axis=0))
+    found.hands[list(false), 1] += [0, size]
+    found.hand_scores[list(missing), 1] = 0
+    kept = clean.drop_spikes(found.times, found.hands, found.hand_scores)
+    gone = sorted({*false, *missing})
+    assert (kept[gone, 1] == 0).all() and (kept > 0).sum() == kept.size - 21 * len(gone)
+    np.testing.assert_allclose(detect.steady(found, smoothing=0).hands, detections(30).hands, atol=1e-9)
+
+
+@pytest.mark.parametrize("fps", (24, 30, 60))
+@pytest.mark.parametrize("hertz, way", ((2, 1.0), (3, 1.0), (4, 0.5), (5, 0.5)))
+def test_a_shaken_hand_is_kept(hertz, way, fps):
+    found = detections(240, fps)
+    size = np.linalg.norm(np.ptp(found.hands[0, 1], axis=0))
+    found.hands[:, 1] += (way * size * np.sin(2 * np.pi * hertz * found.times + 0.3))[:, None, None] * [1, 0]
+    kept = clean.drop_spikes(found.times, found.hands, found.hand_scores)
+    np.testing.assert_array_equal(kept, found.hand_scores)
+
+
+@pytest.mark.parametrize("name", gestures.names())
+def test_no_frame_of_a_gesture_is_a_false_find(name):
+    pose = gestures.clip(name, 240, energy=1.5)
+    kept = clean.drop_spikes(np.arange(240) / pose.fps, pose.hands, pose.hand_scores)
+    np.testing.assert_array_equal(kept, pose.hand_scores)
+
+
 def test_a_hand_that_really_moves_fast_is_kept():
     found = detections()
     found.hands[8:, 0] += 0.4
-    np.testing.assert_array_equal(clean.drop_spikes(found.hands, found.hand_scores), found.hand_scores)
+    np.testing.assert_array_equal(clean.drop_spikes(found.times, found.hands, found.hand_scores), found.hand_scores)
 
 
 def test_smoothing_does_not_lag():

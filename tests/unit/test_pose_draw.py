@@ -120,9 +120,9 @@ def test_ten_seconds_are_drawn_in_two(samples):
     pose = load_folder(samples / "pose" / "01")
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         maps = draw_maps(pose, range(240), 768, 768)
-        seconds.append(time.perf_counter() - start)
-    # The best of three: other programs may hold the processor.
+        seconds.append(time.process_time() - start)
+    # Time of all threads together, the best of three: other programs may hold the processor.
     assert min(seconds) < 2
     assert maps.shape == (240, 768, 768, 3) and all(drawn.any() for drawn in maps)

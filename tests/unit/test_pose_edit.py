@@ -281,7 +281,7 @@ def test_a_thousand_frames_are_edited_at_once():
     ):
         seconds = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             change()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.process_time() - start)
         assert min(seconds) < 0.2
