@@ -47,19 +47,23 @@ def draw_schedule(schedule: APDHSchedule, path: str | Path) -> None:
     plt.close(figure)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="the picture to write")
     parser.add_argument(
-        "config", type=Path, nargs="?", help="a training configuration; without it the default schedule"
+        "config", nargs="?", help="a training configuration or its name; without it the default schedule"
     )
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     schedule = APDHSchedule()
-    if arguments.config is not None:
-        from .settings import load_settings
+    try:
+        if given.config is not None:
+            from .__main__ import find_config
+            from .settings import load_settings
 
-        schedule = load_settings(arguments.config).schedule()
-    draw_schedule(schedule, arguments.out)
+            schedule = load_settings(find_config(given.config)).schedule()
+        draw_schedule(schedule, given.out)
+    except (ValueError, OSError) as problem:
+        raise SystemExit(str(problem)) from problem
 
 
 if __name__ == "__main__":

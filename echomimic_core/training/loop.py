@@ -76,8 +76,9 @@ def make_optimizer(settings: Settings, parameters: list[torch.nn.Parameter]) -> 
             from bitsandbytes.optim import AdamW8bit
 
             return AdamW8bit(parameters, **common)
-        except ImportError:
-            logger.warning("bitsandbytes is not installed: AdamW keeps its state in 32 bits and takes more memory")
+        except (ImportError, RuntimeError, OSError):
+            # it is not installed, or not for this kind of device
+            logger.warning("bitsandbytes is not usable here: AdamW keeps its state in 32 bits and takes more memory")
     return torch.optim.AdamW(parameters, **common)
 
 

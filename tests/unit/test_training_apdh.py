@@ -129,3 +129,14 @@ def test_the_head_mask_lies_inside_the_headshot_and_the_padding_is_black():
         # a latent cell counts only where all of its pixels are head
         whole = mask.unfold(0, 8, 8).unfold(1, 8, 8).amin((2, 3))
         assert torch.equal(cells, whole) and cells.any()
+
+
+def test_the_picture_of_a_schedule_is_drawn_and_a_wrong_configuration_is_a_sentence(tmp_path):
+    pytest.importorskip("matplotlib")
+    from echomimic_core.training.apdh_picture import main
+
+    main([str(tmp_path / "tiny.png"), "tiny"])
+    assert (tmp_path / "tiny.png").stat().st_size > 10_000
+    with pytest.raises(SystemExit, match="there is no configuration absent.yaml"):
+        main([str(tmp_path / "other.png"), "absent.yaml"])
+    assert not (tmp_path / "other.png").exists()
