@@ -70,6 +70,8 @@ class ModelConfig:
 
 RELEASED = ModelConfig()
 TINY = ModelConfig(block_out_channels=(32, 64, 128, 128))
+# The size of the demo's own small model, at 128 to 256 pixels.
+NANO = ModelConfig((48, 80, 96, 64), (8, 16, 32, 48), layers_per_block=1, attention_heads=4, norm_num_groups=16)
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def keep_latents(clips: list[Clip], vae: FrozenVAE, size: int, progress: Progres
                 frames = resize(clip.frames(range(begin, min(begin + FRAMES_AT_ONCE, len(clip)))), size)
                 pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).to(device)
                 parts.append(vae.encode(pictures.float() / 255).half().cpu())
-            tensors[clip.info.clip] = torch.cat(parts)
+            tensors[clip.info.clip] = torch.cat(parts).contiguous()
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         save_file(tensors, partial)
         partial.replace(path)

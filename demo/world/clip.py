@@ -1,0 +1,133 @@
+"""A clip of the world: a character, a voice and a gesture become frames, keypoints and sound."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from echomimic_core.config import FPS
+from echomimic_core.pose import gestures
+from echomimic_core.pose.hand_pose import HandPose
+
+from .character import Character, Moment, Painter, random_character
+from .mouth import loudness_track, mouth_track
+from .speech import SAMPLE_RATE, Speech
+
+# Of the library's gestures, those that nothing is trained on.
+HELD_OUT_GESTURES = ("thumbs_up",)
+TRAINED_GESTURES = tuple(name for name in gestures.GESTURES if name not in HELD_OUT_GESTURES)
+# Half width of the mouth and its largest opening, in face widths; larger than life, as a small picture needs.
+MOUTH_HALF_WIDTH, MOUTH_OPENING, LIP = 0.2, 0.3, 0.06
+# So is the head: factors of the pose library's face in width and height, and how far it then sits lower.
+HEAD, HEAD_DROP = (1.42, 1.22), 0.045
+
+
+@dataclass(frozen=True)
+class WorldClip:
+    """Keypoints of a clip and what else moves in it; `frames` draws."""
+
+    who: Character
+    pose: HandPose
+    depth: np.ndarray
+    mouth: np.ndarray
+    eyelids: np.ndarray
+    gaze: np.ndarray
+    sound: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pose)
+
+    def frames(self, size: int) -> Iterator[np.ndarray]:
+        """Pictures (size, size, 3) uint8 RGB, one after the other."""
+        painter, pose = Painter(self.who, size), self.pose
+        arms = np.stack([pose.bodies[:, [5, 6, 7]], pose.bodies[:, [2, 3, 4]]], axis=1)
+        for f in range(len(self)):
+            yield painter.frame(
+                Moment(
+                    pose.hands[f], self.depth[f], arms[f], pose.faces[f], pose.bodies[f, 1],
+                    self.eyelids[f], self.mouth[f, 0], self.gaze[f],
+                )
+            )  # fmt: skip
+
+
+def make_clip(
+    seed: int, speech: Speech, frames: int, begin: float = 0.0, gesture: str | None = None, energy: float | None = None
+) -> WorldClip:
+    """A clip of `frames` at 24 fps from `begin` seconds of a speech on; character and movements follow the seed.
+
+    gesture : of the pose library; None draws one of `TRAINED_GESTURES`. energy : of the gesture, 0..1.5.
+    """
+    rng = np.random.default_rng([seed, 1])
+    who = random_character(rng)
+    name = gesture or str(rng.choice(TRAINED_GESTURES))
+    energy = float(rng.uniform(0.3, 1.3)) if energy is None else energy
+    # part of a longer gesture, so that clips begin anywhere in it
+    longer = frames + int(rng.integers(1, 96))
+    motion_seed = int(rng.integers(2**31))
+    part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
+    pose = gestures.clip(name, longer, energy=energy, seed=motion_seed).take(part)
+    depth = gestures.skeleton(name, longer, energy=energy, seed=motion_seed)[0][part][..., 2]
+    first = round(begin * SAMPLE_RATE)
+    sound = speech.sound[first : first + round(frames / FPS * SAMPLE_RATE)]
+    mouth = mouth_track(speech.phonemes, frames, FPS, begin)
+    stress = loudness_track(sound, SAMPLE_RATE, frames, FPS)
+    pose = _place(_talk(pose, who, mouth, stress, rng), rng)
+    gaze = np.repeat(rng.uniform(-0.6, 0.6, (1, 2)), frames, axis=0)
+    return WorldClip(who, pose, depth, mouth, _blinks(frames, rng), gaze, sound)
+
+
+def _talk(pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray, rng) -> HandPose:
+    """Give the pose the character's face, with its mouth, and a head that nods and breathes with the voice."""
+    faces = pose.faces.copy()
+    middle = faces[:, 30:31]
+    scale = np.array(HEAD) * (who.face_width, who.face_height)
+    faces = middle + (0, HEAD_DROP) + (faces - middle) * scale
+    width = np.linalg.norm(faces[:, 16] - faces[:, 0], axis=-1)
+    faces[:, 17:27, 1] -= 0.03 * (width * stress)[:, None]
+    faces[:, 48:68] = lips(faces[:, 51:52] + (faces[:, 57:58] - faces[:, 51:52]) / 2, width, mouth, who.mouth_width)
+    slow = np.arange(len(pose)) / FPS
+    tilt = np.deg2rad(2.5) * np.sin(2 * np.pi * (0.22 * slow + rng.random())) + np.deg2rad(1.5) * (stress - 0.5)
+    nod = 0.006 * stress + 0.003 * np.sin(2 * np.pi * (0.25 * slow + rng.random()))
+    pivot = pose.bodies[:, 1:2]
+    faces = _turn(faces, pivot, tilt) + np.stack([np.zeros_like(nod), nod], 1)[:, None]
+    bodies = pose.bodies.copy()
+    bodies[:, 0] = faces[:, 30]
+    bodies[:, [15, 14]] = np.stack([faces[:, 42:48].mean(1), faces[:, 36:42].mean(1)], 1)
+    bodies[:, [17, 16]] = faces[:, [16, 0]]
+    return replace(pose, faces=faces, bodies=bodies)
+
+
+def lips(middle: np.ndarray, width: np.ndarray, mouth: np.ndarray, broad: float = 1.0) -> np.ndarray:
+    """Lip points (F, 20, 2), 12 outer and 8 inner, of mouths (F, 2) around middles (F, 1, 2) in faces of width (F,)."""
+    half = MOUTH_HALF_WIDTH * width * mouth[:, 1] * broad
+    gap = 0.5 * MOUTH_OPENING * width * mouth[:, 0]
+    outer, inner = (np.pi - np.arange(n) * 2 * np.pi / n for n in (12, 8))
+    rings = []
+    for turns, wide, high in ((outer, half, gap + LIP * width), (inner, 0.82 * half, gap)):
+        circle = np.stack([np.cos(turns), -np.sin(turns)], 1)
+        rings.append(circle * np.stack([wide, high], 1)[:, None])
+    # the jaw falls: an open mouth grows downwards
+    return middle + np.concatenate(rings, 1) + np.stack([np.zeros_like(gap), 0.6 * gap], 1)[:, None]
+
+
+def _turn(points: np.ndarray, pivot: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    cosine, sine = np.cos(angle), np.sin(angle)
+    matrix = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)
+    return pivot + np.einsum("fij,fnj->fni", matrix, points - pivot)
+
+
+def _place(pose: HandPose, rng: np.random.Generator) -> HandPose:
+    """The person a little larger, smaller or aside."""
+    scale, shift = rng.uniform(0.92, 1.08), rng.uniform(-0.025, 0.025, 2)
+    return pose.map_points(lambda points: 0.5 + (points - 0.5) * scale + shift)
+
+
+def _blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
+    """Openness of the eyelids (frames,) with a blink of a sixth of a second every few seconds."""
+    lids, time = np.ones(frames), rng.uniform(0, 4) * FPS
+    while time < frames:
+        lids = np.minimum(lids, np.clip(np.abs(np.arange(frames) - time) / 2.0 - 0.2, 0, 1))
+        time += rng.uniform(2, 5) * FPS
+    return lids
