@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -231,7 +230,10 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
         return load_file(str(path))
     try:
         content = torch.load(str(path), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, UnicodeDecodeError, EOFError, RuntimeError) as error:
+    except OSError:
+        raise
+    except Exception as error:
+        # PyTorch's own words advise to load it with whatever code it carries.
         raise ValueError("it is damaged, or no file of PyTorch weights alone") from error
     for key in ("state_dict", "net_recon", "model"):
         if isinstance(content, dict) and isinstance(content.get(key), dict):
