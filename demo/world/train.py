@@ -24,7 +24,7 @@ def run(*arguments: str | Path) -> None:
 def train_stage(name: str, out: Path, processes: int, *changes: str) -> Path:
     """Train by a configuration on so many processes; the model's file."""
     folder = out / name
-    made = sorted(folder.glob("checkpoint-*/*.safetensors"))
+    made = sorted(folder.glob("step-*/*.safetensors"))
     if not (folder / "done").exists():
         launch = ["accelerate.commands.launch", "--num_processes", processes, "--num_machines", 1, "--dynamo_backend"]
         launch += ["no", "--mixed_precision", "no", *(["--multi_gpu"] if processes > 1 and _gpus() else [])]
@@ -34,7 +34,7 @@ def train_stage(name: str, out: Path, processes: int, *changes: str) -> Path:
         sets = [word for setting in settings for word in ("--set", setting)]
         run(*map(str, launch), "-m", "echomimic_core.training", CONFIGS / f"{name}.yaml", *resume, *sets)
         (folder / "done").touch()
-    return sorted(folder.glob("checkpoint-*/*.safetensors"))[-1]
+    return sorted(folder.glob("step-*/*.safetensors"))[-1]
 
 
 def _gpus() -> int:

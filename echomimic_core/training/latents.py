@@ -29,8 +29,12 @@ def fingerprint(vae: FrozenVAE, size: int) -> str:
 
 
 @torch.no_grad()
-def keep_latents(clips: list[Clip], vae: FrozenVAE, size: int, progress: Progress | None = None) -> str:
+def keep_latents(
+    clips: list[Clip], vae: FrozenVAE, size: int, progress: Progress | None = None, rank: int = 0, world: int = 1
+) -> str:
     """Make the latents of all semi-body clips that have none yet; the mark to read them by.
+
+    Of several processes, each makes its share: wait for all of them before reading.
 
     A shard's file holds (F, 4, h, w) float16 per clip and appears whole or not at all, so a stopped run goes on.
     """
@@ -41,7 +45,8 @@ def keep_latents(clips: list[Clip], vae: FrozenVAE, size: int, progress: Progres
     for clip in clips:
         if clip.info.kind != HEADSHOT:
             shards.setdefault(latents_path(clip, mark), []).append(clip)
-    missing = {path: found for path, found in shards.items() if not path.is_file()}
+    mine = {path: shards[path] for path in sorted(shards)[rank::world]}
+    missing = {path: found for path, found in mine.items() if not path.is_file()}
     device = next(vae.parameters()).device
     for done, (path, found) in enumerate(missing.items()):
         if progress is not None:
@@ -53,10 +58,11 @@ def keep_latents(clips: list[Clip], vae: FrozenVAE, size: int, progress: Progres
             for begin in range(0, len(clip), FRAMES_AT_ONCE):
                 frames = resize(clip.frames(range(begin, min(begin + FRAMES_AT_ONCE, len(clip)))), size)
                 pictures = torch.from_numpy(frames).permute(0, 3, 1, 2).to(device)
-                parts.append(vae.encode(pictures.float() / 255).half().cpu())
+                pictures = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
+                parts.append(vae.encode(pictures).half().cpu())
             tensors[clip.info.clip] = torch.cat(parts).contiguous()
         partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         save_file(tensors, partial)
         partial.replace(path)
-    logger.info("latents of %d videos were made, of %d found", len(missing), len(shards) - len(missing))
+    logger.info("latents of %d videos were made, of %d found", len(missing), len(mine) - len(missing))
     return mark

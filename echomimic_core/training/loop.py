@@ -118,8 +118,10 @@ class Trainer:
         self.vae = load_vae(settings.vae).to(device)
         self.loss = build_loss(settings, self.vae, device)
         if settings.data.keep_latents:
-            with self.accelerator.main_process_first():
-                self.dataset.latents_mark = keep_latents(self.dataset.all_clips, self.vae, settings.data.size)
+            share = self.accelerator.process_index, self.accelerator.num_processes
+            mark = keep_latents(self.dataset.all_clips, self.vae, settings.data.size, log_progress, *share)
+            self.accelerator.wait_for_everyone()
+            self.dataset.latents_mark = mark
 
         self.plain = build_model(settings)
         self.trained = prepare_parameters(self.plain, settings)
@@ -322,6 +324,12 @@ def prepare_parameters(model: TrainingModel, settings: Settings) -> list[str]:
             if not parameter.requires_grad and parameter.ndim > 1:
                 parameter.data = parameter.data.bfloat16()
     return names
+
+
+def log_progress(done: int, total: int) -> None:
+    """Say now and then how many videos have their latents."""
+    if total and done % max(1, total // 10) == 0:
+        logger.info("latents of %d of %d videos", done, total)
 
 
 def choose_last(output: Path, step: int) -> Path | None:

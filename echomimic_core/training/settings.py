@@ -29,7 +29,7 @@ class SettingsError(ValueError):
 @dataclass(frozen=True)
 class DataSettings:
     """What is learned from. `folders` come from prepare; `frames` is the length of a clip in stage 2. `keep_latents`
-    encodes every semi-body clip once and keeps that beside it, in 1/48 of the size of its pixels. `held_out` is the
+    encodes every semi-body clip once and keeps that beside it, in 1/24 of the size of its pixels. `held_out` is the
     share of clips (below 1) or their number (from 1) that are never learned from, but measured and filmed."""
 
     folders: tuple[str, ...] = ()
