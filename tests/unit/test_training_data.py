@@ -456,3 +456,11 @@ def test_nothing_is_held_out_unless_asked_and_something_is_always_learned(tmp_pa
     assert found == [] and data.validation_clips() == data.clips
     with pytest.raises(ShardError, match="data.held_out keeps 2 of 2 clips from being learned"):
         held(folder, 2)
+
+
+def test_videos_and_clips_are_held_out_alike_in_every_order(tmp_path):
+    folder = many_clips(tmp_path / "clips", {"a": 2, "b": 2, "c": 6})
+    found = read_manifest(folder)
+    options = settings(folder, data={"folders": [str(folder)], "size": 64, "frames": 2, "held_out": 0.2})
+    one, two = ClipDataset(options, found), ClipDataset(options, found[::-1])
+    assert {clip.info for clip in one.held_out} == {clip.info for clip in two.held_out}

@@ -16,7 +16,8 @@ from echomimic_core.training.diffusion import add_noise, one_step_clean, velocit
 from echomimic_core.training.loop import Trainer  # noqa: E402
 from echomimic_core.training.settings import Settings, parse  # noqa: E402
 
-STEPS = 160
+# The pose, whose encoder begins with zeros, is learned between steps 160 and 200.
+STEPS = 240
 FRAMES = 4
 EVALUATED_AT = (999, 800, 600)
 
@@ -123,15 +124,17 @@ def test_the_hand_goes_where_the_pose_is(trained):
 
     trainer, _ = trained
 
-    def bright_column(x):
+    def bright_columns(x):
+        """Where the row of the hand is brightest, 0..1 across the picture, as predicted at each timestep."""
         pose = clips.make_pose(np.full(FRAMES, x))
         maps = draw_maps(pose, None, clips.SIZE, clips.SIZE, groups=("hands", "body", "face"))
         made, _, _ = predict(trainer, pose_maps=torch.from_numpy(maps).permute(0, 3, 1, 2))
-        row = made[0, :, :3, round(0.8 * made.shape[-2])].mean((0, 1))
-        return (row.argmax().item() + 0.5) / len(row)
+        row = made[:, :, :3, round(0.8 * made.shape[-2])].mean((1, 2))
+        return (row.argmax(-1).numpy() + 0.5) / row.shape[-1]
 
-    assert abs(bright_column(0.25) - 0.25) < 0.1
-    assert abs(bright_column(0.75) - 0.75) < 0.1
+    for x in (0.25, 0.4, 0.6, 0.75):
+        # one latent cell is 0.0625
+        assert np.abs(bright_columns(x) - x).max() < 0.07
 
 
 def test_the_target_of_an_oracle_has_no_loss():
