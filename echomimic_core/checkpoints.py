@@ -320,6 +320,25 @@ def open_one_file(path: str | Path) -> ModelFiles:
     return ModelFiles(variant, {name: [(file, f"{name}.")] for name in (*NETWORKS, AUDIO_ENCODER) if name in present})
 
 
+def write_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None):
+    """Write a .safetensors file that appears whole or not at all, readable by whom the user's new files are.
+
+    Tensors must be contiguous and on the CPU. safetensors itself leaves files that only their owner can read.
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        partial.touch()
+        mode = partial.stat().st_mode
+        save_file(dict(tensors), partial, None if metadata is None else dict(metadata))
+        partial.chmod(mode)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def save_one_file(
     path: str | Path,
     networks: Mapping[str, Mapping[str, torch.Tensor]],
@@ -335,8 +354,6 @@ def save_one_file(
     networks : "denoising_unet" and "pose_encoder", perhaps "reference_unet" and "audio_encoder".
     dtype : of the matrices in the file; None keeps each. Whisper's encoder is never made coarser than float16.
     """
-    from safetensors.torch import save_file
-
     tensors = {}
     for network, weights in networks.items():
         target = torch.float16 if network == AUDIO_ENCODER and dtype in FLOAT8 else dtype
@@ -351,12 +368,7 @@ def save_one_file(
         "config": json.dumps(asdict(config)),
         **(metadata or {}),
     }
-    partial = path.with_name(path.name + ".partial")
-    try:
-        save_file(tensors, partial, information)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_tensors(path, tensors, information)
     return path
 
 

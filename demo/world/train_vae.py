@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from echomimic_core.checkpoints import write_tensors
 from echomimic_core.config import LATENT_SCALE
 from echomimic_core.training.perceptual import MultiScaleGradientSSIM
 from echomimic_core.training.shards import SEMI_BODY, Clip, read_manifest
@@ -103,8 +104,6 @@ def widen(vae: nn.Module, width: int = TAESD_WIDTH) -> dict[str, torch.Tensor]:
 
 
 def main() -> None:
-    from safetensors.torch import save_file
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("world", type=Path)
     parser.add_argument("out", type=Path)
@@ -115,8 +114,8 @@ def main() -> None:
     vae = train(given.world, given.steps, device=given.device)
     # the narrow one for training, the wide one for ComfyUI
     given.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file(vae.state_dict(), given.out.with_name(f"{given.out.stem}_narrow.safetensors"))
-    save_file(widen(vae), given.out)
+    write_tensors(given.out.with_name(f"{given.out.stem}_narrow.safetensors"), vae.state_dict())
+    write_tensors(given.out, widen(vae))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints import AUDIO_ENCODER, TensorFile, save_one_file
+from ..checkpoints import AUDIO_ENCODER, TensorFile, save_one_file, write_tensors
 from ..checkpoints import MOTION as MOTION_NAMES
 from .ema import EMA
 from .lora import save_lora
@@ -148,9 +148,7 @@ def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> 
 
 
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
-    from safetensors.torch import save_file
-
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, path)
+    write_tensors(path, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ..checkpoints import write_tensors
 from ..config import HAND_POINTS
 from ..runtime import Progress
 from .hands import render
@@ -108,12 +109,10 @@ def train(steps: int = 2000, batch: int = 8, seed: int = 0, progress: Progress |
 
 def save(network: HandKeypointNet, path: str | Path) -> None:
     """Write the network in float16; an existing file is not overwritten."""
-    from safetensors.torch import save_file
-
     if Path(path).exists():
         raise ValueError(f"{path} exists and is not overwritten: choose another name or remove it")
     tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
-    save_file(tensors, path, {"format": FORMAT})
+    write_tensors(path, tensors, {"format": FORMAT})
 
 
 def build_keypoints(weights: str | Path | None) -> nn.Module | None:

@@ -6,11 +6,11 @@ sample (HPA), so theirs cannot be kept.
 
 import hashlib
 import logging
-import os
 from pathlib import Path
 
 import torch
 
+from ..checkpoints import write_tensors
 from ..runtime import Progress
 from .dataset import resize
 from .shards import HEADSHOT, Clip, latents_path
@@ -38,8 +38,6 @@ def keep_latents(
 
     A shard's file holds (F, 4, h, w) float16 per clip and appears whole or not at all, so a stopped run goes on.
     """
-    from safetensors.torch import save_file
-
     mark = fingerprint(vae, size)
     shards: dict[Path, list[Clip]] = {}
     for clip in clips:
@@ -61,8 +59,6 @@ def keep_latents(
                 pictures = (pictures.float() / 255).contiguous(memory_format=torch.channels_last)
                 parts.append(vae.encode(pictures).half().cpu())
             tensors[clip.info.clip] = torch.cat(parts).contiguous()
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        save_file(tensors, partial)
-        partial.replace(path)
+        write_tensors(path, tensors)
     logger.info("latents of %d videos were made, of %d found", len(missing), len(mine) - len(missing))
     return mark

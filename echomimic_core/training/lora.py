@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from ..checkpoints import write_tensors
 from .networks import TrainingModel
 from .settings import LoRASettings, SettingsError
 
@@ -58,8 +59,6 @@ def lora_tensors(parameters: dict[str, torch.Tensor], alpha: float) -> dict[str,
 
 def save_lora(path: Path, parameters: dict[str, torch.Tensor], settings: LoRASettings, dtype: torch.dtype) -> None:
     """Write the adapters to a .safetensors file for models/loras."""
-    from safetensors.torch import save_file
-
     tensors = lora_tensors(parameters, settings.alpha)
     tensors = {n: t if n.endswith(".alpha") else t.to(dtype) for n, t in tensors.items()}
-    save_file(tensors, path, {"format": "pt", "rank": str(settings.rank), "model": "EchoMimicV2"})
+    write_tensors(path, tensors, {"format": "pt", "rank": str(settings.rank), "model": "EchoMimicV2"})

@@ -5,14 +5,15 @@ with scores, `<clip>/audio` (Whisper states) and `<clip>/sound` (16 kHz, for val
 """
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from ..checkpoints import write_tensors
 from ..config import FPS
 from ..pose import HandPose
 
@@ -74,8 +75,6 @@ def decode_jpeg(data: np.ndarray) -> np.ndarray:
 
 def write_shard(path: Path, clips: list[ClipData]) -> None:
     """Write the clips of a video; the file appears whole or not at all."""
-    from safetensors.numpy import save_file
-
     tensors = {}
     for clip in clips:
         name = clip.info.clip
@@ -89,12 +88,8 @@ def write_shard(path: Path, clips: list[ClipData]) -> None:
             values = getattr(pose, track)
             if values is not None:
                 tensors[f"{name}/{track}"] = np.ascontiguousarray(values, np.float32)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, {"format": FORMAT, "version": str(VERSION)})
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    arrays = {name: torch.from_numpy(np.require(array, requirements="CW")) for name, array in tensors.items()}
+    write_tensors(path, arrays, {"format": FORMAT, "version": str(VERSION)})
 
 
 def write_manifest(folder: Path, clips: list[ClipInfo]) -> None:

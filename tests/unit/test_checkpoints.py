@@ -1,6 +1,7 @@
 """Weights on disk: every published layout loads, and every broken file says what is wrong."""
 
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from echomimic_core.checkpoints import (
     find_released,
     open_one_file,
     save_one_file,
+    write_tensors,
     write_tiny_model,
 )
 from echomimic_core.config import TINY
@@ -306,3 +308,22 @@ def test_file_metadata_can_be_read_by_anyone(tmp_path):
     path = write_tiny_model(tmp_path / "tiny.safetensors")
     assert {name.partition(".")[0] for name in load_file(path)} >= {"denoising_unet", "audio_encoder"}
     assert TensorFile(path).metadata["format_version"] == "1"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_written_models_are_readable_by_whom_new_files_are(tmp_path):
+    before = os.umask(0o022)
+    try:
+        write_tensors(tmp_path / "model.safetensors", {"weight": torch.zeros(2)})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "model.safetensors"
+    write_tensors(path, {"weight": torch.ones(2)})
+    old = path.read_bytes()
+    with pytest.raises(ValueError):
+        write_tensors(path, {"weight": torch.zeros(4, 4).T[:, :2]})  # not contiguous
+    assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
