@@ -11,11 +11,14 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from comfy_progress import Progress
 from comfy_setup import Installation, SetupError, tail
 
 START_SECONDS = 300
 POLL_SECONDS = 0.2
 PORT_TRIES = 3
+# Threads that spin while they wait for each other more than double the time where something else needs a core, too.
+ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 class WorkflowError(Exception):
@@ -73,7 +76,7 @@ class ComfyServer:
                 cwd=self.installation.comfyui,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**ENVIRONMENT, **os.environ},
             )
         try:
             self._wait_until_up()
@@ -119,16 +122,19 @@ class ComfyServer:
         content = self.fetch(path, data)
         return json.loads(content) if content else None
 
-    def queue(self, prompt: dict) -> str:
-        """Queue a workflow in API form and return its id. Raises WorkflowError where ComfyUI refuses it."""
+    def queue(self, prompt: dict, client_id: str = "") -> str:
+        """Queue a workflow in API form and return its id. Raises WorkflowError where ComfyUI refuses it.
+
+        `client_id` is of the websocket that is told of its progress.
+        """
         try:
-            return self.post("/prompt", {"prompt": prompt})["prompt_id"]
+            return self.post("/prompt", {"prompt": prompt, "client_id": client_id})["prompt_id"]
         except urllib.error.HTTPError as error:
             answer = json.loads(error.read() or b"{}")
             raise WorkflowError(refusal(answer), answer) from error
 
-    def wait(self, prompt_id: str, seconds: float) -> dict:
-        """Wait for a queued workflow and return its history entry.
+    def wait(self, prompt_id: str, seconds: float, progress: Progress | None = None) -> dict:
+        """Wait for a queued workflow, saying how far it is, and return its history entry.
 
         Raises WorkflowError where a node failed or the workflow was cancelled, and SetupError where ComfyUI died.
         """
@@ -144,11 +150,13 @@ class ComfyServer:
                     if kind == "execution_interrupted":
                         raise WorkflowError("the workflow was cancelled", message)
                 return entry
+            if progress:
+                progress.tick()
             time.sleep(POLL_SECONDS)
         raise WorkflowError(f"The workflow was not done after {seconds:.0f} s", {})
 
-    def run(self, prompt: dict, seconds: float = 600) -> dict:
-        return self.wait(self.queue(prompt), seconds)
+    def run(self, prompt: dict, seconds: float = 600, progress: Progress | None = None) -> dict:
+        return self.wait(self.queue(prompt, progress.client_id if progress else ""), seconds, progress)
 
     def outputs(self, entry: dict) -> list[Path]:
         """Return the files that a finished workflow left in the output directory."""

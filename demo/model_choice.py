@@ -1,0 +1,224 @@
+"""Which model and VAE the demo runs: what is asked for, else what lies in ComfyUI's folders, else the pack's own.
+
+Everything that is missing is said in one sentence with the places it can be had from, before ComfyUI starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfy_setup import REPO, Installation, SetupError, tail
+
+KINDS = ("echomimic", "vae", "audio_encoders")  # of ComfyUI's model folders
+MODEL_SIZE, SMALL_SIZE = 768, 128  # pixels that a model was trained at
+SMALL_FOLDER = REPO / "demo" / "models"  # the pack's own small model, trained on drawn characters
+SMALL_MODEL, SMALL_VAE = "nano.safetensors", "nano_vae.safetensors"
+TINY_MODEL, TINY_VAE = "tiny.safetensors", "tiny_vae.safetensors"
+
+ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
+RELEASED = {"accelerated": "_acc", "standard": ""}  # in the names of the files of a variant; the faster one first
+WHISPER = ("tiny.pt", "whisper_tiny.pt", "whisper-tiny.safetensors", "whisper_tiny.safetensors")
+VAE_ENDINGS = (".safetensors", ".pt", ".ckpt")
+MODEL_DOWNLOAD = "https://huggingface.co/BadToBest/EchoMimicV2"
+WHISPER_DOWNLOAD = (
+    "https://openaipublic.azureedge.net/main/whisper/models/"
+    "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"
+)
+VAE_NAME = "vae-ft-mse-840000-ema-pruned.safetensors"
+VAE_DOWNLOAD = "https://huggingface.co/stabilityai/sd-vae-ft-mse-original"
+
+Folders = dict[str, list[Path]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the workflow's widgets are set to, and where ComfyUI finds it.
+
+    `size` is the default width and height, `released` whether the networks are as large as the released ones.
+    """
+
+    model: str
+    vae: str
+    folders: Folders
+    size: int
+    released: bool
+    sentence: str
+
+    def write_paths(self, path: Path) -> Path:
+        """Write the folders as ComfyUI's extra model paths, before all others."""
+        # Each folder is put before the ones already there, so that the first comes last.
+        lines = {kind: "\n".join(map(str, reversed(folders))) for kind, folders in self.folders.items()}
+        path.write_text(json.dumps({"demo": {"is_default": True, **lines}}), encoding="utf-8")  # JSON is YAML
+        return path
+
+
+def choose(wanted: str | None, installation: Installation, tiny: Path) -> Choice:
+    """Return the model and VAE to run; `tiny` is the folder that random stand-ins would lie in.
+
+    Parameters
+    ----------
+    wanted : "standard", "accelerated", the path of a one-file model, or None for what there is.
+
+    Raises
+    ------
+    SetupError : files are missing or no models; names all of them.
+    """
+    folders = model_folders(installation)
+    path = Path(wanted).expanduser().resolve() if wanted and wanted not in RELEASED else None
+    if path and path != (SMALL_FOLDER / SMALL_MODEL).resolve():
+        return one_file(path, path.parent, folders)
+    if wanted in RELEASED:
+        return released(wanted, folders)
+    if path is None:
+        variants = [variant for variant, suffix in RELEASED.items() if find(folders, stem(f"denoising_unet{suffix}"))]
+        if variants:
+            return released(min(variants, key=lambda variant: len(lacking(variant, folders))), folders)
+        for root, name in files_below(folders["echomimic"]):
+            if name.endswith(".safetensors") and header(root / name).get("format") == "echomimicv2":
+                return one_file(root / name, root, folders)
+    return without_weights(folders, tiny)
+
+
+def without_weights(folders: Folders, tiny: Path) -> Choice:
+    """The pack's own small model, or where it is left out (as in the registry's upload) a random one."""
+    real = f"for the real one put the files of the README's table into {folders['echomimic'][0].parent}"
+    if all((SMALL_FOLDER / name).is_file() for name in (SMALL_MODEL, SMALL_VAE)):
+        own = {"echomimic": [SMALL_FOLDER], "vae": [SMALL_FOLDER]}
+        sentence = f"model: the pack's own small one, which knows a world of drawn characters; {real}"
+        return Choice(SMALL_MODEL, SMALL_VAE, own, SMALL_SIZE, False, sentence)
+    own = {"echomimic": [tiny / "echomimic"], "vae": [tiny / "vae"]}
+    sentence = f"model: a tiny random one, which makes coloured noise instead of a person; {real}"
+    return Choice(TINY_MODEL, TINY_VAE, own, SMALL_SIZE, False, sentence)
+
+
+def released(variant: str, folders: Folders) -> Choice:
+    missing = lacking(variant, folders)
+    vae = find_vae(folders)
+    if missing or not vae:
+        raise SetupError(missing_sentence(f"the {variant} model", missing, vae, folders))
+    return Choice(variant, vae, folders, MODEL_SIZE, True, f"model: {variant}, VAE: {vae}")
+
+
+def one_file(path: Path, root: Path, folders: Folders) -> Choice:
+    """A one-file model below `root`, with a VAE and, where it has none inside, an audio encoder from the folders."""
+    metadata = header(path)
+    if metadata.get("format") != "echomimicv2":
+        reason = metadata.get("problem", "it is no one-file model of this pack's Save Model")
+        raise SetupError(f"The model {path} cannot be used: {reason}.")
+    if "reference_unet" not in metadata["networks"]:
+        raise SetupError(f"The model {path} has no reference network inside: save it again with one by Save Model.")
+    heard = "audio_encoder" in metadata["networks"]
+    missing = [] if heard else lacking_whisper(folders)
+    vae = find_vae(folders)
+    if missing or not vae:
+        raise SetupError(missing_sentence(f"the model {path}", missing, vae, folders))
+    others = [folder for folder in folders["echomimic"] if folder != root]
+    large = path.stat().st_size > 500e6
+    places = {**folders, "echomimic": [root, *others]}
+    name = str(path.relative_to(root))
+    return Choice(name, vae, places, MODEL_SIZE, large, f"model: {path}, VAE: {vae}")
+
+
+def missing_sentence(what: str, missing: list[str], vae: str | None, folders: Folders) -> str:
+    if not vae:
+        missing = [*missing, f"{VAE_NAME} in {folders['vae'][0]}, from {VAE_DOWNLOAD}"]
+    return f"For {what} these files are missing (subfolders are searched):\n" + "\n".join(f"  {m}" for m in missing)
+
+
+def lacking(variant: str, folders: Folders) -> list[str]:
+    """The files that a released variant still needs, but for the VAE: name, folder and source."""
+    suffix = RELEASED[variant]
+    stems = (f"denoising_unet{suffix}", f"motion_module{suffix}", "reference_unet", "pose_encoder")
+    place = f"in {folders['echomimic'][0]}, from {MODEL_DOWNLOAD}"
+    return [f"{s}.pth {place}" for s in stems if not find(folders, stem(s))] + lacking_whisper(folders)
+
+
+def lacking_whisper(folders: Folders) -> list[str]:
+    if find(folders, WHISPER) or find(folders, WHISPER, "audio_encoders"):
+        return []
+    return [f"{WHISPER[0]} in {folders['echomimic'][0]}, from {WHISPER_DOWNLOAD}"]
+
+
+def stem(name: str) -> tuple[str, ...]:
+    return tuple(name + ending for ending in ENDINGS)
+
+
+def find(folders: Folders, names: tuple[str, ...], kind: str = "echomimic") -> bool:
+    return any(Path(name).name in names for _, name in files_below(folders[kind]))
+
+
+def find_vae(folders: Folders) -> str | None:
+    """The VAE as ComfyUI's loader names it: sd-vae-ft-mse where it is there, else one of four channels."""
+    files = [(root, name) for root, name in files_below(folders["vae"]) if name.endswith(VAE_ENDINGS)]
+    for _, name in files:
+        if "mse" in Path(name).name:
+            return name
+    sd15 = (name for root, name in files if name.endswith(".safetensors") and header(root / name).get("vae") == 4)
+    return next(sd15, None)
+
+
+def files_below(roots: list[Path]) -> list[tuple[Path, str]]:
+    """(folder, path inside) of all files below some folders, in order."""
+    return [
+        (root, str(Path(place, name).relative_to(root)))
+        for root in roots
+        for place, _, names in sorted(os.walk(root, followlinks=True))
+        for name in sorted(names)
+    ]
+
+
+def header(path: Path) -> dict:
+    """The metadata of a .safetensors file, its `networks`, and as `vae` the latent channels where it is a VAE.
+
+    Where it cannot be read, its `problem`.
+    """
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > path.stat().st_size:
+                raise ValueError("the header is longer than the file")
+            tensors = json.loads(file.read(length))
+            metadata = tensors.pop("__metadata__", {})
+            end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
+        if 8 + length + end != path.stat().st_size:
+            raise ValueError("tensors are missing at the end")
+    except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
+        return {"problem": f"it is no .safetensors file, or damaged ({error}); download or save it again"}
+    found = {**metadata, "networks": {name.partition(".")[0] for name in tensors}}
+    if "decoder.conv_in.weight" in tensors:
+        found["vae"] = tensors["decoder.conv_in.weight"]["shape"][1]
+    return found
+
+
+def model_folders(installation: Installation) -> Folders:
+    """ComfyUI's folders of each kind: those of `models`, and those that its extra_model_paths.yaml adds.
+
+    The file is read by ComfyUI's own code, which knows its rules.
+    """
+    comfyui = installation.comfyui
+    own = {kind: comfyui / "models" / kind for kind in KINDS}
+    config = comfyui / "extra_model_paths.yaml"
+    if not config.is_file():
+        return {kind: [folder] for kind, folder in own.items()}
+    code = (
+        "import json, sys\n"
+        "config, *kinds = sys.argv[1:]\n"
+        "sys.argv[1:] = []\n"
+        "sys.path.insert(0, '.')\n"
+        "import folder_paths\n"
+        "from utils.extra_config import load_extra_path_config\n"
+        "load_extra_path_config(config)\n"
+        "known = folder_paths.folder_names_and_paths\n"
+        "print(json.dumps([list(known[kind][0]) if kind in known else [] for kind in kinds]))\n"
+    )
+    command = [installation.python, "-c", code, config, *KINDS]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, cwd=comfyui)
+    if done.returncode:
+        raise SetupError(f"ComfyUI cannot read {config}:\n{tail(done.stderr, 3)}")
+    named = json.loads(done.stdout.splitlines()[-1])
+    return {kind: list(dict.fromkeys([*map(Path, paths), own[kind]])) for kind, paths in zip(KINDS, named, strict=True)}
