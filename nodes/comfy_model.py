@@ -41,6 +41,10 @@ PROGRESS = "echomimic_progress"
 # Transformer options with which `WindowHandler` hands single windows to the model.
 WINDOWS = "echomimic_windows"
 BATCHING = "echomimic_batching"
+MOMENT = "echomimic_moment"
+
+# Transformer option with a guidance scale: `WindowHandler` then combines both halves itself.
+GUIDANCE = "echomimic_guidance"
 
 # Transformer option with the `SpeedOptions` of EchoMimicV2 Speed Options.
 SPEED = "echomimic_speed"
@@ -109,9 +113,9 @@ class GraphDenoiser(ClipDenoiser):
         """Velocity (halves * frames, 4, height, width) for scaled noisy latents of the same shape."""
         options = transformer_options or {}
         halves: list[PreparedHalf] = echomimic
-        timestep = float(timesteps[0])
-        windows = options.get(WINDOWS)
-        speed, step = options.get(SPEED, EXACT), sampling_step(options)
+        windows, speed = options.get(WINDOWS), options.get(SPEED, EXACT)
+        # reading numbers from a device waits for it, so `WindowHandler` has read them once for all windows of a step
+        step, timestep = options.get(MOMENT) or (sampling_step(options), float(timesteps[0]))
         for half in halves:
             if half.clip is not None:
                 half.clip.set_speed(speed, step)

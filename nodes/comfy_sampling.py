@@ -1,4 +1,4 @@
-"""The original's DDIM as a ComfyUI sampler, and progress that moves with every window."""
+"""The original's DDIM as a ComfyUI sampler, guidance window by window, and progress that moves with every window."""
 
 import comfy.samplers
 import comfy.utils
@@ -6,7 +6,45 @@ import latent_preview
 import torch
 from comfy.k_diffusion import sampling as k_diffusion_sampling
 
+from ..echomimic_core.config import LATENT_CHANNELS
+from ..echomimic_core.sampling.loop import STEP_FRAMES
 from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step
+from .comfy_model import GUIDANCE
+from .comfy_windows import WindowHandler
+
+# What other nodes put on a MODEL to change how both halves of guidance are combined.
+OTHER_GUIDANCE = (
+    "sampler_calc_cond_batch_function",
+    "sampler_pre_cfg_function",
+    "sampler_cfg_function",
+    "sampler_post_cfg_function",
+    "disable_cfg1_optimization",
+)
+
+
+class ClipGuider(comfy.samplers.CFGGuider):
+    """Core's guidance for a clip, without holding the clip once for every term of the formula.
+
+    Both halves are combined for a few windows at a time. Where another node has its own idea of guidance, both halves
+    of the whole clip are handed to core as ever.
+    """
+
+    def predict_noise(self, x, timestep, model_options=None, seed=None):
+        options = model_options or {}
+        ours = isinstance(options.get("context_handler"), WindowHandler)
+        if not ours or any(options.get(key) for key in OTHER_GUIDANCE):
+            return super().predict_noise(x, timestep, options, seed)
+        conds = [self.conds["positive"]]
+        if self.cfg != 1.0:
+            conds.append(self.conds["negative"])
+            transformer_options = {**options.get("transformer_options", {}), GUIDANCE: self.cfg}
+            options = {**options, "transformer_options": transformer_options}
+        return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)[0]
+
+
+def empty_clip(frames: int, height: int, width: int, device: torch.device) -> torch.Tensor:
+    """Latents of zeros (frames, 4, height, width) that take no memory; only to be read."""
+    return torch.zeros((), device=device).expand(frames, LATENT_CHANNELS, height, width)
 
 
 def original_sampler(steps: int) -> comfy.samplers.KSAMPLER:
@@ -26,7 +64,11 @@ def sample_ddim(model, x, sigmas, extra_args=None, callback=None, disable=None, 
         clean = model(x, sigma * x.new_ones(len(x)), **(extra_args or {}))
         if callback is not None:
             callback({"x": x, "i": index, "sigma": sigma, "sigma_hat": sigma, "denoised": clean})
-        x = sigma_ddim_step(x, clean, sigma, sigmas[index + 1], timestep, steps)
+        # into the old latents and part by part: every term of the formula would be as long as the clip
+        for start in range(0, len(x), STEP_FRAMES):
+            part = slice(start, start + STEP_FRAMES)
+            x[part] = sigma_ddim_step(x[part], clean[part], sigma, sigmas[index + 1], timestep, steps)
+        del clean
     return x
 
 

@@ -11,7 +11,7 @@ from ..echomimic_core.sampling.loop import HeldFrames
 from ..echomimic_core.sampling.schedule import trailing_sigmas
 from ..echomimic_core.sampling.segments import Segment, fingerprint, segment_noise
 from .comfy_model import PROGRESS, ClipPayload
-from .comfy_sampling import original_sampler
+from .comfy_sampling import ClipGuider, original_sampler
 from .conditioning import as_conditioning
 from .sampler import ORIGINAL
 
@@ -39,7 +39,7 @@ def graph_sampler(model, payload: ClipPayload, seed: int, steps: int, cfg: float
             step = index + 1
 
         step_model.model_options["transformer_options"][PROGRESS] = report
-        guider = comfy.samplers.CFGGuider(step_model)
+        guider = ClipGuider(step_model)
         guider.set_conds(as_conditioning(positive), as_conditioning(negative))
         guider.set_cfg(cfg)
         latents = torch.zeros(segment.frames, LATENT_CHANNELS, payload.height, payload.width)

@@ -9,10 +9,20 @@ import comfy.context_windows
 import torch
 
 from ..echomimic_core.sampling.clip import upload
-from ..echomimic_core.sampling.denoiser import WindowAverage
+from ..echomimic_core.sampling.denoiser import WindowAverage, guide
 from ..echomimic_core.sampling.memory import Batching
 from ..echomimic_core.sampling.speed import EXACT
-from .comfy_model import BATCHING, PAYLOAD, SPEED, WINDOWS, PreparedHalf, sampling_step, window_report
+from .comfy_model import (
+    BATCHING,
+    GUIDANCE,
+    MOMENT,
+    PAYLOAD,
+    SPEED,
+    WINDOWS,
+    PreparedHalf,
+    sampling_step,
+    window_report,
+)
 
 # What core can hang on a condition that is laid out for the whole clip at once.
 WHOLE_CLIP_ONLY = ("mask", "area", "control", "gligen")
@@ -30,23 +40,27 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
         return cond_in
 
     def execute(self, calc_cond_batch, model, conds, x_in, timestep, model_options) -> list[torch.Tensor]:
-        """Clean latents (F, 4, height, width) of every condition, averaged over the windows of each frame."""
-        wanted = [index for index, cond in enumerate(conds) if cond is not None]
+        """Clean latents (F, 4, height, width) of every condition, averaged over the windows of each frame.
+
+        With a guidance scale in the options all of them are the guided ones.
+        """
+        options = dict(model_options.get("transformer_options", {}))
+        scale, speed = options.pop(GUIDANCE, None), options.get(SPEED, EXACT)
+        # read from the device once a step: reading waits for it
+        step, level = sampling_step({**options, "sigmas": timestep}), timestep_of(model, timestep)
         half = leading_half(conds)
-        options = model_options.get("transformer_options", {})
-        step = sampling_step({**options, "sigmas": timestep})
-        speed = options.get(SPEED, EXACT)
         windows = half.windows.at_step(len(x_in), speed.window_step(step))
-        plain = [i for i in wanted if not is_conditional(conds[i])]
-        guided = not plain or len(plain) == len(wanted) or speed.guided_at(timestep_of(model, timestep))
-        if not guided:
-            wanted = [i for i in wanted if i not in plain]
+        wanted = [index for index, cond in enumerate(conds) if cond is not None]
+        plain = [index for index in wanted if not is_conditional(conds[index])]
+        if len(plain) < len(wanted) and not speed.guided_at(level):
+            wanted = [index for index in wanted if index not in plain]
+        guided = scale is not None and len(wanted) > 1
         rows = upload(torch.tensor(windows), x_in.device)
-        average = WindowAverage(len(wanted), x_in)
+        average = WindowAverage(1 if guided else len(wanted), x_in)
 
         def run(chosen: list[int], index: torch.Tensor, batch: list[list[int]], batching: Batching) -> dict:
-            given = [conds[i] if i in chosen else None for i in range(len(conds))]
-            extra = {**options, WINDOWS: batch, BATCHING: batching}
+            given = [cond if i in chosen else None for i, cond in enumerate(conds)]
+            extra = {**options, WINDOWS: batch, BATCHING: batching, MOMENT: (step, level)}
             levels = timestep[index] if len(timestep) == len(x_in) else timestep
             results = calc_cond_batch(
                 model, given, x_in[index], levels, {**model_options, "transformer_options": extra}
@@ -59,14 +73,18 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
             results: dict[int, torch.Tensor] = {}
             for group in groups:
                 results.update(run(group, index.flatten(), batch, batching))
-            average.add(index, torch.stack([results[i] for i in wanted]))
+            if guided:
+                posed = next(i for i in wanted if i not in plain)
+                results = {0: guide(results[plain[0]].float(), results[posed].float(), scale)}
+            average.add(index, torch.stack(list(results.values())))
 
         half.runner.run(windows, evaluate, guided=len(wanted) > 1, progress=window_report(options))
-        means = dict(zip(wanted, average.mean(windows), strict=True))
-        if not guided:
-            # both halves the same: whatever the guidance makes of them, it is the conditional half
-            means.update(dict.fromkeys(plain, means[wanted[0]]))
-        return [means[i].to(x_in) if i in means else torch.zeros_like(x_in) for i in range(len(conds))]
+        means = average.mean(windows)
+        found = dict(zip(wanted, means * len(wanted) if guided else means, strict=True))
+        for index in plain:
+            # both halves the same: whatever guidance makes of them, it is the one result there is
+            found.setdefault(index, means[0])
+        return [found[i].to(x_in) if i in found else torch.zeros_like(x_in) for i in range(len(conds))]
 
 
 def is_conditional(cond: list[dict]) -> bool:

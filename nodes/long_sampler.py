@@ -109,7 +109,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
             latents[segment.first : segment.last] = values
             bar.update_absolute(segment.last, payload.frames)
             comfy.model_management.throw_exception_if_processing_interrupted()
-        return io.NodeOutput({"samples": latents})
+        return io.NodeOutput({"samples": latents, "fps": audio_embeds.fps})
 
 
 def segment_folder(name: str) -> str:

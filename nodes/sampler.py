@@ -8,7 +8,6 @@ from .conditioning import (
     LOOP_INPUT,
     as_conditioning,
     clip_inputs,
-    empty_latent,
     length_inputs,
     make_payloads,
     window_inputs,
@@ -102,31 +101,32 @@ class EchoMimicV2Sampler(io.ComfyNode):
 
         from ..echomimic_core.sampling.schedule import trailing_sigmas
         from .comfy_model import PROGRESS, require_echomimic
-        from .comfy_sampling import original_sampler, window_progress
+        from .comfy_sampling import ClipGuider, empty_clip, original_sampler, window_progress
 
         variant = require_echomimic(model, "APDH Sampler").variant
         steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
         positive, negative = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
-        latent = empty_latent(positive, audio_embeds.fps)
+        latent = empty_clip(positive.frames, positive.height, positive.width, model.load_device)
         model = model.clone()
         report, callback = window_progress(model, steps)
         model.model_options["transformer_options"][PROGRESS] = report
-        guider = comfy.samplers.CFGGuider(model)
+        guider = ClipGuider(model)
         guider.set_conds(as_conditioning(positive), as_conditioning(negative))
         guider.set_cfg(cfg)
         sampler = original_sampler(steps) if sampler_name == ORIGINAL else comfy.samplers.sampler_object(sampler_name)
         samples = guider.sample(
-            comfy.sample.prepare_noise(latent["samples"], seed),
-            latent["samples"],
+            comfy.sample.prepare_noise(latent, seed),
+            latent,
             sampler,
             trailing_sigmas(steps),
             callback=callback,
             disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
             seed=seed,
         )
-        return io.NodeOutput({**latent, "samples": samples.to(comfy.model_management.intermediate_device())})
+        samples = samples.to(comfy.model_management.intermediate_device())
+        return io.NodeOutput({"samples": samples, "fps": audio_embeds.fps})
 
 
 class EchoMimicV2Scheduler(io.ComfyNode):

@@ -3,40 +3,17 @@
 python inside_comfyui.py COMFYUI_FOLDER PACK_FOLDER PARITY_FOLDER
 """
 
-import importlib.util
 import json
-import os
-import sys
 from pathlib import Path
 
-COMFYUI, PACK, PARITY = (Path(argument).resolve() for argument in sys.argv[1:4])
-sys.path.insert(0, str(COMFYUI))
-os.chdir(COMFYUI)
-sys.argv = ["main.py", "--cpu"]
+from started_comfyui import ARGUMENTS, load  # isort: skip
 
-import comfy.options  # noqa: E402
+import comfy.samplers
+import torch
+from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
+from safetensors.torch import load_file
 
-comfy.options.enable_args_parsing()
-import utils.install_util  # noqa: E402, F401  (before our folder of the same name could be found)
-
-
-def load_pack():
-    spec = importlib.util.spec_from_file_location(
-        "echomimicv2", PACK / "__init__.py", submodule_search_locations=[str(PACK)]
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["echomimicv2"] = module
-    spec.loader.exec_module(module)
-    return importlib.import_module
-
-
-load = load_pack()
-
-import comfy.samplers  # noqa: E402
-import torch  # noqa: E402
-from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-
+(PARITY,) = ARGUMENTS
 bridge = load("echomimicv2.nodes.comfy_model")
 sampling = load("echomimicv2.nodes.comfy_sampling")
 conditioning = load("echomimicv2.nodes.conditioning")

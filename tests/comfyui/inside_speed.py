@@ -1,0 +1,322 @@
+"""Run inside ComfyUI's own Python: the samplers stopped, short of memory, resumed and sped up; what happened as JSON.
+
+python inside_speed.py COMFYUI_FOLDER PACK_FOLDER FOLDER_FOR_FILES
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import replace
+
+from started_comfyui import ARGUMENTS, PACK, load  # isort: skip
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_iter
+
+(FOLDER,) = ARGUMENTS
+folder_paths.set_output_directory(str(FOLDER))
+audio = load("echomimicv2.echomimic_core.audio")
+checkpoints = load("echomimicv2.echomimic_core.checkpoints")
+memory = load("echomimicv2.echomimic_core.sampling.memory")
+reference_unet = load("echomimicv2.echomimic_core.models.reference_unet")
+bridge = load("echomimicv2.nodes.comfy_model")
+files = load("echomimicv2.nodes.model_files")
+long_sampler = load("echomimicv2.nodes.long_sampler")
+sampler = load("echomimicv2.nodes.sampler")
+speed = load("echomimicv2.nodes.speed")
+
+HEIGHT, WIDTH = 4, 6
+STEPS = 3
+STEPS_OF_PHASES = 6  # the first, four, and the last lie in the three phases of guidance
+FPS = 25.0
+SEGMENTED = {"frames": 40, "segment_frames": 16, "held_frames": 4}
+WINDOWS = {"context_frames": 8, "context_overlap": 2}
+
+torch.manual_seed(0)
+model, reference_net = files.load_models(
+    checkpoints.open_one_file(checkpoints.write_tiny_model(FOLDER / "tiny.safetensors")), torch.float32
+)
+with torch.no_grad():
+    tokens = reference_net.model(torch.randn(1, 4, HEIGHT, WIDTH))
+picture = reference_unet.ReferenceFeatures(tokens, HEIGHT, WIDTH)
+voice = audio.AudioTokens(torch.randn(200, 5, 384), fps=FPS, frames=40)
+network = model.model.diffusion_model.denoising_unet
+
+
+def sample(on=model, frames: int = 20, cfg: float = 2.5, steps: int = STEPS, context: int = 8, overlap: int = 2):
+    """Latents of the APDH Sampler."""
+    settings = (5, steps, cfg, "original", frames, "loop", context, overlap)
+    return sampler.EchoMimicV2Sampler.execute(on, picture, voice, *settings).args[0]["samples"]
+
+
+def sample_long(folder: str, sound=voice) -> dict:
+    """The LATENT of the Long Sampler, its segments in `folder`."""
+    given = {"seed": 5, "steps": STEPS, "cfg": 1.0, "sampler_name": "original", "pose_fit": "loop", "loop": False}
+    return long_sampler.EchoMimicV2LongSampler.execute(
+        model, picture, sound, **given, **SEGMENTED, **WINDOWS, folder=folder
+    ).args[0]
+
+
+@contextmanager
+def watched(before_each: Callable[[int, torch.Tensor], None] = lambda number, latents: None):
+    """Sizes of the batches that go through the network; `before_each` may fail one, counted from 1."""
+    batches: list[int] = []
+    forward = network.forward
+
+    def counted(latents, *arguments):
+        batches.append(len(latents))
+        before_each(len(batches), latents)
+        return forward(latents, *arguments)
+
+    network.forward = counted
+    try:
+        yield batches
+    finally:
+        del network.forward
+
+
+def cancelling(after: int) -> Callable[[int, torch.Tensor], None]:
+    """As if somebody pressed cancel while the network is at its `after`-th batch."""
+    return lambda number, latents: number == after and comfy.model_management.interrupt_current_processing()
+
+
+def failure(function: Callable[[], object]) -> dict:
+    try:
+        function()
+    except Exception as problem:
+        return {"kind": type(problem).__name__, "text": str(problem)}
+    return {"kind": "none"}
+
+
+def distance(ours: torch.Tensor, exact: torch.Tensor) -> float:
+    return float((ours - exact).norm() / exact.norm())
+
+
+def segment_files(name: str) -> dict[str, bytes]:
+    folder = FOLDER / long_sampler.FOLDER / name
+    return {path.name: path.read_bytes() for path in sorted(folder.glob("segment_*"))}
+
+
+def stop_and_resume() -> dict:
+    with watched() as undisturbed:
+        whole = sample_long("whole")
+    # in the second step of the second segment
+    with watched(cancelling(STEPS * 3 + 4)) as batches:
+        stopped = failure(lambda: sample_long("stopped"))
+    left = segment_files("stopped")
+    with watched() as rest:
+        resumed = sample_long("stopped")
+    with watched() as again:
+        sample_long("stopped")
+    return {
+        "stopped": stopped,
+        "batches_after_cancel": len(batches) - (STEPS * 3 + 4),
+        "left": {name: content == segment_files("whole")[name] for name, content in left.items()},
+        "files": list(segment_files("whole")),
+        "same_files": segment_files("stopped") == segment_files("whole"),
+        "same_latents": torch.equal(resumed["samples"], whole["samples"]),
+        "batches": [len(undisturbed), len(rest), len(again)],
+        "fps": whole.get("fps"),
+        "shape": list(whole["samples"].shape),
+        "other_run": failure(lambda: sample_long("whole", replace(voice, strength=0.5))),
+        "lost": failure(lambda: long_sampler.segment_folder("../elsewhere")),
+    }
+
+
+def voice_in_its_place() -> dict:
+    """The second half of the sound is another one: which frames change?"""
+    features = voice.features.clone()
+    features[60:] = -2 * features[60:]  # from 1.2 s, frame 30, on
+    one = sample_long("whole")["samples"]
+    other = sample_long("other voice", replace(voice, features=features))["samples"]
+    changed = (one - other).flatten(1).norm(dim=1) / one.flatten(1).norm(dim=1)
+    return {"first_segment": float(changed[:16].max()), "last_frames": float(changed[34:].min())}
+
+
+def shortcuts() -> dict:
+    def options(*values):
+        return speed.EchoMimicV2SpeedOptions.execute(model, *values).args[0]
+
+    def run(on=model, **settings) -> torch.Tensor:
+        return sample(on, frames=12, steps=STEPS_OF_PHASES, **settings)
+
+    exact = run()
+    span = exact.max() - exact.min()
+
+    def psnr(latents: torch.Tensor) -> float:
+        return float(20 * torch.log10(span / (latents - exact).square().mean().sqrt()))
+
+    runs = {
+        "no guidance at the end": (True, True, False, 1, 1),
+        "no guidance at the start": (False, True, True, 1, 1),
+        "reuse": (True, True, True, 2, 1),
+        "merge": (True, True, True, 1, 2),
+    }
+    return {
+        "off_is_exact": torch.equal(run(options(True, True, True, 1, 1)), exact),
+        "input_unchanged": torch.equal(run(), exact),
+        "no_guidance_anywhere": distance(run(options(False, False, False, 1, 1)), run(cfg=1.0)),
+        "psnr": {name: psnr(run(options(*values))) for name, values in runs.items()}
+        | {"overlap": psnr(run(overlap=0))},
+    }
+
+
+def guidance_of_others() -> dict:
+    """A node that sees both halves of guidance, as RescaleCFG does, and leaves them as they are."""
+    calls = []
+
+    def see(args: dict) -> torch.Tensor:
+        calls.append(distance(args["uncond_denoised"], args["cond_denoised"]))
+        return args["denoised"]
+
+    other = model.clone()
+    other.set_model_sampler_post_cfg_function(see)
+    error = distance(sample(other), sample())
+    return {"calls": len(calls), "least_difference_of_halves": min(calls), "error": error}
+
+
+def short_memory() -> dict:
+    def out_of_memory(limit: int):
+        def check(number: int, latents: torch.Tensor) -> None:
+            if len(latents) > limit:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+        return check
+
+    expected = sample()
+    bridge.ON_CPU = memory.Batching(4)  # as on a GPU with room for four windows
+    found = {}
+    try:
+        for name, limit in {"enough": 10**6, "two windows": 32, "one half": 8}.items():
+            with watched(out_of_memory(limit)) as batches:
+                latents = sample()
+            found[name] = {"batches": batches, "error": distance(latents, expected)}
+        found["never enough"] = {}
+        with watched(out_of_memory(0)):
+            found["never enough"] = failure(sample)
+    finally:
+        bridge.ON_CPU = memory.ON_CPU
+    return found
+
+
+def refusal() -> dict:
+    memory.set_memory_hooks(lambda device: 2**20, lambda: None)
+    try:
+        with watched() as batches:
+            return {**failure(sample), "batches": len(batches)}
+    finally:
+        memory.set_memory_hooks(
+            lambda device: int(comfy.model_management.get_free_memory(device)), comfy.model_management.soft_empty_cache
+        )
+
+
+def progress_and_cancel() -> dict:
+    shown: list[tuple[int, int]] = []
+    lines: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: lines.append(record.getMessage())
+    logging.getLogger().addHandler(handler)
+    logging.getLogger().setLevel(logging.INFO)
+    comfy.utils.set_progress_bar_global_hook(lambda value, total, preview, node_id=None: shown.append((value, total)))
+    try:
+        with watched() as batches:
+            sample()
+        sampling, windows = list(shown), len(batches)
+        shown.clear()
+        with watched(cancelling(5)) as batches:
+            stopped = failure(sample)
+        shown.clear()
+        sample_long("progress")
+    finally:
+        comfy.utils.set_progress_bar_global_hook(None)
+        logging.getLogger().removeHandler(handler)
+    return {
+        "shares": [value / total for value, total in sampling],
+        "windows": windows,
+        "stopped": stopped,
+        "batches_until_stop": len(batches),
+        "long": [value / total for value, total in shown],
+        "plans": [line for line in lines if "while sampling" in line],
+    }
+
+
+class ClipLatents(TorchDispatchMode):
+    """The most copies of a clip's latents alive at once, among tensors of so many frames that operations make."""
+
+    def __init__(self, frames: int):
+        super().__init__()
+        from benchmarks.counting import LiveBytes
+
+        self.live = LiveBytes()
+        self.frames = frames
+
+    @property
+    def copies(self) -> float:
+        return self.live.peak / (self.frames * 4 * HEIGHT * WIDTH * 4)
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        given = {x.untyped_storage()._cdata for x in tree_iter((args, kwargs)) if isinstance(x, torch.Tensor)}
+        for x in tree_iter(out):
+            if isinstance(x, torch.Tensor) and x.shape[-2:] == (HEIGHT, WIDTH) and self.frames in x.shape[:2]:
+                self.live.follow(x.untyped_storage(), given)
+        return out
+
+
+def copies_of_latents() -> dict:
+    sys.path.append(str(PACK))  # for benchmarks; behind ComfyUI's own, whose names some of ours are
+    found = {}
+    for name, cfg in {"guided": 2.5, "unguided": 1.0}.items():
+        with ClipLatents(frames=71) as counter:
+            sample(frames=71, cfg=cfg, steps=2, context=32)
+        found[name] = counter.copies
+    return found
+
+
+class Reads(TorchFunctionMode):
+    """How often a number is read from a tensor, for which a GPU has to finish all it was given to do."""
+
+    READING = {"item", "tolist", "__float__", "__int__", "__bool__", "__index__"}
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        self.count += getattr(function, "__name__", "") in self.READING
+        return function(*args, **(kwargs or {}))
+
+
+def reads_of_numbers() -> dict:
+    """Reads in a second step, by its batches of windows; in the first step poses are drawn and kept."""
+    found = {}
+    for frames in (8, 40):
+        counts = []
+        for steps in (1, 2):
+            with watched() as batches, Reads() as reads:
+                sample(frames=frames, steps=steps)
+            counts.append(reads.count)
+        found[len(batches) // 2] = counts[1] - counts[0]
+    return found
+
+
+CHECKS = (
+    stop_and_resume,
+    voice_in_its_place,
+    shortcuts,
+    guidance_of_others,
+    short_memory,
+    refusal,
+    progress_and_cancel,
+    copies_of_latents,
+    reads_of_numbers,
+)
+with torch.inference_mode():
+    print(json.dumps({check.__name__: check() for check in CHECKS}))

@@ -1,0 +1,128 @@
+"""Long clips, shortcuts and scarce memory through our nodes in a real ComfyUI's process."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+LIKENESS = {"no guidance at the end": 24, "no guidance at the start": 28, "reuse": 18, "merge": 19, "overlap": 20}
+"""Least PSNR of each shortcut in dB, for random weights; unrelated latents have about 15."""
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory) -> dict:
+    if not os.environ.get("COMFYUI_PATH"):
+        pytest.skip("COMFYUI_PATH is not set: run python3 tests/run.py")
+    script = Path(__file__).with_name("inside_speed.py")
+    command = [sys.executable, script, os.environ["COMFYUI_PATH"], REPO, tmp_path_factory.mktemp("speed")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_long_clip_stopped_in_its_second_segment_keeps_the_first(seen):
+    found = seen["stop_and_resume"]
+    assert found["stopped"]["kind"] == "InterruptProcessingException"
+    assert found["batches_after_cancel"] == 0, "it went on with other windows"
+    assert found["left"] == {"segment_00000.safetensors": True}
+    assert len(found["files"]) == 3
+
+
+def test_queued_again_it_samples_only_the_rest_and_gives_the_same_bytes(seen):
+    found = seen["stop_and_resume"]
+    whole, rest, nothing = found["batches"]
+    assert 0 < rest < whole and nothing == 0
+    assert found["same_files"] and found["same_latents"]
+
+
+def test_the_long_samplers_latent_remembers_length_and_frame_rate(seen):
+    found = seen["stop_and_resume"]
+    assert found["shape"] == [40, 4, 4, 6] and found["fps"] == 25.0
+
+
+def test_the_segments_of_another_run_are_left_alone(seen):
+    assert "another run" in seen["stop_and_resume"]["other_run"]["text"]
+    assert "give a plain name" in seen["stop_and_resume"]["lost"]["text"]
+
+
+def test_every_segment_hears_its_own_moment_of_the_voice(seen):
+    found = seen["voice_in_its_place"]
+    assert found["first_segment"] == 0.0
+    assert found["last_frames"] > 1e-2
+
+
+def test_speed_options_that_are_off_change_no_bit(seen):
+    assert seen["shortcuts"]["off_is_exact"]
+    assert seen["shortcuts"]["input_unchanged"], "Speed Options changed the MODEL it was given"
+
+
+@pytest.mark.parametrize("name", LIKENESS)
+def test_a_shortcut_changes_the_result_and_stays_near(seen, name):
+    assert LIKENESS[name] < seen["shortcuts"]["psnr"][name] < 80
+
+
+def test_guidance_in_no_phase_is_the_run_without_guidance(seen):
+    assert seen["shortcuts"]["no_guidance_anywhere"] < 1e-6
+
+
+def test_nodes_that_change_guidance_see_both_halves(seen):
+    found = seen["guidance_of_others"]
+    assert found["calls"] == 3, "not once a step"
+    assert found["least_difference_of_halves"] > 1e-3
+    assert found["error"] < 1e-5
+
+
+def test_windows_are_halved_until_they_fit_and_the_result_is_the_same(seen):
+    found = seen["short_memory"]
+    assert found["enough"]["batches"] == [64] * 3
+    assert found["two windows"]["batches"] == [64] + [32] * 6, "what fitted is not remembered"
+    assert found["one half"]["batches"] == [64, 32, 16] + [8] * 24
+    assert max(found[name]["error"] for name in ("enough", "two windows", "one half")) < 1e-5
+
+
+def test_memory_that_never_suffices_is_a_sentence(seen):
+    found = seen["short_memory"]["never enough"]
+    assert found["kind"] == "MemoryError" and "make the picture smaller" in found["text"]
+
+
+def test_a_run_that_cannot_fit_is_refused_before_it_starts(seen):
+    found = seen["refusal"]
+    assert "20 frames at 48x32 need at least" in found["text"] and "Long Sampler" in found["text"]
+    assert found["batches"] == 0
+
+
+def test_the_plan_of_a_run_is_logged(seen):
+    plans = seen["progress_and_cancel"]["plans"]
+    assert "20 frames, 1 window(s) at once" in plans[0] and "activations" in plans[0]
+
+
+def test_the_progress_bar_moves_with_every_window(seen):
+    found = seen["progress_and_cancel"]
+    assert len(set(found["shares"])) == found["windows"] + 1
+    for shares in (found["shares"], found["long"]):
+        assert shares[0] == 0 and shares[-1] == 1
+        assert all(before <= after for before, after in pairwise(shares))
+    assert max(after - before for before, after in pairwise(found["long"])) < 0.1
+
+
+def test_cancel_ends_the_run_within_a_window(seen):
+    found = seen["progress_and_cancel"]
+    assert found["stopped"]["kind"] == "InterruptProcessingException"
+    assert found["batches_until_stop"] == 5
+
+
+def test_a_clip_is_held_three_times_with_guidance_or_without(seen):
+    """The noise, the latents and what the step says of them: core's own guidance and steps would hold twelve."""
+    assert all(copies <= 3 for copies in seen["copies_of_latents"].values())
+
+
+def test_windows_never_wait_for_the_device(seen):
+    """Numbers are read once a step, however many windows it has."""
+    few, many = sorted(seen["reads_of_numbers"], key=int)
+    assert int(many) >= 7 * int(few)
+    assert seen["reads_of_numbers"][few] == seen["reads_of_numbers"][many]
