@@ -1,13 +1,20 @@
 """Memory: one ceiling for every layer, estimates that hold, and a run that survives a device running out."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 import torch
 
-from benchmarks.counting import count_flops, peak_live_bytes
+from benchmarks.counting import LiveBytes, count_flops, peak_live_bytes
 from benchmarks.original import original_velocity
 from benchmarks.shapes import meta_window
+from echomimic_core.audio import AudioTokens
 from echomimic_core.config import RELEASED, SamplingConfig
 from echomimic_core.models.attention import WindowContext
+from echomimic_core.sampling import clip as clip_module
+from echomimic_core.sampling import denoiser as denoiser_module
+from echomimic_core.sampling.clip import PreparedClip
 from echomimic_core.sampling.loop import sample
 from echomimic_core.sampling.map_cache import MapCache
 from echomimic_core.sampling.memory import (
@@ -112,6 +119,23 @@ def test_a_plan_takes_what_there_is_and_refuses_what_cannot_be():
     assert plan_batching(RunSize(RELEASED, 32, 32, 240, 12, True, 2), 80 * GIB).windows > 4
     with pytest.raises(ValueError, match="240 frames at 768x768 need at least .* Long Sampler"):
         plan_batching(size, 2 * GIB)
+
+
+def test_ten_times_the_frames_take_ten_times_the_latents_and_nothing_else(monkeypatch):
+    """Of the clip's length are the noise, the latents and the sum of the windows' velocities, and no more."""
+    # what is kept for speed has a budget, which clips of this size would not fill
+    monkeypatch.setattr(denoiser_module, "PreparedClip", partial(PreparedClip, cache_bytes=0))
+    monkeypatch.setattr(clip_module, "MapCache", partial(MapCache, budget=0))
+    config = SamplingConfig(steps=1, guidance_scale=1.0, context_frames=30, context_overlap=0)
+    model, peaks = denoiser(), {}
+    for frames in (60, 600):
+        audio = AudioTokens(torch.randn(2 * frames + 60, 5, 384), frames=frames)
+        given = replace(conditions(1, 4, 4), audio=audio, pose_maps=lambda wanted: torch.rand(len(wanted), 3, 32, 32))
+        with LiveBytes() as live:
+            sample(model, given, torch.randn(frames, 4, 4, 4), config)
+        peaks[frames] = live.peak
+    copy = (600 - 60) * 4 * 4 * 4 * 4
+    assert 2.5 * copy < peaks[600] - peaks[60] < 3.2 * copy
 
 
 def test_maps_come_back_as_drawn_and_within_the_budget():
