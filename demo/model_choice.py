@@ -18,11 +18,13 @@ KINDS = ("echomimic", "vae", "audio_encoders")  # of ComfyUI's model folders
 MODEL_SIZE, SMALL_SIZE = 768, 128  # pixels that a model was trained at
 SMALL_FOLDER = REPO / "demo" / "models"  # the pack's own small model, trained on drawn characters
 SMALL_MODEL, SMALL_VAE = "nano.safetensors", "nano_vae.safetensors"
+SMALL_BYTES = 500e6  # a one-file model of the released size has four times as many at least
 TINY_MODEL, TINY_VAE = "tiny.safetensors", "tiny_vae.safetensors"
 
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 RELEASED = {"accelerated": "_acc", "standard": ""}  # in the names of the files of a variant; the faster one first
 WHISPER = ("tiny.pt", "whisper_tiny.pt", "whisper-tiny.safetensors", "whisper_tiny.safetensors")
+VAE_FIRST = ("decoder.conv_in.weight", "taesd_decoder.1.weight")  # the layer that takes the latents
 VAE_ENDINGS = (".safetensors", ".pt", ".ckpt")
 MODEL_DOWNLOAD = "https://huggingface.co/BadToBest/EchoMimicV2"
 WHISPER_DOWNLOAD = (
@@ -118,10 +120,11 @@ def one_file(path: Path, root: Path, folders: Folders) -> Choice:
     if missing or not vae:
         raise SetupError(missing_sentence(f"the model {path}", missing, vae, folders))
     others = [folder for folder in folders["echomimic"] if folder != root]
-    large = path.stat().st_size > 500e6
+    large = path.stat().st_size > SMALL_BYTES
     places = {**folders, "echomimic": [root, *others]}
     name = str(path.relative_to(root))
-    return Choice(name, vae, places, MODEL_SIZE, large, f"model: {path}, VAE: {vae}")
+    size = MODEL_SIZE if large else SMALL_SIZE
+    return Choice(name, vae, places, size, large, f"model: {path}, VAE: {vae}")
 
 
 def missing_sentence(what: str, missing: list[str], vae: str | None, folders: Folders) -> str:
@@ -190,8 +193,9 @@ def header(path: Path) -> dict:
     except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
         return {"problem": f"it is no .safetensors file, or damaged ({error}); download or save it again"}
     found = {**metadata, "networks": {name.partition(".")[0] for name in tensors}}
-    if "decoder.conv_in.weight" in tensors:
-        found["vae"] = tensors["decoder.conv_in.weight"]["shape"][1]
+    for first in VAE_FIRST:
+        if first in tensors:
+            found["vae"] = tensors[first]["shape"][1]
     return found
 
 

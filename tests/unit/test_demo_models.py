@@ -167,6 +167,8 @@ def test_another_vae_is_taken_only_with_four_channels(taken, models):
     assert VAE_NAME in refused(taken)
     write_safetensors(models / "vae" / "sd15.safetensors", "decoder.conv_in.weight", shape=(512, 4, 3, 3))
     assert taken().vae == "sd15.safetensors"
+    write_safetensors(models / "vae" / "mine.safetensors", "taesd_decoder.1.weight", shape=(64, 4, 3, 3))
+    assert taken().vae == "mine.safetensors"
 
 
 def test_folders_come_from_extra_model_paths(taken, models, tmp_path, comfyui):
