@@ -11,6 +11,7 @@ from .measure import Machine, describe
 from .runs import Settings, run_all
 from .table import print_table
 
+SECTIONS = ["window", "memory", "decode", "clip", "shortcuts", "float8", "compile"]
 DTYPES = {"cpu": "float32", "mps": "float16", "cuda": "float16", "xpu": "float16"}
 
 
@@ -22,7 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--size", default="released", choices=["released", "tiny"], help="width of the networks")
     parser.add_argument("--pixels", type=int, nargs="+", help="sides of the square picture (default: 256; GPU 256 768)")
     parser.add_argument("--frames", type=int, help="frames of the end-to-end and shortcut runs (default: 24; GPU 48)")
-    parser.add_argument("--sections", nargs="+", choices=["window", "memory", "clip", "shortcuts", "compile"])
+    parser.add_argument("--sections", nargs="+", choices=SECTIONS)
+    parser.add_argument(
+        "--vae", type=Path, nargs="+", default=[], help="VAE files to decode with, the best first (default: stand-ins)"
+    )
     parser.add_argument("--repeat", type=int, default=0, help="timed repetitions (default: 3; CPU 1)")
     parser.add_argument("--json", type=Path, help="also write everything measured to this file")
     options = parser.parse_args(arguments)
@@ -34,16 +38,17 @@ def main(arguments: list[str] | None = None) -> int:
         size=options.size,
         pixels=options.pixels or ([256] if on_cpu else [256, 768]),
         frames=options.frames or (24 if on_cpu else 48),
-        sections=options.sections or default_sections or ["window", "memory", "clip", "shortcuts", "compile"],
+        sections=options.sections or default_sections or SECTIONS,
         repeat=options.repeat or (1 if on_cpu else 3),
+        vae_files=options.vae,
     )
     print(f"{describe(settings.machine)}; {options.size} size")
     results = {"machine": describe(settings.machine), "size": options.size, "torch": torch.__version__, "rows": []}
     for row in run_all(settings):
         results["rows"].append(row)
         print_table(row)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1), "utf-8")
+        if options.json:  # after every row: a run that is cut off has not been for nothing
+            options.json.write_text(json.dumps(results, indent=1), "utf-8")
     failed = [row["name"] for row in results["rows"] if row.get("error")]
     return 1 if failed else 0
 

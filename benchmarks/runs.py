@@ -1,10 +1,11 @@
 """What is measured. Every section gives rows; one that cannot run on a machine says so in its row and others go on."""
 
+import importlib.util
 import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from echomimic_core.sampling.memory import Batching, RunSize, estimate
 from echomimic_core.sampling.speed import EXACT, SpeedOptions
 
 from .counting import count_flops
+from .decoding import decode, decode_rows, load_decoders, pictures_of
+from .float8 import float8_rows
 from .measure import GIB, Machine, best_time, matrix_rate, psnr
 from .shapes import meta_window, reference_tokens, window_pair
 
@@ -44,6 +47,10 @@ SHORTCUTS = {
     "reference merged 2x2": SpeedOptions(merge_reference=2),
     "2nd step, merged, guidance in the first 70 %": SpeedOptions((True, True, False), 2, 2),
 }
+SHORTCUTS_OF_FEW_STEPS = {
+    "deep features every 2nd step": SpeedOptions(reuse_steps=2),
+    "reference merged 2x2": SpeedOptions(merge_reference=2),
+}
 SHORTCUT_STEPS = 10
 
 
@@ -55,6 +62,14 @@ class Settings:
     frames: int
     sections: list[str]
     repeat: int
+    vae_files: list[Path] = field(default_factory=list)
+
+    @cached_property
+    def decoders(self) -> dict:
+        """VAEs by name, see `decoding`; none where diffusers is not installed and no file was asked for."""
+        if not self.vae_files and importlib.util.find_spec("diffusers") is None:
+            return {}
+        return load_decoders(self.machine, self.vae_files)
 
     @property
     def config(self) -> ModelConfig:
@@ -103,8 +118,10 @@ def run_all(settings: Settings) -> Iterator[dict]:
     sections: dict[str, Callable[[Settings, float], Iterator[dict]]] = {
         "window": window_rows,
         "memory": memory_rows,
+        "decode": decode_rows,
         "clip": clip_rows,
         "shortcuts": shortcut_rows,
+        "float8": float8_rows,
         "compile": compile_rows,
     }
     for name in settings.sections:
@@ -219,27 +236,42 @@ def memory_rows(settings: Settings, rate: float) -> Iterator[dict]:
 
 
 def clip_rows(settings: Settings, rate: float) -> Iterator[dict]:
-    """Whole runs as the variants are meant to be run, without decoding."""
+    """Whole runs as the variants are meant to be run: latents alone, then with every VAE."""
     for variant in reversed(VARIANTS.values()):
         config = SamplingConfig(variant.steps, variant.guidance_scale)
         for pixels in settings.pixels:
+            kept = {}
+
+            def run(pixels: int = pixels, config: SamplingConfig = config, kept: dict = kept) -> None:
+                kept["latents"] = settings.run(pixels, settings.frames, config)
+
             settings.machine.reset_peak()
-            clip = partial(settings.run, pixels, settings.frames, config)
-            run = best_time(clip, settings.machine, 1, warm=False)
-            yield {
-                "name": f"{variant.name}, {settings.frames} frames at {pixels}x{pixels}, without decoding",
-                "seconds": run.seconds,
-                "frames_per_second": settings.frames / run.seconds,
-                "peak_gib": settings.machine.peak_gib(),
-            }
+            sampling = best_time(run, settings.machine, 1, warm=False).seconds
+            name, peak = f"{variant.name}, {settings.frames} frames at {pixels}x{pixels}", settings.machine.peak_gib()
+            yield clip_row(f"{name}, without decoding", settings.frames, sampling) | {"peak_gib": peak}
+            for vae_name, vae in settings.decoders.items():
+                decoding = best_time(partial(decode, vae, kept["latents"]), settings.machine, 1, warm=False).seconds
+                yield clip_row(f"{name}, {vae_name}", settings.frames, sampling + decoding)
+
+
+def clip_row(name: str, frames: int, seconds: float) -> dict:
+    return {"name": name, "seconds": seconds, "frames_per_second": frames / seconds}
 
 
 def shortcut_rows(settings: Settings, rate: float) -> Iterator[dict]:
     """Every shortcut beside the exact run. With random weights the distance says little of real pictures."""
-    pixels = max(settings.pixels)
-    config = SamplingConfig(SHORTCUT_STEPS, 2.5)
-    runs = {name: (config, speed) for name, speed in SHORTCUTS.items()}
-    runs["overlap 0"] = (SamplingConfig(SHORTCUT_STEPS, 2.5, context_overlap=0), EXACT)
+    standard, accelerated = SamplingConfig(SHORTCUT_STEPS, 2.5), SamplingConfig(6, 1.0)
+    yield from beside_exact(settings, "standard", standard, SHORTCUTS)
+    yield from beside_exact(settings, "accelerated", accelerated, SHORTCUTS_OF_FEW_STEPS)
+
+
+def beside_exact(settings: Settings, name: str, config: SamplingConfig, shortcuts: dict) -> Iterator[dict]:
+    """Time, latents and decoded frames of each shortcut, of windows without overlap, and of both."""
+    pixels, vae = max(settings.pixels), next(iter(settings.decoders.values()), None)
+    apart = replace(config, context_overlap=0)
+    runs = {shortcut: (config, speed) for shortcut, speed in shortcuts.items()}
+    runs["overlap 0"] = (apart, EXACT)
+    runs["overlap 0, deep features every 2nd step"] = (apart, SpeedOptions(reuse_steps=2))
     kept = {}
 
     def run(config: SamplingConfig, speed: SpeedOptions) -> None:
@@ -247,13 +279,16 @@ def shortcut_rows(settings: Settings, rate: float) -> Iterator[dict]:
 
     exact_time = best_time(lambda: run(config, EXACT), settings.machine, 1, warm=False)
     exact = kept["latents"]
-    for name, (changed, speed) in runs.items():
+    pictures = None if vae is None else pictures_of(vae, exact)
+    for shortcut, (changed, speed) in runs.items():
         timing = best_time(partial(run, changed, speed), settings.machine, 1, warm=False)
         yield {
-            "name": f"{name}, {pixels}x{pixels}, {SHORTCUT_STEPS} steps",
+            "name": f"{name}, {shortcut}, {pixels}x{pixels}, {config.steps} steps",
             "seconds": timing.seconds,
+            "frames_per_second": settings.frames / timing.seconds,
             "speedup": exact_time.seconds / timing.seconds,
             "psnr_latents": psnr(kept["latents"], exact),
+            "psnr_frames": None if vae is None else psnr(pictures_of(vae, kept["latents"]), pictures),
         }
 
 

@@ -16,6 +16,7 @@ UNITS = {
     "growth_mib": "grows by {:.1f} MiB",
     "allowed_mib": "allowed {:.1f} MiB",
     "psnr_latents": "latents {:.1f} dB",
+    "psnr_frames": "frames {:.1f} dB",
     "error": "FAILED: {}",
     "relative_error": "error {:.1e}",
     "note": "{}",
