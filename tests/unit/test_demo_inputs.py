@@ -64,7 +64,7 @@ def test_sizes_that_reference_encode_refuses(options, tmp_path, width):
 @pytest.mark.parametrize("name", ["image", "audio", "output"])
 def test_a_folder_where_a_file_is_wanted(options, tmp_path, name):
     text = refused(options(**{name: tmp_path}), tmp_path)
-    assert f"--{name} is {tmp_path}" in text and "folder" in text
+    assert f"--{name} is {tmp_path}, but that is a folder" in text
 
 
 @pytest.mark.parametrize("name", ["image", "audio", "pose", "model"])
@@ -86,7 +86,8 @@ POSES = {
     "a video": ("me.mp4", b"x", "this is no pose"),
     "no JSON": ("bad.json", b"{,", "this is not JSON"),
     "binary JSON": ("bad.json", b"\xff\xfe\x00", "this is not JSON"),
-    "another JSON": ("bad.json", b"[1, 2]", "no pose file"),
+    "a list": ("bad.json", b"[1, 2]", "no pose file"),
+    "a workflow": ("bad.json", b'{"nodes": []}', "no pose file"),
 }
 
 

@@ -113,16 +113,24 @@ def test_everything_missing_is_said_at_once(taken, models):
     assert "denoising_unet_acc.pth" not in text
 
 
+def test_a_vae_alone_is_not_enough(taken, models):
+    put(models / "vae", VAE_NAME)
+    assert "pose_encoder.pth" in refused(taken, "accelerated") and VAE_NAME not in refused(taken, "accelerated")
+
+
 def test_an_asked_for_variant_names_its_own_files(taken):
     text = refused(taken, "standard")
     assert "denoising_unet.pth" in text and "motion_module.pth" in text and "_acc" not in text
 
 
-def test_the_complete_variant_is_taken(taken, models):
-    put_variant(models / "echomimic", "")
-    put(models / "echomimic", "denoising_unet_acc.pth")
+@pytest.mark.parametrize(
+    ("complete", "other", "model"), [("", "_acc", "standard"), ("_acc", "", "accelerated")], ids=["standard", "acc"]
+)
+def test_the_complete_variant_is_taken(taken, models, complete, other, model):
+    put_variant(models / "echomimic", complete)
+    put(models / "echomimic", f"denoising_unet{other}.pth")
     put(models / "vae", VAE_NAME)
-    assert taken().model == "standard"
+    assert taken().model == model
 
 
 def test_whisper_may_lie_with_the_audio_encoders(taken, models):
