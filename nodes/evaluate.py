@@ -10,6 +10,7 @@ from comfy_api.latest import InputImpl, io, ui
 
 from ..echomimic_core.evaluation.clips import Clip
 from .pose_detect import cancellable_progress
+from .video_window import active_window, is_as_in_file, reader
 
 ALL = "all"
 # Room on the GPU for the largest of the feature networks with a batch of frames.
@@ -104,7 +105,8 @@ def _settings():
 class GraphVideo(Clip):
     """A VIDEO of the graph that lies in a file: read frame by frame, with the part that the graph has cut out.
 
-    source : path or file object. begin, duration : seconds of the file; a duration of 0 is to its end.
+    source : path or BytesIO, which may also be that of another clip: each reading opens it anew.
+    begin, duration : seconds of the file; a duration of 0 is to its end.
     """
 
     source: object = None
@@ -114,31 +116,31 @@ class GraphVideo(Clip):
     def fps(self) -> float:
         from ..echomimic_core.video import frame_rate
 
-        return frame_rate(self.source)
+        return frame_rate(reader(self.source))
 
     def frames(self, fps=None):
         from ..echomimic_core.pose.detect import between
         from ..echomimic_core.video import read_frames
 
-        for seconds, picture in between(read_frames(self.source, fps), self.begin, self.duration):
+        for seconds, picture in between(read_frames(reader(self.source), fps), self.begin, self.duration):
             yield seconds - self.begin, picture
 
     def audio(self):
         from ..echomimic_core.video import read_audio
         from ..echomimic_core.waveform import trim
 
-        waveform, rate = read_audio(self.source)
+        waveform, rate = read_audio(reader(self.source))
         return trim(waveform, rate, self.begin, self.duration), rate
 
     def length(self) -> int:
-        return int(self.duration * self.fps()) if self.duration else self.header_length(self.source)
+        left = max(self.header_length(reader(self.source)) - int(self.begin * self.fps()), 1)
+        return min(max(int(self.duration * self.fps()), 1), left) if self.duration else left
 
 
 def _clip(value, name: str, fps: float = 1.0) -> Clip:
     """A VIDEO, or an IMAGE: a single one is a picture, a batch is the frames of a video at `fps`."""
-    if isinstance(value, InputImpl.VideoFromFile):
-        begin = float(getattr(value, "_VideoFromFile__start_time", 0) or 0)
-        duration = float(getattr(value, "_VideoFromFile__duration", 0) or 0)
+    if isinstance(value, InputImpl.VideoFromFile) and is_as_in_file(value):
+        begin, duration = active_window(value)
         return GraphVideo(name, "video", source=value.get_stream_source(), begin=begin, duration=duration)
     if hasattr(value, "get_components"):
         parts = value.get_components()

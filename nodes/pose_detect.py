@@ -7,6 +7,7 @@ from comfy_api.latest import InputImpl, io, ui
 from ..echomimic_core.config import FPS
 from . import types
 from .pose_images import uint8_frames
+from .video_window import active_window, is_as_in_file
 
 # OpenPose-like keypoints, as core's and other packs' detectors pass them on.
 PoseKeypoint = io.Custom("POSE_KEYPOINT")
@@ -134,10 +135,8 @@ def _timed_frames(source, source_fps: float):
     from ..echomimic_core.pose.detect import between
     from ..echomimic_core.video import frame_rate, read_frames
 
-    if isinstance(source, InputImpl.VideoFromFile):
-        # A video cut in the graph keeps its whole file and remembers the part.
-        begin = float(getattr(source, "_VideoFromFile__start_time", 0) or 0)
-        length = float(getattr(source, "_VideoFromFile__duration", 0) or 0)
+    if isinstance(source, InputImpl.VideoFromFile) and is_as_in_file(source):
+        begin, length = active_window(source)
         file = source.get_stream_source()
         frames = between(_until_cancelled(read_frames(file)), begin, length)
         return frames, length or _known(source.get_duration), _known(lambda: frame_rate(file))
