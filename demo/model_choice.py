@@ -34,7 +34,7 @@ WHISPER_DOWNLOAD = (
 VAE_NAME = "vae-ft-mse-840000-ema-pruned.safetensors"
 VAE_DOWNLOAD = "https://huggingface.co/stabilityai/sd-vae-ft-mse-original"
 
-Folders = dict[str, list[Path]]
+Folders = "dict[str, list[Path]]"  # by kind; a text, so that an old Python gets to the sentence about its age
 
 
 @dataclass(frozen=True)

@@ -140,6 +140,9 @@ def main() -> int:
     except (SetupError, WorkflowError) as error:
         print(error, file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder that may not be written, a server that is gone
+        print(f"The demo had to stop: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130

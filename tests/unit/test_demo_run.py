@@ -52,6 +52,17 @@ def test_a_wrong_option_ends_the_command_before_anything_is_set_up(monkeypatch, 
     assert capsys.readouterr().err.startswith("--width is 100")
 
 
+def test_a_full_disk_is_a_sentence(monkeypatch, capsys):
+    def full(*arguments):
+        raise OSError(28, "No space left on device", "models.yaml")
+
+    monkeypatch.setattr(run, "prepare", full)
+    monkeypatch.setattr(sys, "argv", ["run.py"])
+    assert run.main() == 1
+    said = capsys.readouterr().err
+    assert said.startswith("The demo had to stop") and "No space left" in said and len(said.splitlines()) == 1
+
+
 def test_videos_get_new_names_and_keep_old_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "OUTPUT", tmp_path / "output")
     for number in (1, 2):
