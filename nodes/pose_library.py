@@ -31,8 +31,8 @@ class EchoMimicV2PoseLibrary(io.ComfyNode):
                     default=120,
                     min=1,
                     max=100_000,
-                    tooltip="Length of the clip: link the frames of Audio Embeds to make it as long as the voice. The "
-                    "gesture repeats at its natural speed.",
+                    tooltip="Length of the clip: link the frames of Audio Embeds to make it as long as the voice. A "
+                    "long clip repeats the gesture; one too short for it (2 to 4 seconds) shows its main part.",
                 ),
                 io.Float.Input("fps", default=FPS, min=1.0, max=120.0, step=0.001, tooltip="Frames a second."),
                 io.Boolean.Input("mirror", default=False, tooltip="Right and left hand exchange their parts."),

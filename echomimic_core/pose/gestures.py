@@ -29,6 +29,10 @@ HEAD_SWAY = 0.004
 # No small movement is larger than so many times its size, whatever the seed: fingers do not cross by chance.
 TREMOR_LIMIT = 1.5
 
+# A clip shorter than a cycle plays the whole cycle up to so many times faster; below that it swings around the peak,
+# at most at so many times the natural speed.
+FASTEST, SWING_SPEED = 1.75, 1.5
+
 
 def _shape(knuckle, middle, spread=(4, 0, -4, -8), thumb=(30, 20, 12, 10)) -> dict[str, np.ndarray]:
     four = {"knuckle": knuckle, "middle": middle, "spread": spread}
@@ -70,7 +74,8 @@ class Key:
 class Gesture:
     """A cycle of `seconds`: for each hand (left, right) keys at times 0..1 of the cycle, which ends where it began.
 
-    Each key holds until `hold` of the way to the next one has passed, then the hand moves.
+    Each key holds until `hold` of the way to the next one has passed, then the hand moves. `peak` is the time in the
+    cycle that tells the gesture from others: clips too short for the cycle begin there, go back some way and return.
     """
 
     title: str
@@ -78,6 +83,7 @@ class Gesture:
     left: tuple[tuple[float, Key], ...]
     right: tuple[tuple[float, Key], ...]
     hold: float = 0.0
+    peak: float = 0.5
 
 
 _REST = Key((0.15, 0.395, 0.2), (-0.9, 0.1, 0.35), (0.0, 0.25, -1.0), RELAXED)
@@ -106,13 +112,15 @@ GESTURES = {
         4.0,
         ((0, _READY), (0.3, _OFFER), (0.62, _OFFER_WIDE)),
         ((0, _READY), (0.32, _OFFER), (0.64, _OFFER_WIDE)),
-        0.15,
+        hold=0.15,
+        peak=0.32,
     ),
     "explaining": Gesture(
         "Explaining beats",
         4.0,
         ((0, _EXPLAIN), (0.14, _BEAT), (0.28, _EXPLAIN), (0.42, _BEAT), (0.56, _EXPLAIN), (0.8, _EXPLAIN)),
         ((0, _EXPLAIN), (0.28, _EXPLAIN), (0.56, _EXPLAIN), (0.68, _BEAT), (0.8, _EXPLAIN), (0.9, _BEAT)),
+        peak=0.68,
     ),
     "counting": Gesture(
         "Counting 1 to 5",
@@ -126,7 +134,8 @@ GESTURES = {
             (0.6, _count(FOUR)),
             (0.76, _count(OPEN)),
         ),
-        0.45,
+        hold=0.45,
+        peak=0.44,
     ),
     "pointing": Gesture(
         "Pointing",
@@ -137,7 +146,8 @@ GESTURES = {
             (0.25, Key((0.3, 0.2, 0.22), (0.75, -0.65, 0.15), (-0.2, 0.1, 0.95), POINT)),
             (0.6, Key((0.31, 0.19, 0.22), (0.78, -0.6, 0.15), (-0.2, 0.1, 0.95), POINT)),
         ),
-        0.2,
+        hold=0.2,
+        peak=0.25,
     ),
     "thumbs_up": Gesture(
         "Thumbs up",
@@ -148,13 +158,15 @@ GESTURES = {
             (0.25, Key((0.25, 0.27, 0.26), (-0.75, -0.05, 0.6), (-0.6, 0.05, -0.75), THUMB_UP)),
             (0.65, Key((0.25, 0.26, 0.27), (-0.75, -0.02, 0.6), (-0.6, 0.05, -0.75), THUMB_UP)),
         ),
-        0.2,
+        hold=0.2,
+        peak=0.25,
     ),
     "waving": Gesture(
         "Greeting wave",
         3.0,
         ((0, _REST), (0.5, _REST_UP)),
         tuple((i / 8, _wave(0.32 if i % 2 else -0.18)) for i in range(8)),
+        peak=0.125,
     ),
     "hands_folded": Gesture(
         "Hands folded",
@@ -228,7 +240,7 @@ def skeleton(
     if fps <= 0:
         raise ValueError(f"the frame rate is {fps}, but must be positive")
     gesture = GESTURES[name]
-    phase = _phase(frames, fps, gesture.seconds)
+    phase = _phase(frames, fps, gesture.seconds, gesture.peak)
     hands, arms = np.empty((frames, HANDS, 21, 3)), np.empty((frames, HANDS, 3, 3))
     for side, keys in enumerate((gesture.left, gesture.right)):
         rng = np.random.default_rng([seed, side])
@@ -236,13 +248,13 @@ def skeleton(
     return hands, arms
 
 
-def _phase(frames: int, fps: float, seconds: float) -> np.ndarray:
+def _phase(frames: int, fps: float, seconds: float, peak: float) -> np.ndarray:
     """Place in the gesture's cycle at each frame, such that the clip closes and keeps about its natural speed."""
     cycles = frames / (fps * seconds)
     steps = np.arange(frames) / frames
-    if cycles < 0.7:
-        # Too short for a whole cycle: go part of the way and come back, at about the same speed.
-        return 0.4 * cycles * (1 - np.cos(2 * np.pi * steps)) / 2
+    if cycles * FASTEST < 1 - 1e-9:
+        way = SWING_SPEED * cycles / np.pi
+        return (peak - way * (1 - np.cos(2 * np.pi * steps)) / 2) % 1.0
     return (steps * max(round(cycles), 1)) % 1.0
 
 

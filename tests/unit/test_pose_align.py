@@ -21,7 +21,7 @@ def person_in_picture(width=1200, height=900, x=0.1, y=0.05, scale=0.8, gesture=
 
 @pytest.fixture
 def driving():
-    return gestures.clip("explaining", 48)
+    return gestures.clip("explaining", 96)
 
 
 def shoulders(pose):
