@@ -92,8 +92,8 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     "long_gaps",
                     options=["hold", "empty"],
                     default="hold",
-                    tooltip="What happens where a hand is lost for longer: hold keeps its last place, empty leaves it "
-                    "out and the model invents it.",
+                    tooltip="What happens where a hand is lost for longer: hold keeps the place nearest in time "
+                    "(before or after the gap), empty leaves it out and the model invents it.",
                 ),
                 io.Boolean.Input(
                     "download_models",
@@ -115,7 +115,8 @@ class EchoMimicV2HandPose(io.ComfyNode):
         from ..echomimic_core.pose import detect
         from .pose_models import find_bundles
 
-        bundles = find_bundles(download_models)
+        progress = cancellable_progress()
+        bundles = find_bundles(download_models, progress)
         frames, seconds, rate = _timed_frames(source, source_fps)
         pose, report = detect.hand_pose(
             detect.between(frames, start, duration),
@@ -125,7 +126,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
             max_gap=max_gap,
             long_gaps=long_gaps,
             total=detect.count_between(seconds, rate, start, duration),
-            progress=cancellable_progress(),
+            progress=progress,
         )
         return io.NodeOutput(pose, str(report), report.confidence, ui=ui.PreviewText(str(report)))
 

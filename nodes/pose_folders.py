@@ -1,4 +1,4 @@
-"""Where poses lie in ComfyUI's own folders, and the names under which nodes offer them."""
+"""Where poses and the models for them lie in ComfyUI's own folders, and the names under which nodes offer poses."""
 
 import os
 from pathlib import Path
@@ -15,14 +15,18 @@ OUTPUT_MARK = " [output]"
 MAX_DEPTH = 3
 
 
+def model_folders(kind: str) -> list[str]:
+    """ComfyUI's folders for models of a kind; `models/<kind>` where nobody named any."""
+    try:
+        return folder_paths.get_folder_paths(kind)
+    except KeyError:
+        return [os.path.join(folder_paths.models_dir, kind)]
+
+
 def _roots() -> list[tuple[str, Path]]:
     """(mark, directory) of every place where poses are looked for."""
     roots = [("", Path(folder_paths.get_input_directory()))]
-    try:
-        models = folder_paths.get_folder_paths("echomimic")
-    except KeyError:
-        models = [os.path.join(folder_paths.models_dir, "echomimic")]
-    roots += [(MODELS_MARK, Path(models_dir) / "poses") for models_dir in models]
+    roots += [(MODELS_MARK, Path(models_dir) / "poses") for models_dir in model_folders("echomimic")]
     return [*roots, (OUTPUT_MARK, output_directory())]
 
 
