@@ -125,12 +125,10 @@ class GraphVideo(Clip):
         for seconds, picture in between(read_frames(reader(self.source), fps), self.begin, self.duration):
             yield seconds - self.begin, picture
 
-    def audio(self):
-        from ..echomimic_core.video import read_audio
-        from ..echomimic_core.waveform import trim
+    def mono(self):
+        from ..echomimic_core.evaluation.sound import read_mono
 
-        waveform, rate = read_audio(reader(self.source))
-        return trim(waveform, rate, self.begin, self.duration), rate
+        return read_mono(reader(self.source), self.begin, self.duration)
 
     def length(self) -> int:
         left = max(self.header_length(reader(self.source)) - int(self.begin * self.fps()), 1)

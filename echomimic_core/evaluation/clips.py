@@ -16,10 +16,12 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 POSE_SUFFIXES = (".json", ".safetensors")
 # By this an evaluation's own .json is known, which may lie among the clips.
 REPORT_FORMAT = "echomimicv2-evaluation"
+# Stands for the clip in sentences on its content: they are kept for every clip of that content, whatever its name.
+CLIP = "{clip}"
 
 
 class ClipError(ValueError):
-    """What is wrong with the content of a clip, and will be whenever it is read again."""
+    """What is wrong with the content of a clip, and will be whenever it is read again; the clip in it is `CLIP`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,15 +86,17 @@ class Clip:
         for index in range(max(round(count / rate * fps), 1)):
             yield index / fps, to_uint8(self.pictures[min(int(index / fps * rate + 1e-3), count - 1)])
 
-    def audio(self) -> tuple[np.ndarray, int]:
-        """(waveform, sample rate); ValueError if there is no sound."""
+    def mono(self) -> np.ndarray:
+        """The sound (samples,) float32 in -1..1 at 16 kHz; ValueError if there is none."""
         if self.sound is not None:
-            return self.sound
-        if self.path is None or self.kind != "video":
-            raise ValueError(f"{self.name} has no sound")
-        from ..video import read_audio
+            from ..waveform import resample
 
-        return read_audio(self.path)
+            return resample(*self.sound)
+        if self.path is None or self.kind != "video":
+            raise ValueError(f"{CLIP} has no sound")
+        from .sound import read_mono
+
+        return read_mono(self.path)
 
     def length(self) -> int:
         """Number of frames, estimated where only the file's header says so (for the progress display)."""
@@ -196,10 +200,10 @@ def match(generated: list[Clip], reference: list[Clip]) -> list[tuple[Clip, Clip
 
 def sound(clip: Clip) -> np.ndarray:
     """The clip's sound, mono at 16 kHz; ClipError without one."""
-    from ..config import AUDIO_SAMPLE_RATE
-    from ..waveform import resample
-
     try:
-        return resample(*clip.audio(), AUDIO_SAMPLE_RATE)
+        return clip.mono()
     except ValueError as error:
-        raise ClipError(str(error)) from error
+        sentence = str(error)
+        if clip.path is not None and sentence.startswith(clip.path.name):
+            sentence = CLIP + sentence.removeprefix(clip.path.name)
+        raise ClipError(sentence) from error

@@ -9,7 +9,7 @@ import torch
 
 from . import quality
 from .ahead import read_ahead
-from .clips import Clip, ClipError
+from .clips import CLIP, Clip, ClipError
 from .extract import Result, Tick
 from .settings import Settings
 
@@ -50,7 +50,7 @@ def compare(
         picture, target = mine[1], real[1]
         if picture.shape != target.shape:
             if count == 1:
-                remarks.append(_size_remark(generated, picture, target))
+                remarks.append(_size_remark(picture, target))
             target = _scaled(target, picture)
         for name, measure in measures.items():
             values[name].append(measure(picture, target))
@@ -67,11 +67,11 @@ def compare(
 MEASURES = {"psnr": quality.psnr, "ssim": quality.ssim}
 
 
-def _size_remark(generated: Clip, picture: np.ndarray, target: np.ndarray) -> str:
+def _size_remark(picture: np.ndarray, target: np.ndarray) -> str:
     (h, w), (height, width) = picture.shape[:2], target.shape[:2]
     if abs(w / h - width / height) > SAME_SHAPE * w / h:
         raise ClipError(
-            f"{generated.name} is {w}x{h} but its real clip is {width}x{height}: crop the real clip to the same "
+            f"{CLIP} is {w}x{h} but its real clip is {width}x{height}: crop the real clip to the same "
             "framing first, or their frames cannot be compared point by point"
         )
     return f"the real clip was scaled from {width}x{height} to {w}x{h}"

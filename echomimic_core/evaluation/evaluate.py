@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,12 +14,12 @@ from ..pose import HandPose
 from ..runtime import Progress
 from . import hands
 from .cache import Cache
-from .clips import Clip, match
+from .clips import CLIP, Clip, match
 from .extract import Result
 from .extractors import EXTRACTORS, GROUPS
 from .frechet import Moments, distance_of
 from .jobs import Job, cores, run_all
-from .metrics import BY_KEY, HANDS_BY_DWPOSE, METRICS, Metric
+from .metrics import BY_KEY, HANDS_BY_DWPOSE, METRICS, Metric, fvd
 from .scores import CURVES, SCORES
 from .settings import Settings
 
@@ -152,7 +153,9 @@ class Findings:
         only_poses = all(clip.kind == "pose" for clip in self.generated)
         by_dwpose = not only_poses and self.missing(BY_KEY["hands"]) and not self.missing(HANDS_BY_DWPOSE)
         self.hands_by = "dwpose" if by_dwpose else "hands"
-        return [HANDS_BY_DWPOSE if by_dwpose and metric.key == "hands" else metric for metric in chosen]
+        told = {"hands": HANDS_BY_DWPOSE} if by_dwpose else {}
+        told["fvd"] = fvd(self.settings.clip_frames)
+        return [told.get(metric.key, metric) for metric in chosen]
 
     def _chosen(self, metrics: list[Metric] | None) -> list[Metric]:
         only_poses = all(clip.kind == "pose" for clip in self.generated)
@@ -230,7 +233,10 @@ class Findings:
                 kinds = ["generated"] if job.clip is clip else []
                 kinds += ["reference"] if job.clip is self.videos.get(clip.name) else []
             for kind in kinds:
+                whose = WHOSE[kind].format(clip.name)
                 for name, result in results.items():
+                    if isinstance(result, str):
+                        result = result.replace(CLIP, whose)
                     self.results[kind, clip.name, name] = self._light(job, name, result)
                     if isinstance(result, str) and (kind != "pair" or name != "lpips"):
                         self.reports[clip.name].remark(result)
@@ -255,7 +261,9 @@ class Findings:
             except ValueError as error:
                 left_out[clip.name] = str(error)
                 self.reports[clip.name].remark(str(error))
-        value = float(np.mean(list(values.values()))) if values else None
+        value, infinite = _mean(values)
+        # One clip that equals its real one would hide how far the others are from theirs.
+        left_out |= dict.fromkeys(infinite, f"it equals its real clip, so its {metric.name} has no finite value")
         return self._counted(Score(metric, value, clips=values), left_out)
 
     def _counted(self, score: Score, left_out: dict[str, str]) -> Score:
@@ -297,8 +305,9 @@ class Findings:
     def _samples(self, side: str, clip: Clip, metric: Metric) -> Kept:
         kept = self.arrays(side, clip, metric.extractor)
         if not kept.count:
-            whose = "the real clip of " if side == "reference" else ""
-            raise ValueError(f"{whose}{clip.name} gives no samples for {metric.name}: no face is found in it")
+            whose = WHOSE[side].format(clip.name)
+            lacking = "no face is found in it" if EXTRACTORS[metric.extractor].needs_face else "it has no frames"
+            raise ValueError(f"{whose} gives no samples for {metric.name}: {lacking}")
         return kept
 
     def _distance(self, pairs: list[tuple[Kept, Kept]]) -> float:
@@ -363,6 +372,20 @@ class Findings:
         return list(self.reports.values())
 
 
+def _mean(values: dict[str, float]) -> tuple[float | None, list[str]]:
+    """Mean of the finite values, and the names of the others; infinity if none is finite, None without any."""
+    finite = [value for value in values.values() if math.isfinite(value)]
+    if finite:
+        return float(np.mean(finite)), [name for name, value in values.items() if not math.isfinite(value)]
+    return (math.inf if values else None), []
+
+
+WHOSE = {
+    "generated": "{}",
+    "reference": "the real clip of {}",
+    "portrait": "the reference picture of {}",
+    "pair": "{}",
+}
 NEEDED = {
     "generated": "pictures",
     "reference": "real clip",

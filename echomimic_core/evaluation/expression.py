@@ -29,10 +29,11 @@ def loudness_per_frame(waveform: np.ndarray, rate: int, times: np.ndarray, fps: 
     ----------
     waveform : (samples,) mono, -1..1. times : (F,) seconds.
     """
-    energy = np.concatenate([[0.0], np.cumsum(np.square(waveform, dtype=np.float64))])
     start = np.clip((np.asarray(times) * rate).round().astype(int), 0, len(waveform))
     stop = np.clip(start + max(round(rate / fps), 1), 0, len(waveform))
-    power = (energy[stop] - energy[start]) / np.maximum(stop - start, 1)
+    # Frame by frame: sums over all samples would be larger than the sound.
+    energy = np.array([np.square(waveform[a:b], dtype=np.float64).sum() for a, b in zip(start, stop, strict=True)])
+    power = energy / np.maximum(stop - start, 1)
     return 10 * np.log10(np.maximum(power, 10 ** (SILENCE_DB / 10)))
 
 

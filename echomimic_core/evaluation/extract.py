@@ -16,7 +16,10 @@ from .settings import Settings
 
 
 class Fact(str):
-    """A sentence on the content of a clip, true whenever it is read again: kept like numbers."""
+    """A sentence on the content of a clip, true whenever it is read again: kept like numbers.
+
+    Clips of another name may have that content, so where it speaks of the clip stands `clips.CLIP`.
+    """
 
 
 Result = dict[str, np.ndarray] | str

@@ -8,6 +8,7 @@ import queue
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 
@@ -52,6 +53,8 @@ class Job:
         else:
             networks, options = EXTRACTORS[name].networks, EXTRACTORS[name].options(settings)
         networks = tuple(settings.fingerprint(network) for network in networks if settings.find(network))
+        # Devices round differently, and another MediaPipe finds other points with the same bundle.
+        networks += (settings.device, settings.mediapipe_version()) if networks else ()
         reference = self.reference.fingerprint() if self.reference else ""
         return (name, self.clip.fingerprint(), reference, self.limit, networks, options)
 
@@ -126,8 +129,10 @@ def _to_cache(job: Job, results: dict[str, Result], remarks: list[str], settings
     for name, result in results.items():
         if isinstance(result, Fact):
             result = {"sentence": np.array(str(result))}
-        if isinstance(result, dict) and (key := job.cache_key(name, settings)):
-            cache.put(result | ({"remarks": np.array(remarks)} if remarks else {}), *key)
+        # A file that was taken away meanwhile has no hash any more.
+        with suppress(OSError):
+            if isinstance(result, dict) and (key := job.cache_key(name, settings)):
+                cache.put(result | ({"remarks": np.array(remarks)} if remarks else {}), *key)
 
 
 class _Cancelled(BaseException):

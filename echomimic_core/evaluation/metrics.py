@@ -56,6 +56,10 @@ _CSIM = (
     "Cosine of the {} face embeddings of the reference picture (else the first frame of the reference clip) and of "
     "each frame, averaged; a frame without a face counts as 0."
 )
+_FVD = (
+    "Fréchet distance of the 400 logits of I3D (Kinetics-400) of stretches of {} frames without overlap, short side "
+    "224 (bilinear), middle square, generated against real."
+)
 _EFID = "Fréchet distance of {} of all frames with a face, generated against real."
 _DEEP3D = "EMO (arXiv 2402.17485), which names the metric, with Deep3DFaceRecon (arXiv 1903.08527)"
 
@@ -77,8 +81,7 @@ METRICS = (
         "i3d",
         "set",
         "lower",
-        "Fréchet distance of the 400 logits of I3D (Kinetics-400) of stretches of 16 frames without overlap, short "
-        "side 224 (bilinear), middle square, generated against real.",
+        _FVD.format(16),
         "Unterthiner et al. 2018 (arXiv 1812.01717); Carreira & Zisserman 2017 (arXiv 1705.07750)",
         "under 600; only sets of many clips compare well",
         paper=_paper(1016, 623, 598),
@@ -89,8 +92,8 @@ METRICS = (
         "compare",
         "pair",
         "higher",
-        "−10·log10 of the mean squared error of two frames in 0..1, averaged over frames (frames that are equal, which "
-        "have no finite value, count only if all are), then over clips.",
+        "−10·log10 of the mean squared error of two frames in 0..1, averaged over frames, then over clips; frames and "
+        "clips that are equal have no finite value and count only if all are.",
         "Huynh-Thu & Ghanbari 2008; as scikit-image's peak_signal_noise_ratio with data_range=1",
         "above 20 dB, for a generated clip",
     ),
@@ -179,7 +182,7 @@ METRICS = (
         "higher",
         _HKC.format(_MEDIAPIPE_HANDS),
         CYBERHOST,
-        "above 0.9",
+        "that of the reference picture or the driving video: sharp photos of real hands have 0.8 to 1",
         alternative_to="hkc",
     ),
     Metric(
@@ -265,6 +268,11 @@ HANDS_BY_DWPOSE = replace(
     extractor="dwpose",
     definition=f"{BY_KEY['hands'].definition} By DWPose, because MediaPipe is not there: not comparable with it.",
 )
+
+
+def fvd(frames: int) -> Metric:
+    """FVD of stretches of so many frames."""
+    return replace(BY_KEY["fvd"], definition=_FVD.format(frames))
 
 
 def choose(names: list[str] | None) -> list[Metric]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from .cache import file_hash
@@ -66,6 +67,14 @@ class Settings:
         path = self.find(network)
         beside = path.with_name("alex.pth") if network == "lpips" else None
         return file_hash(path) + (file_hash(beside) if beside and beside.is_file() else "")
+
+    @staticmethod
+    def mediapipe_version() -> str:
+        """The installed MediaPipe, empty without one."""
+        try:
+            return version("mediapipe")
+        except PackageNotFoundError:
+            return ""
 
     def _places(self, network: str) -> list[Path]:
         bundle = local.NETWORKS[network].files[0].endswith(".task")

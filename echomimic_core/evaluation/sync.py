@@ -22,6 +22,10 @@ WINDOW, STEP, FFT = 400, 160, 512
 FILTERS, COEFFICIENTS, LIFTER, PREEMPHASIS = 26, 13, 22, 0.97
 FULL_SCALE = 32768
 
+# How much is looked at in one go, where all of it would be many times what is kept.
+STEPS_AT_ONCE = 1000
+WINDOWS_AT_ONCE = 256
+
 
 def mfcc(waveform: np.ndarray) -> np.ndarray:
     """Mel cepstrum of a 16 kHz sound in the manner of the HTK tools, log energy first.
@@ -36,16 +40,14 @@ def mfcc(waveform: np.ndarray) -> np.ndarray:
     """
     from scipy.fft import dct
 
-    samples = np.asarray(waveform, np.float64) * FULL_SCALE
-    samples = np.append(samples[:1], samples[1:] - PREEMPHASIS * samples[:-1])
-    steps = 1 + max(-(-(len(samples) - WINDOW) // STEP), 0)
-    samples = np.pad(samples, (0, max((steps - 1) * STEP + WINDOW - len(samples), 0)))
+    waveform = np.asarray(waveform)
+    steps = 1 + max(-(-(len(waveform) - WINDOW) // STEP), 0)
     tiny = np.finfo(float).eps
     parts = []
-    # A minute at a time: windows overlap, so all of them at once would be many times the sound.
-    for first in range(0, steps, 6000):
-        last = min(first + 6000, steps)
-        piece = samples[first * STEP : (last - 1) * STEP + WINDOW]
+    # Ten seconds at a time: windows overlap, so all of them at once would be many times the sound.
+    for first in range(0, steps, STEPS_AT_ONCE):
+        last = min(first + STEPS_AT_ONCE, steps)
+        piece = _emphasised(waveform, first * STEP, (last - 1) * STEP + WINDOW)
         windows = np.lib.stride_tricks.sliding_window_view(piece, WINDOW)[::STEP]
         power = np.square(np.abs(np.fft.rfft(windows, FFT))) / FFT
         mel = np.log(np.maximum(power @ _mel_filters().T, tiny))
@@ -54,6 +56,16 @@ def mfcc(waveform: np.ndarray) -> np.ndarray:
         cepstrum[:, 0] = np.log(np.maximum(power.sum(1), tiny))
         parts.append(cepstrum)
     return np.concatenate(parts).T
+
+
+def _emphasised(waveform: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """The samples from start to stop at full scale, each less most of the one before; zeros beyond the end."""
+    before = max(start - 1, 0)
+    samples = waveform[before:stop].astype(np.float64) * FULL_SCALE
+    changed = samples[1:] - PREEMPHASIS * samples[:-1]
+    # The very first sample has none before it.
+    changed = changed if start else np.append(samples[:1], changed)
+    return np.pad(changed, (0, stop - start - len(changed)))
 
 
 def _mel_filters() -> np.ndarray:
@@ -117,15 +129,13 @@ def sync_score(lips: np.ndarray, sound: np.ndarray, seen: np.ndarray | None = No
     seen = np.ones(count, bool) if seen is None else np.asarray(seen[:count], bool)
     if not seen.any():
         raise ValueError("there is no 0.2 s stretch with both a face and sound, so lip sync cannot be measured")
-    lips, sound = np.asarray(lips[:count], np.float64), np.asarray(sound[:count], np.float64)
-    padded = np.pad(sound, ((MAX_SHIFT, MAX_SHIFT), (0, 0)))
+    padded = np.pad(sound[:count], ((MAX_SHIFT, MAX_SHIFT), (0, 0)))
     index = np.flatnonzero(seen)
-    means = np.array(
-        [
-            np.linalg.norm(lips[index] - padded[index + shift] + EPSILON, axis=1).mean()
-            for shift in range(2 * MAX_SHIFT + 1)
-        ]
-    )
+    sums = np.zeros(2 * MAX_SHIFT + 1)
+    for some in np.split(index, range(WINDOWS_AT_ONCE, len(index), WINDOWS_AT_ONCE)):
+        mine = lips[some].astype(np.float64) + EPSILON
+        sums += [np.linalg.norm(mine - padded[some + shift], axis=1).sum() for shift in range(len(sums))]
+    means = sums / len(index)
     best = int(means.argmin())
     smallest = float(means[best])
     return SyncScore(smallest, float(np.median(means)) - smallest, MAX_SHIFT - best, len(index))

@@ -71,6 +71,13 @@ def test_variance_does_not_depend_on_the_size_of_the_video():
     assert hkv(large) == pytest.approx(hkv(small))
 
 
+@pytest.mark.parametrize(("width", "height"), [(1080, 1920), (1920, 1080)])
+def test_variance_is_in_pixels_at_a_short_side_of_768(width, height):
+    tall = pose(width=width, height=height)
+    x, y = (tall.hands[..., axis].std(0).mean() * side for axis, side in enumerate((width, height)))
+    assert hkv(tall) == pytest.approx((x + y) / 2 * 768 / 1080)
+
+
 def test_confidence_is_told_for_each_hand_and_frame():
     scores = np.zeros((3, 2, 21))
     scores[1, 0] = 2.0

@@ -17,7 +17,6 @@ from echomimic_core.evaluation.networks import local
 from echomimic_core.evaluation.settings import Settings
 from tests.unit.evaluation_clips import (
     FixedFaces,
-    Pooled,
     bundles,
     face_bundle,
     moving_picture,
@@ -167,55 +166,6 @@ def test_a_set_of_several_clips_pools_distributions_and_averages_the_rest(folder
     assert found.value("fid") != pytest.approx(np.mean(singles))
 
 
-def test_a_rerun_reads_no_frame(folders, plain, tmp_path, monkeypatch):
-    made, real = (gather(folder) for folder in folders)
-    keys = choose([*SPREAD, "psnr"])
-    first = evaluate(made, real, keys, plain, cache=tmp_path)
-
-    def no_frames(self, fps=None):
-        raise AssertionError("a frame was read again")
-
-    monkeypatch.setattr(Clip, "frames", no_frames)
-    second = evaluate(*(gather(folder) for folder in folders), keys, plain, cache=tmp_path)
-    assert values(second) == values(first)
-    assert [r.remarks for r in second.clips] == [r.remarks for r in first.clips]
-
-
-def test_another_file_under_the_same_name_is_evaluated_anew(tmp_path, plain):
-    pictures = moving_picture(6)
-    path = write(tmp_path / "a.mp4", pictures)
-    real = [Clip("a", "video", write(tmp_path / "real.mp4", pictures))]
-    first = evaluate([Clip("a", "video", path)], real, choose(["ssim"]), plain, cache=tmp_path / "cache")
-    write(path, noisy(pictures, 40))
-    second = evaluate([Clip("a", "video", path)], real, choose(["ssim"]), plain, cache=tmp_path / "cache")
-    assert second.value("ssim") < first.value("ssim") - 0.1
-
-
-def test_another_network_is_evaluated_anew(tmp_path, plain):
-    import torch
-
-    for folder, scale in (("one", 1.0), ("two", 3.0)):
-        (tmp_path / folder).mkdir()
-        torch.jit.script(Pooled(scale)).save(str(tmp_path / folder / "inception-2015-12-05.pt"))
-    made = [Clip("a", "video", write(tmp_path / "a.mp4", noisy(moving_picture(6), 20)))]
-    real = [Clip("a", "video", write(tmp_path / "b.mp4", moving_picture(6)))]
-    found = []
-    for folder in ("one", "two"):
-        own = replace(plain, folders=(tmp_path / folder,))
-        found.append(evaluate(made, real, choose(["fid"]), own, cache=tmp_path / "cache").value("fid"))
-    assert found[1] == pytest.approx(9 * found[0], rel=1e-3)
-
-
-def test_a_damaged_cache_costs_only_time(tmp_path, plain):
-    made = [Clip("a", "video", write(tmp_path / "a.mp4", moving_picture(6)))]
-    real = [Clip("a", "video", write(tmp_path / "b.mp4", noisy(moving_picture(6), 9)))]
-    first = evaluate(made, real, choose(["psnr"]), plain, cache=tmp_path / "cache")
-    for path in (tmp_path / "cache").rglob("*.npz"):
-        path.write_bytes(path.read_bytes()[:40])
-    second = evaluate(made, real, choose(["psnr"]), plain, cache=tmp_path / "cache")
-    assert values(second) == values(first)
-
-
 def test_memory_does_not_grow_with_the_clip(settings):
     """Frames held at once are those of a few batches and windows, not those of the clip."""
     most = {}
@@ -240,6 +190,35 @@ def test_memory_does_not_grow_with_the_clip(settings):
         gc.collect()
         most[length] = peak
     assert most[400] == most[100] < 60
+
+
+def test_a_clip_that_equals_its_real_one_does_not_make_the_set_perfect(plain):
+    """Its PSNR is infinite; the set's is that of the others, and says so."""
+    real = [clip(name, seed=seed) for seed, name in enumerate(("same", "near", "far"))]
+    made = [clip("same"), clip("near", 8, seed=1), clip("far", 40, seed=2)]
+    (psnr,) = evaluate(made, real, choose(["psnr"]), plain).scores
+    assert psnr.clips["same"] == math.inf
+    assert psnr.value == pytest.approx((psnr.clips["near"] + psnr.clips["far"]) / 2)
+    assert (psnr.used, psnr.total) == (2, 3)
+    assert psnr.left_out == {"same": "it equals its real clip, so its PSNR has no finite value"}
+    assert "clips that are equal have no finite value and count only if all are" in psnr.metric.definition
+    (psnr,) = evaluate(real[:2], real[:2], choose(["psnr"]), plain).scores
+    assert psnr.value == math.inf and (psnr.used, psnr.left_out) == (2, {})
+
+
+def test_fvd_tells_of_how_many_frames_its_stretches_are(plain):
+    for frames, settings in ((16, plain), (32, replace(plain, clip_frames=32))):
+        (score,) = evaluate([clip("a", 5, 64)], [clip("a", 0, 64)], choose(["fvd"]), settings).scores
+        assert score.value > 0 and f"stretches of {frames} frames" in score.metric.definition
+
+
+def test_a_picture_without_frames_is_not_told_to_lack_a_face(plain):
+    """Of what FID looks at, faces are no part."""
+    nothing = Clip("a", "video", pictures=np.zeros((0, 8, 8, 3), np.uint8), rate=FPS)
+    nothing = replace(nothing, name="a")
+    object.__setattr__(nothing, "_frames_in_memory", lambda fps: iter(()))
+    (score,) = evaluate([nothing], [clip("a")], choose(["fid"]), plain).scores
+    assert score.reason == "a gives no samples for FID: it has no frames"
 
 
 def test_progress_counts_up_to_the_end_and_may_cancel(settings):
@@ -311,7 +290,7 @@ def test_bad_clips_are_sentences_and_the_others_are_evaluated(troubled, settings
     for key in ("fid", "fvd", "efid"):
         assert scores[key].value is not None, (key, scores[key].reason)
     remarks = {report.name: " ".join(report.remarks) for report in found.clips}
-    assert "mute.mp4 has no audio" in remarks["mute"]
+    assert "mute has no audio" in remarks["mute"]
     assert "no face is found in any frame" in remarks["dark"] and scores["csim"].clips["dark"] == 0
     assert "garbage.mp4 cannot be read as video" in remarks["garbage"]
     assert "empty.mp4 cannot be read as video" in remarks["empty"]

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from ..clips import CLIP
 from ..networks import dwpose
 from .base import Extractor
 
@@ -73,7 +74,7 @@ class Hands(Extractor):
         while self._waiting:
             self._take()
         if not self.points:
-            raise ValueError(f"{self.clip.name} has no frames")
+            raise ValueError(f"{CLIP} has no frames")
         return {
             "points": np.concatenate(self.points),
             "scores": np.concatenate(self.scores),

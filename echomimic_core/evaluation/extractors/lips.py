@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from .. import faces, sync
-from ..clips import Clip, sound
+from ..clips import CLIP, Clip, sound
 from ..faces import Face
 from ..settings import Settings
 from .base import Batched
@@ -103,12 +103,13 @@ class Sync(Batched):
         self.flush()
         seen = np.array(self.seen, bool)
         if not seen.any():
-            raise ValueError(
-                f"{self.clip.name} has no 5 frames in a row with a face at 25 frames a second, which lip sync needs"
-            )
-        rows = np.concatenate(self.lips)
-        lips = np.zeros((len(seen), rows.shape[1]), np.float32)
-        lips[seen] = rows
+            raise ValueError(f"{CLIP} has no 5 frames in a row with a face at 25 frames a second, which lip sync needs")
+        lips = np.zeros((len(seen), self.lips[0].shape[1]), np.float32)
+        places = np.flatnonzero(seen)
+        for rows in self.lips:
+            lips[places[: len(rows)]] = rows
+            places = places[len(rows) :]
+        self.lips = []
         heard = self.waveform[round(self.start * sync.RATE) :]
         windows = sync.sound_windows(heard, len(seen))
         heard_as = sync.embed_sound(self.network, windows, self.settings.device)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ..clips import CLIP
 from ..networks import i3d
 from .base import Distribution
 
@@ -63,7 +64,7 @@ class Video(Distribution):
     def finish(self):
         arrays = super().finish()
         if not self.moments:
-            raise ValueError(f"{self.clip.name} has fewer than {self.settings.clip_frames} frames, too few for FVD")
+            raise ValueError(f"{CLIP} has fewer than {self.settings.clip_frames} frames, too few for FVD")
         return arrays
 
 
