@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 
 import folder_paths
-import numpy as np
 from comfy_api.latest import io, ui
 
 from ..echomimic_core.config import FPS
-from ..echomimic_core.pose import draw, files, preview
+from ..echomimic_core.pose import draw, edit, files, preview
 from . import types
+from .pose_detect import cancellable_progress
 from .pose_folders import find_pose, list_poses, output_directory
-from .pose_images import first_picture, to_images
+from .pose_images import first_picture, one_by_one, to_images
 
 CATEGORY = "EchoMimicV2"
 
@@ -80,18 +80,10 @@ class EchoMimicV2LoadPose(io.ComfyNode):
     def execute(cls, folder, start_frame, frames, fps):
         path = find_pose(folder)
         pose = files.load_folder(path, fps=fps) if path.is_dir() else files.load(path)
-        if start_frame >= len(pose):
-            raise ValueError(
-                f"the pose {folder!r} has {len(pose)} frames, but start_frame is {start_frame}: "
-                f"choose 0 to {len(pose) - 1}"
-            )
-        end = start_frame + frames if frames else len(pose)
-        if end > len(pose):
-            raise ValueError(
-                f"the pose {folder!r} has {len(pose) - start_frame} frames from frame {start_frame} on, but {frames} "
-                "are asked for: set frames to 0 to take all; the sampler continues a pose that is too short"
-            )
-        return io.NodeOutput(pose.take(np.arange(start_frame, end)))
+        try:
+            return io.NodeOutput(edit.trim(pose, start_frame, frames))
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}") from error
 
 
 class EchoMimicV2PreviewPose(io.ComfyNode):
@@ -101,7 +93,7 @@ class EchoMimicV2PreviewPose(io.ComfyNode):
             node_id="EchoMimicV2PreviewPose",
             display_name="EchoMimicV2 Preview Pose",
             category=CATEGORY,
-            description="Shows a pose: the very map that the model sees, or the pose over the reference picture.",
+            description="Shows a pose as the model sees it, or over the reference picture.",
             is_output_node=True,
             inputs=[
                 types.Pose.Input("pose", tooltip="The pose to look at."),
@@ -109,7 +101,9 @@ class EchoMimicV2PreviewPose(io.ComfyNode):
                     "image",
                     optional=True,
                     tooltip="The fitted reference picture. With it, the pose is drawn over the picture, so that one "
-                    "sees whether the hands lie right; without it, the picture is the map that the model sees.",
+                    "sees whether the hands lie right; a pose of another shape is cropped to it, as Reference Encode "
+                    "does with fit crop. Without it, the pose is drawn on its own canvas: the map that the model sees "
+                    "where the pose has the video's size, as after Align Pose.",
                 ),
                 io.Int.Input(
                     "max_frames",
@@ -136,18 +130,19 @@ class EchoMimicV2PreviewPose(io.ComfyNode):
     def execute(cls, pose, max_frames, body_and_face, contact_sheet, image=None):
         groups = draw.GROUPS if body_and_face else ("hands",)
         frames = preview.spread(len(pose), max_frames)
-        labels = [str(frame) for frame in frames]
-        if image is None:
-            pictures = draw.draw_maps(pose, frames, pose.height, pose.width, groups)
+        picture = None if image is None else first_picture(image)
+
+        def drawn(part):
+            if picture is None:
+                return draw.draw_maps(pose, part, pose.height, pose.width, groups)
+            return preview.overlay(pose, picture, part, groups)
+
+        pictures = preview.in_parts(drawn, frames, cancellable_progress())
+        if contact_sheet:
+            out = in_node = to_images(preview.contact_sheet(pictures, [str(frame) for frame in frames])[None])
         else:
-            pictures = preview.overlay(pose, first_picture(image), frames, groups)
-        sheet = preview.contact_sheet(pictures, labels) if contact_sheet else None
-        if sheet is None and len(pictures) > FRAMES_IN_NODE:
-            shown = preview.spread(len(pictures), FRAMES_IN_NODE)
-        else:
-            shown = np.arange(len(pictures))
-        in_node = to_images(pictures[shown] if sheet is None else sheet[None])
-        out = in_node if sheet is not None or len(shown) == len(pictures) else to_images(pictures)
+            out = one_by_one(pictures, len(frames))
+            in_node = out[preview.spread(len(out), FRAMES_IN_NODE)]
         return io.NodeOutput(out, ui=ui.PreviewImage(in_node, cls=cls))
 
 

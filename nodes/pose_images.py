@@ -1,14 +1,25 @@
 """Between ComfyUI's IMAGE and the pictures of the pose code."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 
 
 def to_images(pictures: np.ndarray) -> torch.Tensor:
-    """Pictures (n, H, W, 3) uint8 as an IMAGE."""
+    """Pictures (..., H, W, 3) uint8 as an IMAGE."""
     return torch.from_numpy(np.ascontiguousarray(pictures)).float().div_(255)
+
+
+def one_by_one(pictures: Iterable[np.ndarray], count: int) -> torch.Tensor:
+    """An IMAGE of `count` pictures (H, W, 3) uint8 that come one at a time; no more than it is held in memory."""
+    images = None
+    for index, picture in enumerate(pictures):
+        image = to_images(picture)
+        if images is None:
+            images = torch.empty(count, *image.shape)
+        images[index] = image
+    return images
 
 
 def uint8_frames(images: torch.Tensor) -> Iterator[np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 from ..config import FRAME_SIZE
 from .draw import HAND_BONES
 from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas, fit_scale
-from .hand_pose import HandPose, hand_root
+from .hand_pose import HandPose, hand_root, present
 from .hand_skeleton import bone_lengths
 
 FRAMINGS = ("show hands", "original", "keep")
@@ -165,7 +165,7 @@ class _Misfit:
 
 def judge(person: HandPose, pose: HandPose) -> Fit:
     """How well a pose fits the person, both on the same canvas: 100 is perfect."""
-    shown = pose.hand_scores > 0
+    shown = present(pose.hands, pose.hand_scores)
     if not shown.any():
         return Fit(0.0, ("the pose has no hands at all",))
     them, ours = _measure(person), _measure(pose)
@@ -177,9 +177,11 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
     ]
     outside = shown & ((pose.hands < 0) | (pose.hands > 1)).any(axis=-1)
     share = float(outside.sum() / shown.sum())
-    misfits.append(
-        _Misfit(_COST_OUTSIDE * share, f"{share:.0%} of the hand points lie outside of the picture", share > 0.1)
+    sentence = (
+        f"{share:.0%} of the hand points lie outside of the picture: choose another gesture, less energy, a wider video "
+        "or a reference picture that shows more around the hands"
     )
+    misfits.append(_Misfit(_COST_OUTSIDE * share, sentence, share > 0.1))
     if them.hand is None:
         sentence = "no hand was found in the picture, so the size of the hands could not be compared"
         misfits.append(_Misfit(0.0, sentence, True))
@@ -242,7 +244,7 @@ def _frame_matrix(
 
 def _grow(top: float, bottom: float, middle: float, pose: HandPose, aspect: float) -> tuple[float, float]:
     """Rows that also hold the pose's hands, if the picture has them: first downwards, then upwards."""
-    shown = pose.hands[pose.hand_scores > 0]
+    shown = pose.hands[present(pose.hands, pose.hand_scores)]
     if len(shown) == 0:
         return top, bottom
     low, high = np.percentile(shown, _EXTENT_PERCENTILES, axis=0)
@@ -320,7 +322,7 @@ def _stretch_arms(pose: HandPose, factor: float) -> HandPose:
         root = pose.bodies[:, shoulder]
         rooted = pose.body_scores[:, shoulder] > 0
         shift = np.where(rooted[:, None], (hand_roots[:, side] - root) * (factor - 1), 0.0)
-        shown = pose.hand_scores[:, side] > 0
+        shown = present(pose.hands[:, side], pose.hand_scores[:, side])
         hands[:, side] += np.where(shown[..., None], shift[:, None], 0.0)
         for joint in (elbow, wrist):
             moved = root + (pose.bodies[:, joint] - root) * factor
@@ -334,7 +336,7 @@ def _scale_hands(pose: HandPose, factor: float) -> HandPose:
         return pose
     roots = hand_root(pose)[:, :, None]
     hands = roots + (pose.hands - roots) * factor
-    return replace(pose, hands=np.where(pose.hand_scores[..., None] > 0, hands, 0.0))
+    return replace(pose, hands=np.where(present(pose.hands, pose.hand_scores)[..., None], hands, pose.hands))
 
 
 def _procrustes(ours: np.ndarray, theirs: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -352,13 +354,14 @@ def _measure(pose: HandPose) -> _Body:
     size = np.array([pose.width, pose.height], float)
     steady, seen, reach = np.zeros((len(_STEADY_POINTS), 2)), np.zeros(len(_STEADY_POINTS), bool), None
     if pose.bodies is not None:
-        points, there = pose.bodies * size, pose.body_scores >= _SCORE_SEEN
+        points = pose.bodies * size
+        there = present(pose.bodies, pose.body_scores) & (pose.body_scores >= _SCORE_SEEN)
         for index, point in enumerate(_STEADY_POINTS):
             if there[:, point].any():
                 seen[index] = True
                 steady[index] = points[there[:, point], point].mean(axis=0)
         reach = _reach(points, there)
-    hands, there = pose.hands * size, pose.hand_scores > 0
+    hands, there = pose.hands * size, present(pose.hands, pose.hand_scores)
     bones = np.linalg.norm(np.diff(hands[:, :, _HAND_BONES], axis=-2)[..., 0, :], axis=-1)
     # Single points may be missing; a hand of which only few bones are known would be measured by chance.
     known = there[:, :, _HAND_BONES].all(axis=-1)

@@ -112,7 +112,8 @@ def detect(
             size = size or picture.shape[:2]
             if picture.shape[:2] != size:
                 raise ValueError(
-                    f"frame {index} is {picture.shape[1]}x{picture.shape[0]}, the first {size[1]}x{size[0]}"
+                    f"frame {index} is {picture.shape[1]}x{picture.shape[0]}, the first {size[1]}x{size[0]}: bring all "
+                    "frames to one size, or take a part of the video (start and duration) in which it does not change"
                 )
             times.append(float(time))
             rows.append(detector(picture, float(time)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from . import clean
 from .framing import fit_canvas
-from .hand_pose import BODY_WRISTS, HandPose, hand_root
+from .hand_pose import BODY_WRISTS, HandPose, hand_root, present
 
 FIT_MODES = ("loop", "ping-pong", "hold")
 PIVOTS = ("frame", "person", "wrists")
@@ -54,10 +54,15 @@ def fit_length(pose: HandPose, frames: int, mode: str) -> HandPose:
 def trim(pose: HandPose, start: int = 0, frames: int = 0) -> HandPose:
     """`frames` frames from `start` on; 0 frames takes all that follow."""
     if not 0 <= start < len(pose):
-        raise ValueError(f"the start frame is {start}, but the pose has frames 0 to {len(pose) - 1}")
+        raise ValueError(
+            f"the pose has {len(pose)} frames, but the start frame is {start}: choose 0 to {len(pose) - 1}"
+        )
     end = start + frames if frames else len(pose)
     if frames < 0 or end > len(pose):
-        raise ValueError(f"the pose has {len(pose) - start} frames from frame {start} on, but {frames} are asked for")
+        raise ValueError(
+            f"the pose has {len(pose) - start} frames from frame {start} on, but {frames} are asked for: "
+            "set frames to 0 to take all; the sampler continues a pose that is too short"
+        )
     return pose if (start, end) == (0, len(pose)) else pose.take(np.arange(start, end))
 
 
@@ -103,7 +108,8 @@ def smooth(pose: HandPose, strength: float) -> HandPose:
     tracks = [track for track in tracks if track[1] is not None]
     flat = np.concatenate([points.reshape(len(pose), -1, 2) for _, points, _ in tracks], axis=1) * aspect
     scores = np.concatenate([scores.reshape(len(pose), -1) for _, _, scores in tracks], axis=1)
-    flat = clean.smooth(flat, scores, pose.fps, strength) / aspect
+    there = present(flat / aspect, scores)
+    flat = clean.smooth(flat, there, pose.fps, strength) / aspect
     ends = np.cumsum([scores[0].size for _, _, scores in tracks])[:-1]
     parts = np.split(flat, ends, axis=1)
     changed = {key: part.reshape(points.shape) for (key, points, _), part in zip(tracks, parts, strict=True)}
@@ -166,13 +172,13 @@ def transform(
         return pose.map_points(lambda points: about(points, middle))
     hands = about(pose.hands, hand_root(pose)[:, :, None])
     moved = pose.map_points(lambda points: points + shift)
-    return replace(moved, hands=np.where(pose.hand_scores[..., None] > 0, hands, 0.0))
+    return replace(moved, hands=np.where(present(pose.hands, pose.hand_scores)[..., None], hands, moved.hands))
 
 
 def _person_middle(pose: HandPose) -> np.ndarray:
     if pose.bodies is not None and (pose.body_scores[:, 1] > 0).any():
         return pose.bodies[pose.body_scores[:, 1] > 0, 1].mean(axis=0)
-    seen = pose.hand_scores > 0
+    seen = present(pose.hands, pose.hand_scores)
     return pose.hands[seen].mean(axis=0) if seen.any() else np.array([0.5, 0.5])
 
 
@@ -212,7 +218,8 @@ def limit_speed(pose: HandPose, speed: float) -> HandPose:
         behind = go * (step / np.maximum(distance, step)) - go
         shift[frame] = np.where(going_on[frame - 1, :, None] & (distance > step), behind, 0.0)
     shift = shift / aspect
-    hands = np.where(pose.hand_scores[..., None] > 0, pose.hands + shift[:, :, None], pose.hands)
+    there = present(pose.hands, pose.hand_scores)
+    hands = np.where(there[..., None], pose.hands + shift[:, :, None], pose.hands)
     bodies = pose.bodies
     if bodies is not None:
         wrists = list(BODY_WRISTS)
@@ -226,7 +233,8 @@ def _hand_ways(pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
 
     Only points of both frames count: a wrist that comes or goes must not look like a movement of the hand.
     """
-    scores = np.minimum(pose.hand_scores[1:], pose.hand_scores[:-1])
+    there = present(pose.hands, pose.hand_scores)
+    scores = (there[1:] & there[:-1]).astype(float)
     body_scores = None if pose.bodies is None else np.minimum(pose.body_scores[1:], pose.body_scores[:-1])
     frames = np.arange(len(pose))
     before, after = (
@@ -307,7 +315,7 @@ def _at(pose: HandPose, places: np.ndarray) -> HandPose:
 
 def _between(points, scores, other, other_scores, weights) -> tuple[np.ndarray, np.ndarray]:
     weights = weights.reshape(-1, *[1] * (scores.ndim - 1))
-    here, there = scores > 0, other_scores > 0
+    here, there = present(points, scores), present(other, other_scores)
     # A point that only one of both has does not fade in from the origin: the nearer one decides.
     weights = np.where(here != there, (weights > 0.5).astype(float), weights)
     mixed = np.where((weights == 0)[..., None], points, points + (other - points) * weights[..., None])

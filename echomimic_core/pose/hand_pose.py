@@ -9,6 +9,8 @@ from ..config import FPS, FRAME_SIZE
 
 # Of the left and the right arm, in OpenPose-18.
 BODY_WRISTS = (7, 4)
+# A mark at -1 of its picture may lie nearer after a region or an alignment, but beyond this in one direction.
+_FAR = -0.5
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,15 @@ class HandPose:
     def map_points(self, move: Callable[[np.ndarray], np.ndarray]) -> "HandPose":
         """The pose with `move`, a function on (..., 2) coordinates, applied to every point.
 
-        Absent points (score 0) and points of no finite place stay at the origin, where nothing is drawn.
+        Absent points (score 0) and points of no finite place stay at the origin, where nothing is drawn; marks of
+        points not seen (`present`) stay where they are, or they could come to lie in the picture.
         """
 
         def moved(points, scores):
             if points is None:
                 return None
-            there = (scores > 0) & np.isfinite(points).all(-1)
-            return np.where(there[..., None], move(points), 0.0)
+            kept = np.where(((scores > 0) & np.isfinite(points).all(-1))[..., None], points, 0.0)
+            return np.where(present(points, scores)[..., None], move(points), kept)
 
         return replace(
             self,
@@ -86,13 +89,24 @@ class HandPose:
         return replace(self.map_points(lambda points: points * size + begin), region=None)
 
 
+def present(points: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Which points (..., 2) of scores (...) are somewhere: a bool for each.
+
+    Beside those of score 0, the points that DWPose's public files mark as not seen are nowhere: they keep a low score
+    but lie at -1, -1 of their picture, far up and left of every canvas. The model's map never shows them, HKC counts
+    them.
+    """
+    far = (points < 0).all(axis=-1) & (points < _FAR).any(axis=-1)
+    return (scores > 0) & np.isfinite(points).all(axis=-1) & ~far
+
+
 def hand_root(pose: HandPose) -> np.ndarray:
     """Where each hand hangs on its arm: (F, 2, 2), in the coordinates of `pose`.
 
     That is the hand's wrist point; where a detector left it out, the body's wrist; where that is missing as well, the
     middle of the hand's points. A hand without points is at the origin.
     """
-    seen = pose.hand_scores > 0
+    seen = present(pose.hands, pose.hand_scores)
     count = np.maximum(seen.sum(axis=-1, keepdims=True), 1)
     root = np.where(seen[..., None], pose.hands, 0.0).sum(axis=2) / count
     if pose.bodies is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from ..runtime import Progress
 from .draw import GROUPS, draw_maps
 from .framing import fit_canvas
 from .hand_pose import HandPose
@@ -14,6 +16,8 @@ from .hand_pose import HandPose
 PICTURE_BRIGHTNESS = 0.6
 SHEET_GAP = 4
 SHEET_BACKGROUND = 40
+# Frames drawn and held at a time.
+PART = 16
 
 
 def overlay(
@@ -47,8 +51,22 @@ def spread(count: int, shown: int) -> np.ndarray:
     return np.linspace(0, count - 1, shown).round().astype(np.int64)
 
 
-def contact_sheet(pictures: np.ndarray, labels: Sequence[str] | None = None, max_width: int = 1536) -> np.ndarray:
-    """Put pictures (n, H, W, 3) uint8 side by side on one sheet, nearly square, each with its label.
+def in_parts(
+    draw: Callable[[np.ndarray], np.ndarray], frames: np.ndarray, progress: Progress | None = None
+) -> Iterator[np.ndarray]:
+    """The pictures (H, W, 3) that `draw` makes of frames, one at a time; only `PART` of them are in memory."""
+    for begin in range(0, len(frames), PART):
+        if progress:
+            progress(begin, len(frames))
+        yield from draw(frames[begin : begin + PART])
+    if progress:
+        progress(len(frames), len(frames))
+
+
+def contact_sheet(pictures: Iterable[np.ndarray], labels: Sequence[str], max_width: int = 1536) -> np.ndarray:
+    """Put pictures (H, W, 3) uint8 side by side on one sheet, nearly square, each with its label.
+
+    pictures : as many as labels, all of one size; they are shrunk as they come, so an iterator keeps memory flat.
 
     Returns
     -------
@@ -56,7 +74,9 @@ def contact_sheet(pictures: np.ndarray, labels: Sequence[str] | None = None, max
     """
     from ..opencv import cv2
 
-    count, height, width = pictures.shape[:3]
+    pictures = iter(pictures)
+    first = next(pictures)
+    count, (height, width) = len(labels), first.shape[:2]
     columns = int(np.ceil(np.sqrt(count * height / width)))
     columns = min(max(columns, 1), count)
     rows = -(-count // columns)
@@ -64,13 +84,11 @@ def contact_sheet(pictures: np.ndarray, labels: Sequence[str] | None = None, max
     cell_width, cell_height = max(int(width * scale), 1), max(int(height * scale), 1)
     sheet_size = (rows * (cell_height + SHEET_GAP) - SHEET_GAP, columns * (cell_width + SHEET_GAP) - SHEET_GAP, 3)
     sheet = np.full(sheet_size, SHEET_BACKGROUND, np.uint8)
-    for index, picture in enumerate(pictures):
+    size = max(cell_height / 600, 0.35)
+    for index, picture in enumerate(itertools.chain([first], pictures)):
         cell = cv2.resize(picture, (cell_width, cell_height), interpolation=cv2.INTER_AREA)
-        if labels is not None:
-            size = max(cell_height / 600, 0.35)
-            cv2.putText(
-                cell, labels[index], (4, int(26 * size) + 4), cv2.FONT_HERSHEY_SIMPLEX, size, (255,) * 3, 1, cv2.LINE_AA
-            )
+        place, white = (4, int(26 * size) + 4), (255,) * 3
+        cv2.putText(cell, labels[index], place, cv2.FONT_HERSHEY_SIMPLEX, size, white, 1, cv2.LINE_AA)
         top, left = (index // columns) * (cell_height + SHEET_GAP), (index % columns) * (cell_width + SHEET_GAP)
         sheet[top : top + cell_height, left : left + cell_width] = cell
     return sheet

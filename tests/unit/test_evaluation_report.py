@@ -88,6 +88,18 @@ def test_curves_show_where_a_face_or_hand_is_missing():
     assert not (np.abs(curves.draw(clip).astype(int) - curves.MISSING).sum(-1) < 12).any()
 
 
+@pytest.mark.parametrize("side", ("left hand", "right hand"))
+def test_a_band_shows_where_either_hand_is_missing(side):
+    def rose(missing):
+        clip = ClipReport("clip", 24.0, curves={"left hand": np.ones(48), "right hand": np.ones(48)})
+        clip.curves[side][missing] = 0
+        return (np.abs(curves.draw(clip).astype(int) - curves.MISSING).sum(-1) < 12).any(axis=0)
+
+    assert not rose([]).any()
+    early, late = np.flatnonzero(rose(range(12))), np.flatnonzero(rose(range(36, 48)))
+    assert 100 < len(early) < 400 and early.max() < late.min()
+
+
 @pytest.mark.parametrize("frames", [1, 2, 5000])
 def test_curves_of_any_length_and_content_can_be_drawn(frames):
     clip = ClipReport("any", 24.0, curves={"mouth": np.full(frames, np.nan), "left hand": np.zeros(frames)})

@@ -46,6 +46,19 @@ def test_missing_wrist_points_hardly_change_the_fit(driving):
     np.testing.assert_allclose(fitted.after.score, whole.after.score, atol=2)
 
 
+def test_points_marked_as_not_seen_do_not_count(driving):
+    """DWPose's public files put them at -1, -1 and keep a low score: neither a size nor outside the picture."""
+    marked = replace(driving, hands=driving.hands.copy(), hand_scores=driving.hand_scores.copy())
+    marked.hands[10:40, 1], marked.hand_scores[10:40, 1] = -1.2, 0.2
+    marked.hands[50:90, 0, 0], marked.hand_scores[50:90, 0, 0] = -1.2, 0.2
+    whole, fitted = align.align(person_in_picture(), driving), align.align(person_in_picture(), marked)
+    np.testing.assert_allclose(fitted.matrix, whole.matrix, rtol=0.01, atol=2)
+    seen = ((fitted.pose.hands > 0) & (fitted.pose.hands < 1)).all(axis=-1)
+    assert seen.mean() > 0.8
+    np.testing.assert_allclose(fitted.pose.hands[seen], whole.pose.hands[seen], atol=0.01)
+    np.testing.assert_allclose(fitted.after.score, whole.after.score, atol=2)
+
+
 def test_a_low_score_always_has_a_reason(driving):
     rng = np.random.default_rng(0)
     fitting, low = align.align(person_in_picture(), driving), 0
@@ -175,7 +188,7 @@ def test_show_hands_widens_only_where_it_must(driving):
     tight, wide = (align.align(person, low, framing=mode) for mode in ("original", "show hands"))
     assert tight.pose.hands.max() > 1.03
     assert wide.pose.hands.max() < 1.03 and wide.matrix[0, 0] < tight.matrix[0, 0]
-    assert any("outside" in reason for reason in tight.after.reasons)
+    assert any("outside of the picture: choose another gesture" in reason for reason in tight.after.reasons)
 
 
 def test_the_picture_goes_where_its_pose_goes():

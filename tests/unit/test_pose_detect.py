@@ -222,7 +222,7 @@ def test_no_frames_and_changing_sizes_are_sentences(bundles):
     with pytest.raises(ValueError, match="no frames to look for hands in"):
         detect.detect([], bundles)
     frames = [(0.0, np.zeros((64, 64, 3), np.uint8)), (0.1, np.zeros((64, 32, 3), np.uint8))]
-    with pytest.raises(ValueError, match="frame 1 is 32x64, the first 64x64"):
+    with pytest.raises(ValueError, match="frame 1 is 32x64, the first 64x64: bring all frames to one size"):
         detect.detect(frames, bundles)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from poses import assert_same, random_pose
 
-from echomimic_core.pose import edit
+from echomimic_core.pose import edit, gestures
 from echomimic_core.pose.draw import draw_maps
-from echomimic_core.pose.hand_pose import hand_root
+from echomimic_core.pose.hand_pose import hand_root, present
 
 NOTHING = {
     "trim": lambda pose: edit.trim(pose, 0, 0),
@@ -229,6 +229,25 @@ def test_blending_brings_rate_and_canvas_of_the_first():
     assert joined.bodies is None and joined.faces is not None
 
 
+@pytest.mark.parametrize("size", ((512, 1024), (1280, 720)))
+def test_blending_another_shape_leaves_bars_and_does_not_crop(size):
+    """A hand at the edge of the second pose's canvas is still in the picture."""
+    second = walk(20, width=size[0], height=size[1])
+    second.hands[:, 0], second.hands[:, 1] = (0.02, 0.03), (0.98, 0.97)
+    placed = edit.blend(walk(20), second, 5).hands[-1, :, 0]
+    scale = 768 / max(size)
+    bars = (1 - np.array(size) * scale / 768) / 2
+    np.testing.assert_allclose(placed, bars + (1 - 2 * bars) * [[0.02, 0.03], [0.98, 0.97]])
+
+
+def test_no_frame_of_a_transition_belongs_to_one_pose_alone():
+    """The frame before is the first pose's last own frame, the frame behind the second's: a repeat would stutter."""
+    first, second = walk(20), edit.transform(walk(20), 0.1)
+    mixed = edit.blend(first, second, 4).hands[16:20]
+    share = ((mixed - first.hands[16:]) / (second.hands[:4] - first.hands[16:]))[..., 0].mean(axis=(1, 2))
+    assert 0.05 < share[0] < share[1] < share[2] < share[3] < 0.95
+
+
 def test_a_hand_that_only_one_pose_has_does_not_fly_in_from_the_corner():
     first, second = edit.mute(random_pose(10), "left"), random_pose(10, seed=1)
     joined = edit.blend(first, second, 6)
@@ -246,13 +265,49 @@ def test_a_closed_loop_has_no_seam():
     assert np.abs(pose.hands[0] - pose.hands[-1]).max() > 3 * step
 
 
+def marked(pose):
+    """The pose as DWPose's public files tell it where a point is not seen: at -1, -1, with a low score left."""
+    hands, scores = pose.hands.copy(), pose.hand_scores.copy()
+    hands[20:24, 1, 8], scores[20:24, 1, 8] = -1.2, 0.22
+    hands[30:34, 0, 0], scores[30:34, 0, 0] = -1.2, 0.22
+    return replace(pose, hands=hands, hand_scores=scores)
+
+
+MOVES = {
+    "rate": lambda pose: edit.change_rate(pose, 30.0),
+    "retime": lambda pose: edit.retime(pose, 70),
+    "smooth": lambda pose: edit.smooth(pose, 0.5),
+    "mirror": edit.mirror,
+    "move in": lambda pose: edit.transform(pose, 0.05, 0.05, 0.5),
+    "turn hands": lambda pose: edit.transform(pose, scale=1.1, rotate=30, pivot="wrists"),
+    "turn small hands": lambda pose: edit.retime(edit.mirror(edit.transform(pose, 0, 0, 0.4)), 70),
+    "limit": lambda pose: edit.limit_speed(pose, 0.3),
+}
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_points_that_are_marked_as_not_seen_never_come_into_the_picture(move):
+    clean = gestures.clip("explaining", 96)
+    expected, found = MOVES[move](clean), MOVES[move](marked(clean))
+    seen = ((found.hands > 0) & (found.hands < 1)).all(axis=-1)
+    expected_seen = ((expected.hands > 0) & (expected.hands < 1)).all(axis=-1)
+    assert np.linalg.norm(found.hands - expected.hands, axis=-1)[seen].max() < 0.02
+    assert 5 <= (expected_seen & ~seen).sum() <= 15
+
+
+def test_a_mark_of_a_point_not_seen_is_not_a_place():
+    far = np.array([[-1.2, -1.2], [-0.34, -1.0], [-0.1, -0.1], [0.4, -2.0], [1.8, 0.2], [0.5, 0.5], [np.nan, 0.5]])
+    np.testing.assert_array_equal(present(far, np.full(7, 0.2)), [False, False, True, True, True, True, False])
+    assert not present(far, np.zeros(7)).any()
+
+
 @pytest.mark.parametrize(
     "wrong, message",
     [
         (lambda pose: edit.fit_length(pose, 10, "stretch"), "'stretch'"),
         (lambda pose: edit.fit_length(pose, 0, "loop"), "not 0"),
-        (lambda pose: edit.trim(pose, 6), "start frame is 6"),
-        (lambda pose: edit.trim(pose, 2, 9), "4 frames from frame 2 on, but 9"),
+        (lambda pose: edit.trim(pose, 6), "the start frame is 6: choose 0 to 5"),
+        (lambda pose: edit.trim(pose, 2, 9), "4 frames from frame 2 on, but 9 .* set frames to 0"),
         (lambda pose: edit.retime(pose, 0), "not 0"),
         (lambda pose: edit.mute(pose, "foot"), "'foot'"),
         (lambda pose: edit.transform(pose, scale=0), "scale is 0"),
