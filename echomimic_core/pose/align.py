@@ -178,8 +178,8 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
     outside = shown & ((pose.hands < 0) | (pose.hands > 1)).any(axis=-1)
     share = float(outside.sum() / shown.sum())
     sentence = (
-        f"{share:.0%} of the hand points lie outside of the picture: choose another gesture, less energy, a wider video "
-        "or a reference picture that shows more around the hands"
+        f"{share:.0%} of the hand points lie outside of the picture: choose another gesture, less energy, a wider "
+        "video or a reference picture that shows more around the hands"
     )
     misfits.append(_Misfit(_COST_OUTSIDE * share, sentence, share > 0.1))
     if them.hand is None:

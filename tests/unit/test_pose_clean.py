@@ -128,6 +128,19 @@ def test_a_shaken_hand_is_kept(hertz, way, fps):
     np.testing.assert_array_equal(kept, found.hand_scores)
 
 
+@pytest.mark.parametrize("hertz, way", ((2, 1.0), (4, 0.5)))
+def test_a_hand_that_is_shaken_once_or_twice_is_kept(hertz, way):
+    """For a third of a second, in which nothing but the steps before and after tells it from a false find."""
+    found = detections(48)
+    size = np.linalg.norm(np.ptp(found.hands[0, 1], axis=0))
+    middle = found.times[-1] / 2
+    shaken = (found.times > middle) & (found.times < middle + 0.35)
+    away = np.where(shaken, way * size * np.sin(2 * np.pi * hertz * found.times + 0.3), 0.0)
+    found.hands[:, 1] += away[:, None, None] * [1, 0]
+    kept = clean.drop_spikes(found.times, found.hands, found.hand_scores)
+    np.testing.assert_array_equal(kept, found.hand_scores)
+
+
 @pytest.mark.parametrize("name", gestures.names())
 def test_no_frame_of_a_gesture_is_a_false_find(name):
     pose = gestures.clip(name, 240, energy=1.5)
