@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -196,21 +197,36 @@ def read_audio(source) -> tuple[np.ndarray, int]:
     ------
     ValueError : no such file, no sound in it, damaged.
     """
-    import av
-
-    pieces = []
-    with _open(source, "audio") as (container, stream):
-        resampler = av.AudioResampler("fltp", stream.layout.name, stream.rate)
-        for frame in container.decode(stream):
-            if not pieces and frame.time and frame.time > 0:
-                pieces.append(np.zeros((stream.layout.nb_channels, round(frame.time * stream.rate)), np.float32))
-            frame.pts = None
-            pieces += [piece.to_ndarray() for piece in resampler.resample(frame)]
-        pieces += [piece.to_ndarray() for piece in resampler.resample(None)]
-        rate = stream.rate
+    pieces, rates = [], []
+    for piece, rate in sound_pieces(source):
+        pieces.append(piece)
+        rates.append(rate)
     if not pieces:
         raise ValueError(f"{_name(source)} holds no sound: the file is empty or cut off")
-    return np.concatenate(pieces, axis=1), rate
+    return np.concatenate(pieces, axis=1), rates[0]
+
+
+def sound_pieces(source) -> Iterator[tuple[np.ndarray, int]]:
+    """The sound of a file as `read_audio` returns it, but (channels, some samples) at a time, each with the rate.
+
+    Raises
+    ------
+    ValueError : no such file, no sound in it, damaged.
+    """
+    import av
+
+    with _open(source, "audio") as (container, stream):
+        rate, channels = stream.rate, stream.layout.nb_channels
+        # packed: PyAV reads beyond its list of planes where there are eight of them, as 7.1 sound has
+        floats = av.AudioResampler("flt", stream.layout.name, rate)
+        for index, frame in enumerate(chain(container.decode(stream), [None])):
+            if frame is not None:
+                if index == 0 and frame.time and frame.time > 0:
+                    yield np.zeros((channels, round(frame.time * rate)), np.float32), rate
+                frame.pts = None
+            for piece in floats.resample(frame):
+                if piece.samples:
+                    yield piece.to_ndarray().reshape(-1, channels).T, rate
 
 
 def _decode_frames(source) -> Iterator[tuple[float, np.ndarray]]:

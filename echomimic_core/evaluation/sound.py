@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from itertools import chain
 
 import numpy as np
 
 from ..config import AUDIO_SAMPLE_RATE
-from ..video import _open as open_stream
+from ..video import sound_pieces
 from ..waveform import RESAMPLER_BLOCK, mix, resample_channels, to_float
 
 # A piece of sound (1, samples) float32 in -1..1, and its sample rate.
@@ -29,29 +28,11 @@ def read_mono(source, begin: float = 0.0, duration: float = 0.0) -> np.ndarray:
     ------
     ValueError : no such file, no sound in it or in that part, damaged.
     """
-    pieces = list(_at_16_khz(_part(_mixed(source), begin, duration)))
+    mixed = ((mix(to_float(piece), 1), rate) for piece, rate in sound_pieces(source))
+    pieces = list(_at_16_khz(_part(mixed, begin, duration)))
     if not pieces:
         raise ValueError(f"the sound of the file has nothing from {begin:g} s on: it is empty, cut off or ends before")
     return np.concatenate(pieces)
-
-
-def _mixed(source) -> Iterator[Piece]:
-    """What is decoded, mixed to one channel; silence up to where the sound begins."""
-    import av
-
-    with open_stream(source, "audio") as (container, stream):
-        rate = stream.rate
-        channels = stream.layout.nb_channels
-        # Packed: PyAV reads beyond its list of planes where there are eight of them, as 7.1 sound has.
-        floats = av.AudioResampler("flt", stream.layout.name, rate)
-        for index, frame in enumerate(chain(container.decode(stream), [None])):
-            if frame is not None:
-                if index == 0 and frame.time and frame.time > 0:
-                    yield np.zeros((1, round(frame.time * rate)), np.float32), rate
-                frame.pts = None
-            for piece in floats.resample(frame):
-                if piece.samples:
-                    yield mix(to_float(piece.to_ndarray().reshape(-1, channels).T), 1), rate
 
 
 def _part(pieces: Iterable[Piece], begin: float, duration: float) -> Iterator[Piece]:

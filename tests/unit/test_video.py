@@ -201,3 +201,16 @@ def test_memory_does_not_grow_with_the_clip(tmp_path):
     short, long = peak(120), peak(600)
     # 480 frames more are 94 MB of pixels.
     assert long - short < 15_000
+
+
+def test_sound_of_eight_channels_is_read_whole(tmp_path):
+    """PyAV reads beyond its planes where eight of them are asked for apart."""
+    samples = np.random.default_rng(0).integers(-9000, 9000, (48_000, 8)).astype(np.int16)
+    with av.open(str(tmp_path / "a.wav"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=48_000, layout="7.1")
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="7.1")
+        frame.sample_rate, frame.pts = 48_000, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    sound, rate = read_audio(tmp_path / "a.wav")
+    assert rate == 48_000 and np.allclose(sound, samples.T / 32768, atol=1e-6)
