@@ -7,6 +7,7 @@ checkpoint, so a stopped run is simply started again. OUT/nano.safetensors and O
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,23 +19,40 @@ CONFIGS = Path(__file__).with_name("configs")
 def run(*arguments: str | Path) -> None:
     """Run a Python module of this repository to its end."""
     print("python -m", *arguments, flush=True)
-    subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=REPO, check=True)
+    environment = os.environ if _gpus() else {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    subprocess.run([sys.executable, "-m", *map(str, arguments)], cwd=REPO, env=environment, check=True)
 
 
 def train_stage(name: str, out: Path, processes: int, *changes: str) -> Path:
     """Train by a configuration on so many processes; the model's file."""
     folder = out / name
-    made = sorted(folder.glob("step-*/*.safetensors"))
+    made = sorted(folder.glob("step-*/echomimicv2.safetensors"))
     if not (folder / "done").exists():
-        launch = ["accelerate.commands.launch", "--num_processes", processes, "--num_machines", 1, "--dynamo_backend"]
-        launch += ["no", "--mixed_precision", "no", *(["--multi_gpu"] if processes > 1 and _gpus() else [])]
-        launch += [] if _gpus() else ["--cpu"]
+        # torchrun starts processes on processors as on GPUs; accelerate launch would want MPI there
+        launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", processes]
         resume = ["--resume"] if made else []
         settings = [f"output={folder}", *changes]
         sets = [word for setting in settings for word in ("--set", setting)]
-        run(*map(str, launch), "-m", "echomimic_core.training", CONFIGS / f"{name}.yaml", *resume, *sets)
+        run(*launch, "-m", "echomimic_core.training", CONFIGS / f"{name}.yaml", *resume, *sets)
         (folder / "done").touch()
-    return sorted(folder.glob("step-*/*.safetensors"))[-1]
+    return sorted(folder.glob("step-*/echomimicv2.safetensors"))[-1]
+
+
+def bundle(model: Path, whisper: Path, out: Path) -> None:
+    """Write the trained networks and Whisper's encoder in float16 as one file that the loader node reads."""
+    import torch
+
+    from echomimic_core.checkpoints import NETWORKS, TensorFile, open_one_file, save_one_file
+    from echomimic_core.models.audio_encoder import build_audio_encoder
+
+    files = open_one_file(model)
+    networks = {name: files.build(name, files.config(), torch.float32).state_dict() for name in NETWORKS}
+    networks["audio_encoder"] = build_audio_encoder(TensorFile(whisper).state_dict()).encoder.state_dict()
+    about = {
+        "weights": "trained on the drawn world of demo/world; Apache-2.0",
+        "audio_encoder": "Whisper tiny.en, OpenAI, MIT",
+    }
+    save_one_file(out, networks, "accelerated", files.config(), torch.float16, about)
 
 
 def _gpus() -> int:
@@ -61,7 +79,7 @@ def main() -> None:
     common = (f"data.folders=[{world}]", f"data.size={given.size}", f"vae={narrow}")
     pictures = train_stage("pictures", out, given.processes, *common)
     clips = train_stage("clips", out, given.processes, *common, f"init.file={pictures}")
-    print(clips)
+    bundle(clips, whisper, out / "nano.safetensors")
 
 
 if __name__ == "__main__":
