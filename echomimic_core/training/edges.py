@@ -18,9 +18,15 @@ def soft_canny(pictures: torch.Tensor) -> torch.Tensor:
     """Edge strength (n, 1, H, W) in 0..1 of pictures (n, 3, H, W) in 0..1, differentiable everywhere.
 
     Blur, Sobel gradient, thinning to ridges across the gradient, and a soft double threshold: weak edges count where
-    a strong one is within two pixels.
+    a strong one is within two pixels. It is float32 also inside autocast: bfloat16 cannot count above 256, so places
+    in a larger picture would miss their pixels.
     """
-    weights = torch.tensor(GREY, device=pictures.device, dtype=pictures.dtype)
+    with torch.autocast(pictures.device.type, enabled=False):
+        return _edges(pictures.float())
+
+
+def _edges(pictures: torch.Tensor) -> torch.Tensor:
+    weights = torch.tensor(GREY, device=pictures.device)
     grey = _blur((pictures * weights[:, None, None]).sum(1, keepdim=True))
     gx, gy = _sobel(grey)
     # the constant keeps the root's slope finite where the picture is flat

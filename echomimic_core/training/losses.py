@@ -16,6 +16,8 @@ from .diffusion import min_snr_weights, one_step_clean
 from .edges import soft_canny
 
 PHASE_NAMES = tuple(PHASES)
+# A mask that keeps less of a picture than this is no head, and its few pixels must not outweigh all others.
+SMALLEST_SHARE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class PhDWeights:
 
 def masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Mean (B,) of errors (B, ...) per sample, over what the mask keeps (broadcastable, 0..1); 0 where it keeps
-    nothing, as in a headshot without a face. What lies outside the mask contributes exactly nothing."""
+    nothing. What lies outside the mask contributes exactly nothing."""
     if mask is None:
         return errors.flatten(1).mean(1)
     mask = mask.expand_as(errors)
@@ -110,7 +112,7 @@ class PhDLoss(nn.Module):
         total, parts = self.weights.latent * latent, {"latent": latent.detach()}
         if self.decode is None:
             return total.mean(), parts
-        clean = one_step_clean(noisy, velocity, timesteps)
+        clean = self.prediction(velocity, target, noisy, timesteps, mask)
         terms = []
         for sample, timestep in enumerate(timesteps.tolist()):
             name = PHASE_NAMES[phase_of(timestep)]
@@ -125,16 +127,33 @@ class PhDLoss(nn.Module):
             terms.append(weight * term)
         return (total + torch.stack(terms)).mean(), parts
 
+    @staticmethod
+    def prediction(velocity, target, noisy, timesteps, mask: torch.Tensor | None) -> torch.Tensor:
+        """Predicted clean latents (B, F, 4, h, w), the true ones where the mask hides the prediction.
+
+        A decoder looks beyond each latent cell, so a hidden prediction would reach the pixels that count.
+        """
+        clean = one_step_clean(noisy, velocity, timesteps)
+        if mask is None:
+            return clean
+        return torch.where(mask > 0, clean, one_step_clean(noisy, target, timesteps).detach())
+
     def _available(self, name: str) -> bool:
         return {"pose": self.keypoints, "detail": soft_canny, "low": self.perceptual}[name] is not None
 
     def term(self, phase: str, decoded: torch.Tensor, frames: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
-        """L_pose, L_detail or L_low () of decoded pictures (n, 3, H, W) and the film's, over the mask (1, 1, H, W)."""
+        """L_pose, L_detail or L_low () of decoded pictures (n, 3, H, W) and the film's, over the mask (1, 1, H, W).
+
+        Always in float32. It is a mean over what the mask keeps, so a headshot weighs as much as a whole picture.
+        """
+        share = 1.0
         decoded, frames = decoded.float(), frames.float()
         if keep is not None:
             # both pictures become black outside, so no map can differ there
             decoded, frames = torch.where(keep > 0, decoded, 0.0), torch.where(keep > 0, frames, 0.0)
-        if phase == "low":
-            return self.perceptual(decoded, frames).mean()
-        maps = self.keypoints if phase == "pose" else soft_canny
-        return (maps(decoded) - maps(frames).detach()).square().mean()
+            share = keep.float().mean().clamp_min(SMALLEST_SHARE)
+        with torch.autocast(decoded.device.type, enabled=False):
+            if phase == "low":
+                return self.perceptual(decoded, frames).mean() / share
+            maps = self.keypoints if phase == "pose" else soft_canny
+            return (maps(decoded) - maps(frames).detach()).square().mean() / share

@@ -150,6 +150,43 @@ def test_what_the_mask_hides_contributes_exactly_nothing():
     assert gradient[(mask > 0).expand_as(gradient)].any()
 
 
+@pytest.mark.parametrize("timestep", [950, 500, 100])
+def test_a_decoder_that_looks_around_brings_nothing_in_from_outside_the_mask(timestep):
+    class Wide(Decoder):
+        def forward(self, latents):
+            return super().forward(nn.functional.avg_pool2d(latents, 5, stride=1, padding=2))
+
+    mask = torch.zeros(1, 1, 1, 16, 16)
+    mask[..., 4:10, 5:11] = 1.0
+    pixel_mask = nn.functional.interpolate(mask[:, 0], scale_factor=8)
+    given = batch([timestep], size=16)
+    loss = phd(latent=0.0, pose=1.0, detail=1.0, low=1.0)
+    loss.decode = Wide()
+    total, _ = loss(**given, mask=mask, pixel_mask=pixel_mask)
+    total.backward()
+    gradient = given["velocity"].grad[:, :1]
+    inside = (mask > 0).expand_as(gradient)
+    assert gradient[inside].any() and not gradient[~inside].any()
+    wild = {**given, "velocity": torch.where(mask > 0, given["velocity"], 1e6)}
+    assert torch.equal(loss(**wild, mask=mask, pixel_mask=pixel_mask)[0], total)
+
+
+@pytest.mark.parametrize("phase", ["pose", "detail", "low"])
+def test_terms_of_a_headshot_weigh_as_much_as_those_of_a_whole_picture(phase):
+    loss = phd()
+    generator = torch.Generator().manual_seed(0)
+    decoded, frames = torch.rand(2, 1, 3, 256, 256, generator=generator)
+    keep = torch.zeros(1, 1, 256, 256)
+    keep[..., 64:192, 64:192] = 1.0
+    part = loss.term(phase, decoded, frames, keep).item()
+    # the same head in a black picture, as a mean over all of it: four times too little
+    assert part == pytest.approx(4 * loss.term(phase, decoded * keep, frames * keep, None).item(), rel=1e-5)
+    if phase != "pose":
+        # a network of random weights sees the border too much to compare with the head alone
+        alone = loss.term(phase, decoded[..., 64:192, 64:192], frames[..., 64:192, 64:192], None)
+        assert part == pytest.approx(alone.item(), rel=0.25)
+
+
 def test_an_empty_mask_gives_zero_not_nan():
     assert masked_mean(torch.full((1, 4), torch.inf), torch.zeros(1, 4)).tolist() == [0.0]
 
@@ -180,6 +217,27 @@ def test_soft_edges_have_a_gradient_even_on_a_flat_picture():
     flat = torch.full((1, 3, 16, 16), 0.5, requires_grad=True)
     soft_canny(flat).sum().backward()
     assert flat.grad.isfinite().all()
+
+
+def test_soft_edges_are_those_of_float32_inside_autocast():
+    step = torch.zeros(1, 3, 64, 768)
+    step[..., 301:] = 1.0
+    exact = soft_canny(step)
+    assert set(exact[0, 0, 32].topk(2).indices.tolist()) == {300, 301}
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(soft_canny(step), exact)
+    assert soft_canny(step.bfloat16()).dtype == torch.float32
+    assert torch.equal(soft_canny(step.bfloat16()), exact)
+
+
+@pytest.mark.parametrize("phase", ["pose", "detail", "low"])
+def test_terms_are_those_of_float32_inside_autocast(phase):
+    loss = phd()
+    generator = torch.Generator().manual_seed(0)
+    decoded, frames = torch.rand(2, 1, 3, 64, 768, generator=generator)
+    exact = loss.term(phase, decoded, frames, None)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss.term(phase, decoded, frames, None), exact)
 
 
 def test_the_stand_in_for_lpips_says_so_and_grows_with_the_damage(caplog):
