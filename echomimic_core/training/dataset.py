@@ -56,6 +56,7 @@ class ClipDataset(Dataset):
         # where kept latents are read from (`latents.keep_latents`), if any are
         self.latents_mark: str | None = None
         clips = clips or [clip for folder in settings.data.folders for clip in read_manifest(folder)]
+        self.found = clips
         needed = max(2, settings.clip_frames)
         long_enough = [clip for clip in clips if len(clip) >= needed]
         if not long_enough:

@@ -26,7 +26,7 @@ from ..video import read_audio, read_frames
 from ..waveform import resample
 from .processes import in_processes
 from .selection import Piece, Rules, Video, choose_pieces, cut_detections, piece_picture, piece_pose
-from .shards import MANIFEST, ClipData, ClipInfo, encode_jpeg, write_manifest, write_shard
+from .shards import LATENTS, MANIFEST, ClipData, ClipInfo, encode_jpeg, write_manifest, write_shard
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +36,8 @@ SMALL = 48
 PEOPLE_EVERY = 12
 MAX_PEOPLE = 3
 SMOOTHING = 0.2
+# Raised when clips come out otherwise than before, so that those of before are made again.
+RECIPE = 2
 # What is held of a long video are the clips of one shard, up to 80 s: about 350 MB at 768 x 768.
 CLIPS_A_SHARD = 8
 # Share of frames with an estimated face from which a video is named in the report.
@@ -124,6 +126,8 @@ def prepare_video(path: Path, name: str, out: Path, tools: Tools, rules: Rules, 
     clips = cut_out(path, name, video, pieces, tools, size) if pieces else iter(())
     for old in out.glob(f"{name}-*.safetensors"):
         old.unlink()  # of other rules
+    for old in out.glob(f"{LATENTS}/*/{name}-*.safetensors"):
+        old.unlink()  # of the clips of before
     while shard := list(itertools.islice(clips, CLIPS_A_SHARD)):
         write_shard(out / shard[0].info.shard, shard)
         infos += [clip.info for clip in shard]
@@ -157,7 +161,8 @@ def make_clip(
     path: Path, name: str, video: Video, number: int, piece: Piece, files: list[bytes], states: np.ndarray, size: int
 ) -> ClipData:
     """The clip of a piece: its frames as JPEG files, healed pose, Whisper states (of the whole video's) and sound."""
-    pose = steady(cut_detections(video.found, piece.start, piece.stop), FPS, SMOOTHING)
+    # a hand that is out of sight for long is not there: one held where it was last would teach invented hands
+    pose = steady(cut_detections(video.found, piece.start, piece.stop), FPS, SMOOTHING, long_gaps="empty")
     # healing works by time and may round a frame away at the end
     frames = min(len(files), len(pose))
     pose = piece_pose(pose.take(np.arange(frames)), piece, size)
@@ -256,7 +261,8 @@ def prepare(
     results, waiting = {}, []
     for path in paths:
         name, stat = video_name(path, videos), path.stat()
-        fingerprint = {"bytes": stat.st_size, "modified": stat.st_mtime_ns, "rules": asdict(rules), "size": size}
+        source = {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
+        fingerprint = {**source, "rules": asdict(rules), "size": size, "recipe": RECIPE}
         done = _read_result(out, name)
         if done is not None and done["fingerprint"] == fingerprint:
             results[name] = done

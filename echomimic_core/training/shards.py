@@ -4,6 +4,7 @@ A shard holds for each clip `<clip>/frames` (JPEG files end to end), `<clip>/off
 with scores, `<clip>/audio` (Whisper states) and `<clip>/sound` (16 kHz, for validation clips).
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +25,7 @@ JPEG_QUALITY = 95
 SEMI_BODY, HEADSHOT = "semi-body", "headshot"
 _TRACKS = ("hands", "hand_scores", "bodies", "body_scores", "faces", "face_scores")
 OPEN_FILES = 32
-LATENTS = "latents"
+LATENTS, DIGEST = "latents", "pictures"
 
 
 class ShardError(ValueError):
@@ -90,6 +91,7 @@ def write_shard(path: Path, clips: list[ClipData]) -> None:
                 tensors[f"{name}/{track}"] = np.ascontiguousarray(values, np.float32)
     arrays = {name: torch.from_numpy(np.require(array, requirements="CW")) for name, array in tensors.items()}
     write_tensors(path, arrays, {"format": FORMAT, "version": str(VERSION)})
+    _open.cache_clear()  # this process may have read an older one
 
 
 def write_manifest(folder: Path, clips: list[ClipInfo]) -> None:
@@ -138,6 +140,15 @@ def _open(path: Path):
         raise ShardError(f"{path} cannot be read: it is damaged. Remove it and prepare the videos again") from problem
 
 
+def _read(file, path: Path, name: str) -> np.ndarray:
+    try:
+        return file.get_tensor(name)
+    except Exception as problem:
+        raise ShardError(
+            f"{path} lacks {name}: it is damaged or of other videos. Remove it and prepare the videos again"
+        ) from problem
+
+
 @dataclass(frozen=True)
 class Clip:
     """A prepared clip; nothing is read before it is asked for."""
@@ -152,7 +163,7 @@ class Clip:
         return _open(self.folder / self.info.shard)
 
     def _tensor(self, name: str) -> np.ndarray:
-        return self._file().get_tensor(f"{self.info.clip}/{name}")
+        return _read(self._file(), self.folder / self.info.shard, f"{self.info.clip}/{name}")
 
     def frames(self, indices: Sequence[int]) -> np.ndarray:
         """Frames (n, size, size, 3) uint8 RGB at the given indices."""
@@ -181,6 +192,47 @@ def latents_path(clip: Clip, mark: str) -> Path:
 
 
 def read_latents(clip: Clip, mark: str, indices: Sequence[int]) -> np.ndarray:
-    """Kept latents (n, 4, h, w) float32 of some frames of a clip."""
-    kept = _open(latents_path(clip, mark)).get_tensor(clip.info.clip)
+    """Kept latents (n, 4, h, w) float32 of some frames of a clip.
+
+    Raises
+    ------
+    ShardError : they cannot be read, or lack the clip.
+    """
+    path = latents_path(clip, mark)
+    kept = _read(_open(path), path, clip.info.clip)
     return kept[list(indices)].astype(np.float32)
+
+
+def write_latents(path: Path, tensors: dict[str, torch.Tensor], digest: str) -> None:
+    """Keep latents (F, 4, h, w) by clip, made of what `digest` (`shard_digest`) says; whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_tensors(path, tensors, {DIGEST: digest})
+    _open.cache_clear()
+
+
+def has_latents(path: Path, clips: list[Clip], digest: str) -> bool:
+    """Whether a file of kept latents has all these clips of a shard, made of what the shard holds now."""
+    from safetensors import safe_open
+
+    try:
+        # not by `_open`, which would hold on to a file that is about to be replaced
+        with safe_open(path, framework="np") as file:
+            known = (file.metadata() or {}).get(DIGEST)
+            return known == digest and {clip.info.clip for clip in clips} <= set(file.keys())
+    except Exception:  # there is none, or it is damaged: either way it is to be made
+        return False
+
+
+def shard_digest(clips: list[Clip]) -> str:
+    """What pictures these clips of one shard hold: names, lengths of all JPEG files, and the first and the last file.
+
+    Little is read for it, and it stays as it is when a folder is copied.
+    """
+    digest = hashlib.sha256()
+    for clip in sorted(clips, key=lambda clip: clip.info.clip):
+        offsets = clip._tensor("offsets")
+        data = clip._file().get_slice(f"{clip.info.clip}/frames")
+        ends = [data[int(offsets[i]) : int(offsets[i + 1])] for i in (0, len(offsets) - 2)]
+        for part in (clip.info.clip.encode(), offsets, *ends):
+            digest.update(bytes(part))
+    return digest.hexdigest()

@@ -198,6 +198,21 @@ def test_prepared_pictures_and_points_agree(films, tmp_path):
     assert np.abs(dark[::-1] - lips).max() < 4
 
 
+def test_hands_that_are_gone_for_long_are_not_drawn_where_they_were(tmp_path):
+    from echomimic_core.training.prepare import make_clip
+
+    seen = video(FRAMES)
+    seen.found.hand_scores[:, 1] = 1.0
+    seen.found.hand_scores[24:] = 0.0
+    seen.found.face_scores[24:] = 0.0
+    seen.found.body_scores[24:] = 0.0
+    piece = choose_pieces(video(FRAMES), Rules())[0][0]
+    states = np.zeros((150, 5, 384), np.float32)
+    pose = make_clip(tmp_path / "a.mp4", "a", seen, 0, piece, [b""] * FRAMES, states, 128).pose
+    assert (pose.hand_scores[:24, 0] > 0).all() and not pose.hand_scores[26:].any()
+    assert (pose.face_scores > 0).all() and (pose.body_scores > 0).all()
+
+
 def write_film(path, shade, frames=FRAMES, size=64):
     sound = 0.3 * np.sin(np.arange(AUDIO_SAMPLE_RATE * frames // 24) * 0.2, dtype=np.float32)[None]
     with VideoWriter(path, 24, size, size, (sound, AUDIO_SAMPLE_RATE)) as writer:
@@ -215,10 +230,15 @@ def test_a_long_video_is_cut_into_shards_that_are_written_as_they_fill(tmp_path,
     write = clips.write_shard
     write_film(tmp_path / "long.mp4", 128, frames=240)
     (tmp_path / "long-007.safetensors").write_bytes(b"of an earlier run with other rules")
+    kept = tmp_path / "latents" / "mark"
+    kept.mkdir(parents=True)
+    (kept / "long-000.safetensors").write_bytes(b"of the clips of before")
+    (kept / "longer-000.safetensors").write_bytes(b"of another video")
     rules = Rules(min_seconds=0.4, max_seconds=0.5)
     result = module.prepare_video(tmp_path / "long.mp4", "long", tmp_path, make_tools(), rules, 64)
     assert held == [("long-000.safetensors", 8), ("long-001.safetensors", 8), ("long-002.safetensors", 4)]
     assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [name for name, _ in held]
+    assert [path.name for path in kept.iterdir()] == ["longer-000.safetensors"]
     module.write_manifest(tmp_path, [clips.ClipInfo(**clip) for clip in result["clips"]])
     found = read_manifest(tmp_path)
     assert [clip.info.start for clip in found] == [0.5 * i for i in range(20)]
