@@ -333,6 +333,9 @@ def load_checkpoint(accelerator, checkpoint: Path, ema: EMA | None) -> int:
     """
     try:
         accelerator.load_state(str(checkpoint / STATE))
+        # Its count of micro-batches comes with the state, but of other shares: a checkpoint lies between two steps,
+        # so counting begins anew, in processes that found a count and in those that did not.
+        accelerator.step = 0
         if ema is not None:
             ema.load(load_tensors(checkpoint / AVERAGES))
     except Exception as problem:

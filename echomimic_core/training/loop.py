@@ -119,7 +119,7 @@ class Trainer:
         self.loss = build_loss(settings, self.vae, device)
         if settings.data.keep_latents:
             share = self.accelerator.process_index, self.accelerator.num_processes
-            mark = keep_latents(self.dataset.all_clips, self.vae, settings.data.size, log_progress, *share)
+            mark = keep_latents(self.dataset.found, self.vae, settings.data.size, log_progress, *share)
             self.accelerator.wait_for_everyone()
             self.dataset.latents_mark = mark
 
@@ -136,6 +136,8 @@ class Trainer:
         if self.accelerator.distributed_type.value not in ("DEEPSPEED", "FSDP"):
             register_state_hooks(self.accelerator, self.model, self.trained)
         self.step = 0
+        # for lora.dropout, the one thing drawn from torch's own generator; a checkpoint brings its state along
+        torch.manual_seed(settings.seed + self.accelerator.process_index)
         if checkpoint is not None:
             self.step = load_checkpoint(self.accelerator, checkpoint, self.ema)
             logger.info("resumed from %s", checkpoint)
@@ -159,6 +161,8 @@ class Trainer:
             num_workers=self.settings.data.workers,
             worker_init_fn=_calm_worker,
             pin_memory=accelerator.device.type == "cuda",
+            # else it would draw from torch's own generator at every start, and a resumed run would go another way
+            generator=torch.Generator().manual_seed(self.settings.seed),
         )
 
     def run(self, progress: Progress | None = None) -> Path | None:

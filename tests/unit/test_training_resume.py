@@ -9,7 +9,7 @@ pytest.importorskip("accelerate")
 pytest.importorskip("diffusers")
 
 import training_clips as clips  # noqa: E402
-from training_runs import settings_of, write_config  # noqa: E402
+from training_runs import settings_of, weights, write_config  # noqa: E402
 
 from echomimic_core.training.__main__ import main  # noqa: E402
 from echomimic_core.training.settings import SettingsError  # noqa: E402
@@ -103,6 +103,42 @@ def test_the_command_refuses_other_numbers_of_samples(finished, data, tmp_path, 
     shutil.copytree(finished, tmp_path / "run")
     assert main([str(quick(tmp_path, data, steps=3)), "--resume", "--set", "train.batch_size=3"]) == 1
     assert "from 2 samples, but now from 3" in capsys.readouterr().err
+
+
+def distance(one, two):
+    """The largest difference between two runs' weights."""
+    return max((one[name] - two[name]).abs().max().item() for name in one)
+
+
+def train(folder, data, steps, *arguments, **sections):
+    """Train to `steps`, and the weights then."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    folder.mkdir(exist_ok=True)
+    sharp = {"optimizer": {"learning_rate": 1e-3, "warmup_steps": 0}}
+    assert main([str(quick(folder, data, steps=steps, **sharp | sections)), *arguments]) == 0
+    return weights(folder, steps)
+
+
+def test_other_shares_of_a_step_go_on_to_the_same_weights(data, tmp_path):
+    whole = train(tmp_path / "whole", data, 3)
+    # an odd number of batches before the cut, two a step after it
+    shutil.copytree(tmp_path / "whole" / "run" / "step-00000001", tmp_path / "cut" / "run" / "step-00000001")
+    shared = {"batch_size": 1, "accumulation": 2}
+    assert distance(whole, train(tmp_path / "cut", data, 3, "--resume", train=shared)) < 1e-4
+
+
+def test_dropout_follows_from_the_seed_and_goes_on_as_it_would_have(data, tmp_path):
+    import torch
+
+    lora = {"lora": {"rank": 2, "dropout": 0.5}}
+    torch.manual_seed(1)
+    whole = train(tmp_path / "whole", data, 2, **lora)
+    torch.manual_seed(2)
+    assert distance(weights(tmp_path / "whole", 1), train(tmp_path / "cut", data, 1, **lora)) == 0.0
+    torch.manual_seed(3)
+    assert distance(whole, train(tmp_path / "cut", data, 2, "--resume", **lora)) == 0.0
 
 
 @pytest.mark.parametrize("name", ["run.json", "state/trained.safetensors", "state/optimizer.bin"])
