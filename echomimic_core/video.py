@@ -146,7 +146,9 @@ class _Sound:
             return
         piece = self.waveform[:, self.position : stop]
         piece = np.pad(piece, ((0, 0), (0, stop - self.position - piece.shape[1])))
-        frame = av.AudioFrame.from_ndarray(np.clip(piece, -1.0, 1.0), format="fltp", layout=self.layout)
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(np.clip(piece, -1.0, 1.0)), format="fltp", layout=self.layout
+        )
         frame.sample_rate, frame.pts, frame.time_base = self.rate, self.position, Fraction(1, self.rate)
         self.position = stop
         yield frame
@@ -226,7 +228,7 @@ def sound_pieces(source) -> Iterator[tuple[np.ndarray, int]]:
                 frame.pts = None
             for piece in floats.resample(frame):
                 if piece.samples:
-                    yield piece.to_ndarray().reshape(-1, channels).T, rate
+                    yield np.ascontiguousarray(piece.to_ndarray().reshape(-1, channels).T), rate
 
 
 def _decode_frames(source) -> Iterator[tuple[float, np.ndarray]]:

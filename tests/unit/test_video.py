@@ -214,3 +214,4 @@ def test_sound_of_eight_channels_is_read_whole(tmp_path):
         container.mux(stream.encode(None))
     sound, rate = read_audio(tmp_path / "a.wav")
     assert rate == 48_000 and np.allclose(sound, samples.T / 32768, atol=1e-6)
+    assert sound.flags.c_contiguous, "ffmpeg takes no other"
