@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from .records import bar_options
 from .settings import load_settings, parse_changes
 
 BUILT_IN = Path(__file__).with_name("configs")
@@ -87,7 +88,8 @@ class Bar:
     def __init__(self, trainer):
         from tqdm import tqdm
 
-        self.bar = tqdm(total=trainer.settings.train.steps, initial=trainer.step, unit="step", dynamic_ncols=True)
+        total = trainer.settings.train.steps
+        self.bar = tqdm(total=total, initial=trainer.step, unit="step", dynamic_ncols=True, **bar_options())
 
     def __call__(self, done: int, total: int) -> None:
         self.bar.update(done - self.bar.n)

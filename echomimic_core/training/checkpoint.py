@@ -6,6 +6,7 @@ resumes from the one before.
 
 import dataclasses
 import json
+import logging
 import re
 import shutil
 from contextlib import nullcontext
@@ -21,8 +22,12 @@ from .networks import TrainingModel
 from .settings import Settings, SettingsError
 from .sharding import local, whole
 
+logger = logging.getLogger(__name__)
+
 STATE, TRAINED, AVERAGES, RUN = "state", "trained.safetensors", "ema.safetensors", "run.json"
 ONE_FILE, LORA, RELEASED = "echomimicv2.safetensors", "lora.safetensors", "released"
+# In what torch (of its zip writer) and safetensors (of Rust) say when a file cannot be written.
+WRITERS_WORDS = ("os error", "No space left", "PytorchStreamWriter", "inline_container")
 _NAME = re.compile(r"step-(\d{8})")
 # What may differ between a run and the checkpoint it resumes from: how far and where to, not what is computed.
 FREE_TO_CHANGE = {"output", "checkpoint", "validation"}
@@ -147,6 +152,17 @@ def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> 
         )
 
 
+def warn_of_other_clips(checkpoint: Path, clips: str) -> None:
+    """Warn if a run goes on with other clips than it learned from so far."""
+    before = read_run(checkpoint).get("clips")
+    if before is not None and before != clips:
+        logger.warning(
+            "the clips in data.folders are not those that %s learned from: the run goes on with those that are there "
+            "now, and is no longer the one that was never stopped",
+            checkpoint,
+        )
+
+
 def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
     write_tensors(path, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
@@ -207,10 +223,9 @@ def export(
     if "one_file" in settings.checkpoint.formats:
         information = {"trained_steps": str(step), "stage": str(settings.train.stage)}
         everything = networks | whisper(settings.checkpoint.audio_encoder)
-        variant = settings.checkpoint.variant
-        written.append(save_one_file(folder / ONE_FILE, everything, variant, model.config, dtype, information))
+        written.append(save_one_file(folder / ONE_FILE, everything, settings.variant, model.config, dtype, information))
     if "released" in settings.checkpoint.formats:
-        written.append(save_released(folder / RELEASED, networks, settings.checkpoint.variant, dtype))
+        written.append(save_released(folder / RELEASED, networks, settings.variant, dtype))
     return written
 
 
@@ -239,8 +254,12 @@ def save_released(folder: Path, networks: dict[str, dict], variant: str, dtype: 
     return folder
 
 
-def save_checkpoint(accelerator, model: TrainingModel, ema: EMA | None, settings: Settings, step: int) -> Path:
+def save_checkpoint(
+    accelerator, model: TrainingModel, ema: EMA | None, settings: Settings, step: int, clips: str | None = None
+) -> Path:
     """Save the run after `step` optimizer steps, export it, and remove checkpoints beyond those to keep.
+
+    clips : the digest of what it learned from (`ClipDataset.digest`).
 
     Raises
     ------
@@ -256,15 +275,16 @@ def save_checkpoint(accelerator, model: TrainingModel, ema: EMA | None, settings
             partial.mkdir(parents=True)
         accelerator.wait_for_everyone()
         accelerator.save_state(str(partial / STATE))
-        _write(partial, accelerator, model, ema, settings, step)
+        _write(partial, accelerator, model, ema, settings, step, clips)
         if accelerator.is_main_process:
             if final.exists():
                 shutil.rmtree(final)
             partial.rename(final)
     except Exception as problem:
-        # torch and safetensors have their own kinds of error for a disk that is full
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
+        if not _is_of_the_disk(problem):
+            raise
         raise OSError(
             f"{final} could not be written ({_first_line(problem)}). Checkpoints of before are kept: make space and "
             "go on with --resume"
@@ -276,7 +296,12 @@ def save_checkpoint(accelerator, model: TrainingModel, ema: EMA | None, settings
     return final
 
 
-def _write(folder: Path, accelerator, model, ema: EMA | None, settings: Settings, step: int) -> None:
+def _is_of_the_disk(problem: Exception) -> bool:
+    # torch and safetensors have their own kinds of error for a disk that is full
+    return isinstance(problem, OSError) or any(word in str(problem) for word in WRITERS_WORDS)
+
+
+def _write(folder: Path, accelerator, model, ema: EMA | None, settings: Settings, step: int, clips: str | None) -> None:
     """Averages, exports and run.json: made whole by all processes together, written by the first."""
     main, plain = accelerator.is_main_process, accelerator.unwrap_model(model)
     if ema is not None:
@@ -293,7 +318,7 @@ def _write(folder: Path, accelerator, model, ema: EMA | None, settings: Settings
             export(folder, plain, settings, step, weights)
     if main:
         samples = samples_per_step(settings, accelerator.num_processes)
-        content = {"step": step, "settings": as_json(settings), "samples_per_step": samples}
+        content = {"step": step, "settings": as_json(settings), "samples_per_step": samples, "clips": clips}
         (folder / RUN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -5,6 +5,8 @@ number of processes or workers, and a run that is resumed sees exactly what it w
 """
 
 import hashlib
+import json
+from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from ..apdh import box_mask, face_box, feather_mask
 from ..apdh_schedule import APDHState, keep_groups
 from ..audio import gather_tokens
-from ..config import FPS, LATENT_CHANNELS, PIXELS_PER_LATENT, TRAIN_TIMESTEPS
+from ..config import FPS, LATENT_CHANNELS, LIP_POINTS, PIXELS_PER_LATENT, TRAIN_TIMESTEPS
 from ..pose import HandPose
 from ..pose.draw import draw_maps
 from .hpa import choose_placement, head_mask, latent_mask, pad_frames, pad_pose
@@ -55,6 +57,8 @@ class ClipDataset(Dataset):
         self.schedule = settings.schedule()
         # where kept latents are read from (`latents.keep_latents`), if any are
         self.latents_mark: str | None = None
+        if clips is None and not settings.data.folders:
+            raise ShardError("data.folders is empty: name the folders of clips that prepare made, [clips] for one")
         clips = clips or [clip for folder in settings.data.folders for clip in read_manifest(folder)]
         self.found = clips
         needed = max(2, settings.clip_frames)
@@ -75,6 +79,11 @@ class ClipDataset(Dataset):
     @property
     def all_clips(self) -> list[Clip]:
         return [*self.clips, *self.held_out]
+
+    def digest(self) -> str:
+        """What the manifests list, as one short text, wherever the folders lie."""
+        listed = sorted(json.dumps(asdict(clip.info)) for clip in self.found)
+        return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:32]
 
     def validation_clips(self) -> list[Clip]:
         """What to measure and film: held-out clips, or those learned from where none are; semi-body ones if any."""
@@ -136,6 +145,9 @@ class ClipDataset(Dataset):
         size = self.settings.data.size
         frames, pose = clip.frames(indices), clip.pose()
         covered = np.ones((size, size), bool)
+        window = pose.take(np.array(shown))
+        if clip.info.kind == HEADSHOT or state.audio in ("head", "lips"):
+            check_face(clip, window, shown, "lips" if state.audio == "lips" else "head")
         if clip.info.kind == HEADSHOT:
             place = choose_placement(pose, size, rng)
             frames, covered = pad_frames(frames, place)
@@ -191,6 +203,18 @@ def divide(clips: list[Clip], held_out: float) -> tuple[list[Clip], list[Clip]]:
         held += too_long[0][len(held) - count :]
     chosen = {id(clip) for clip in held}
     return [clip for clip in clips if id(clip) not in chosen], [clip for clip in clips if id(clip) in chosen]
+
+
+def check_face(clip: Clip, pose: HandPose, shown: list[int], part: str) -> None:
+    """ShardError if the pose of the frames shown has no points of the face, or of the lips, to confine audio by."""
+    points = LIP_POINTS if part == "lips" else slice(None)
+    if pose.faces is not None and (pose.face_scores is None or (pose.face_scores[:, points] > 0).any()):
+        return
+    raise ShardError(
+        f"clip {clip.info.clip} of {clip.folder / clip.info.shard} has no points of the {part} in frames {shown[0]} to "
+        f"{shown[-1]}, which {'headshots' if clip.info.kind == HEADSHOT else f'audio that reaches the {part}'} must "
+        "have: prepare its video again, or take the clip out of the manifest"
+    )
 
 
 def audio_reach(pose: HandPose, reach: str, cells: int) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 import torch
 
-from ..config import TRAIN_TIMESTEPS
 from ..sampling.schedule import alphas_cumprod, predict_clean
 
 
@@ -44,8 +43,3 @@ def min_snr_weights(timesteps: torch.Tensor, gamma: float) -> torch.Tensor:
     alpha = alphas_cumprod().to(timesteps.device)[timesteps.long()].double()
     # (SNR + 1) is 1 / (1 - alpha)
     return (gamma * (1.0 - alpha)).clamp(max=1.0).float()
-
-
-def draw_timesteps(count: int, generator: torch.Generator) -> torch.Tensor:
-    """Uniform timesteps (count,) in [0, 1000), one per clip: all frames of a clip are equally noisy."""
-    return torch.randint(0, TRAIN_TIMESTEPS, (count,), generator=generator)

@@ -71,9 +71,14 @@ def pad_frames(frames: np.ndarray, place: Placement) -> tuple[np.ndarray, np.nda
 
 
 def pad_pose(pose: HandPose, place: Placement) -> HandPose:
-    """The headshot's pose in the frame; hands and body below the head are not there."""
-    moved = pose.whole_canvas().map_points(place.points)
-    return replace(moved, hands=np.zeros_like(moved.hands), hand_scores=np.zeros_like(moved.hand_scores))
+    """The headshot's pose in the frame; hands, and points of the body that its picture does not show, are not there."""
+    pose = pose.whole_canvas()
+    moved = pose.map_points(place.points)
+    moved = replace(moved, hands=np.zeros_like(moved.hands), hand_scores=np.zeros_like(moved.hand_scores))
+    if moved.bodies is None or moved.body_scores is None:
+        return moved
+    covered = ((pose.bodies >= 0) & (pose.bodies <= 1)).all(-1)
+    return replace(moved, body_scores=np.where(covered, moved.body_scores, 0.0))
 
 
 def head_mask(pose: HandPose, covered: np.ndarray) -> torch.Tensor:

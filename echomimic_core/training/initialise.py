@@ -1,6 +1,7 @@
 """What training starts from: nothing, SD 1.5 with AnimateDiff, the released files, or one of our one-file models."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -29,6 +30,15 @@ def build_model(settings: Settings) -> TrainingModel:
         if init.source == "sd15":
             _from_sd15(networks, _named(init.unet, "init.unet"), init.motion)
     return TrainingModel(networks).requires_grad_(True).train()
+
+
+def with_variant(settings: Settings) -> Settings:
+    """Settings that name the variant of the exports: the one asked for, or that of the file training starts from."""
+    if settings.checkpoint.variant is not None:
+        return settings
+    one_file = settings.init.source == "one_file"
+    variant = open_one_file(_named(settings.init.file, "init.file")).variant if one_file else settings.variant
+    return replace(settings, checkpoint=replace(settings.checkpoint, variant=variant))
 
 
 def _named(path: str | None, key: str) -> Path:
@@ -91,13 +101,21 @@ def _from_sd15(networks: dict[str, nn.Module], unet: Path, motion: str | None) -
         return
     file = TensorFile(motion)
     found = {name[name.find("down_blocks") :] if "down_blocks" in name else name: name for name in file.names()}
-    copied = 0
-    for name, parameter in networks["denoising_unet"].named_parameters():
-        if part_of(f"{SPATIAL}.{name}") == MOTION and name in found:
-            _copy(parameter, {name: file.tensor(found[name])}, name, Path(motion))
-            copied += 1
-    if not copied:
+    parameters = networks["denoising_unet"].named_parameters()
+    wanted = {name: parameter for name, parameter in parameters if part_of(f"{SPATIAL}.{name}") == MOTION}
+    filled = [name for name in wanted if name in found]
+    if not filled:
         raise CheckpointError(f"{motion} holds no motion modules of AnimateDiff for SD 1.5 (such as mm_sd_v15_v2.ckpt)")
+    for name in filled:
+        _copy(wanted[name], {name: file.tensor(found[name])}, name, Path(motion))
+    if len(filled) < len(wanted):
+        logger.warning(
+            "%s filled %d of %d tensors of the motion modules; the others start as no change (version 1 of AnimateDiff "
+            "has none in the middle: take mm_sd_v15_v2.ckpt)",
+            motion,
+            len(filled),
+            len(wanted),
+        )
 
 
 def _copy(parameter: nn.Parameter, weights: dict[str, torch.Tensor], name: str, path: Path) -> None:

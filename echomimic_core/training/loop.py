@@ -18,21 +18,24 @@ from .checkpoint import (
     register_state_hooks,
     save_checkpoint,
     step_of,
+    warn_of_other_clips,
     whisper,
 )
 from .dataset import ClipDataset, StepSampler
 from .diffusion import add_noise, offset_noise, velocity_target
 from .ema import EMA
-from .initialise import build_model
+from .engine import learning_rate, make_accelerator, make_optimizer
+from .initialise import build_model, with_variant
 from .keypoints import build_keypoints
 from .latents import keep_latents
 from .lora import add_lora
 from .losses import PhDLoss, latent_loss
 from .networks import Conditions, TrainingModel
 from .perceptual import build_perceptual
+from .phases import tell_phases
 from .records import Records
-from .settings import Settings, SettingsError
-from .sharding import check_engine, whole, whole_weights
+from .settings import Settings
+from .sharding import whole, whole_weights
 from .vae import FrozenVAE, load_vae
 from .validation import validate
 
@@ -41,51 +44,6 @@ logger = logging.getLogger(__name__)
 # What the validation loss is measured on: so many held-out clips, at the middles of quarters of the schedule.
 MEASURED_CLIPS = 8
 MEASURED_TIMESTEPS = (125, 375, 625, 875)
-
-
-def make_accelerator(settings: Settings):
-    """accelerate's engine for this process; how many there are is up to `accelerate launch`."""
-    try:
-        from accelerate import Accelerator
-        from accelerate.utils import GradientAccumulationPlugin
-    except ImportError as problem:
-        raise SettingsError("training needs accelerate: pip install -r requirements-training.txt") from problem
-    accumulation = GradientAccumulationPlugin(num_steps=settings.train.accumulation, sync_with_dataloader=False)
-    accelerator = Accelerator(mixed_precision=settings.train.precision, gradient_accumulation_plugin=accumulation)
-    if not accelerator.is_main_process:
-        logging.getLogger(__package__).setLevel(logging.ERROR)
-    check_engine(accelerator)
-    if accelerator.distributed_type.value == "DEEPSPEED":
-        # it wants to know, and our loader is not handed to it
-        deepspeed = accelerator.state.deepspeed_plugin.deepspeed_config
-        deepspeed["train_micro_batch_size_per_gpu"] = settings.train.batch_size
-    return accelerator
-
-
-def make_optimizer(settings: Settings, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """AdamW, with 8-bit state where bitsandbytes is there and asked for."""
-    options = settings.optimizer
-    common = {
-        "lr": options.learning_rate,
-        "betas": options.betas,
-        "weight_decay": options.weight_decay,
-        "eps": options.epsilon,
-    }
-    if options.name == "adamw8bit":
-        try:
-            from bitsandbytes.optim import AdamW8bit
-
-            return AdamW8bit(parameters, **common)
-        except (ImportError, RuntimeError, OSError):
-            # it is not installed, or not for this kind of device
-            logger.warning("bitsandbytes is not usable here: AdamW keeps its state in 32 bits and takes more memory")
-    return torch.optim.AdamW(parameters, **common)
-
-
-def learning_rate(settings: Settings, step: int) -> float:
-    """Linear warm-up to a constant rate."""
-    warm = min(1.0, (step + 1) / max(1, settings.optimizer.warmup_steps))
-    return settings.optimizer.learning_rate * warm
 
 
 def build_loss(settings: Settings, vae: FrozenVAE, device: torch.device) -> PhDLoss:
@@ -106,7 +64,7 @@ class Trainer:
     """
 
     def __init__(self, settings: Settings, resume: str | None = None):
-        self.settings = settings
+        self.settings = settings = with_variant(settings)
         self.output = Path(settings.output)
         checkpoint = choose_checkpoint(self.output, resume)
         self.dataset = ClipDataset(settings)
@@ -114,6 +72,7 @@ class Trainer:
         self.accelerator = make_accelerator(settings)
         if checkpoint is not None:
             check_same_run(checkpoint, settings, self.accelerator.num_processes)
+            warn_of_other_clips(checkpoint, self.dataset.digest())
         device = self.accelerator.device
         self.vae = load_vae(settings.vae).to(device)
         self.loss = build_loss(settings, self.vae, device)
@@ -143,6 +102,7 @@ class Trainer:
             logger.info("resumed from %s", checkpoint)
         trained = f"a LoRA of {', '.join(settings.lora.targets)}" if settings.lora.rank else ", ".join(settings.parts)
         logger.info("%.1f million parameters are trained: %s", count / 1e6, trained)
+        tell_phases(settings, self.step)
 
     def loader(self) -> DataLoader:
         train, accelerator = self.settings.train, self.accelerator
@@ -188,7 +148,7 @@ class Trainer:
                 records.write(self.step, values, self.dataset.state(self.step - 1))
             end = self.step == settings.train.steps
             if end or self.step % settings.checkpoint.every == 0:
-                last = save_checkpoint(accelerator, self.model, self.ema, settings, self.step)
+                last = save_checkpoint(accelerator, self.model, self.ema, settings, self.step, self.dataset.digest())
             if settings.validation.every and (end or self.step % settings.validation.every == 0):
                 self.validate(records)
         if progress is not None:
@@ -213,7 +173,8 @@ class Trainer:
                 if self.accelerator.sync_gradients:
                     parameters = [p for p in self.model.parameters() if p.requires_grad]
                     norm = self.accelerator.clip_grad_norm_(parameters, settings.optimizer.max_grad_norm)
-                    logged["gradient_norm"] = [whole(torch.as_tensor(norm)).float().reshape(1)]
+                    if norm is not None:  # DeepSpeed does not always know it
+                        logged["gradient_norm"] = [whole(torch.as_tensor(norm)).float().reshape(1)]
                 self.optimizer.step()
                 self.optimizer.zero_grad()
             logged.setdefault("loss", []).append(loss.detach().float().reshape(1))

@@ -25,6 +25,7 @@ from ..runtime import Progress
 from ..video import read_audio, read_frames
 from ..waveform import resample
 from .processes import in_processes
+from .records import bar_options
 from .selection import Piece, Rules, Video, choose_pieces, cut_detections, piece_picture, piece_pose
 from .shards import LATENTS, MANIFEST, ClipData, ClipInfo, encode_jpeg, write_manifest, write_shard
 
@@ -342,7 +343,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not Path(given.whisper).is_file():
             raise ValueError(f"there is no Whisper file {given.whisper}")
         tools = partial(real_tools, bundles["hand"], bundles["pose"], bundles["face"], given.whisper)
-        bar = tqdm(unit="video", dynamic_ncols=True)
+        bar = tqdm(unit="video", dynamic_ncols=True, **bar_options())
 
         def progress(done: int, total: int) -> None:
             bar.total = total

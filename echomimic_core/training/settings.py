@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..apdh_schedule import DEFAULT_PHASES, APDHPhase, APDHSchedule
 from ..config import MAX_CONTEXT_FRAMES, NANO, PIXELS_PER_LATENT, RELEASED, TINY, VARIANTS, ModelConfig
+from .limits import find_fault
 from .losses import PhDWeights
 from .networks import AUDIO, MOTION, PARTS, SPATIAL
 
@@ -114,13 +115,13 @@ class LoRASettings:
 @dataclass(frozen=True)
 class CheckpointSettings:
     """Every so many steps; `keep` newest stay. `formats` are exports that ComfyUI loads, `dtype` theirs; with
-    `audio_encoder`, a Whisper file, the one-file model needs nothing else."""
+    `audio_encoder`, a Whisper file, the one-file model needs nothing else. `variant` empty is that of the start."""
 
     every: int = 1000
     keep: int = 3
     formats: tuple[str, ...] = ("one_file",)
     dtype: str = "float16"
-    variant: str = "standard"
+    variant: str | None = None
     audio_encoder: str | None = None
 
 
@@ -160,7 +161,7 @@ class Settings:
         _choose("optimizer.name", self.optimizer.name, OPTIMIZERS)
         _choose("init.source", self.init.source, SOURCES)
         _choose("init.variant", self.init.variant, tuple(VARIANTS))
-        _choose("checkpoint.variant", self.checkpoint.variant, tuple(VARIANTS))
+        _choose("checkpoint.variant", self.checkpoint.variant, (None, *VARIANTS))
         _choose("checkpoint.dtype", self.checkpoint.dtype, ("float32", "float16", "bfloat16"))
         for key, values, allowed in (
             ("train.parts", train.parts, PARTS),
@@ -178,27 +179,13 @@ class Settings:
             raise SettingsError(
                 f"data.frames is {data.frames}, but the motion modules know 1 to {MAX_CONTEXT_FRAMES} frames"
             )
-        for key, share in (
-            ("data.headshot_share", data.headshot_share),
-            ("train.condition_dropout", train.condition_dropout),
-            ("train.ema_decay", train.ema_decay),
-        ):
-            if not 0.0 <= share <= 1.0:
-                raise SettingsError(f"{key} is {share}, but it must lie in 0..1")
         if data.held_out < 0 or (data.held_out > 1 and not data.held_out.is_integer()):
             raise SettingsError(
                 f"data.held_out is {data.held_out}, but it must be a share below 1 or a whole number of clips"
             )
-        for key, number in (
-            ("train.steps", train.steps),
-            ("train.batch_size", train.batch_size),
-            ("train.accumulation", train.accumulation),
-            ("checkpoint.every", self.checkpoint.every),
-            ("checkpoint.keep", self.checkpoint.keep),
-            ("loss.decoded_frames", self.loss.decoded_frames),
-        ):
-            if number < 1:
-                raise SettingsError(f"{key} is {number}, but it must be at least 1")
+        fault = find_fault(self)
+        if fault is not None:
+            raise SettingsError(fault)
 
     @property
     def clip_frames(self) -> int:
@@ -207,6 +194,11 @@ class Settings:
     @property
     def parts(self) -> tuple[str, ...]:
         return self.train.parts or STAGE_PARTS[self.train.stage]
+
+    @property
+    def variant(self) -> str:
+        """The variant that exports are of, unless they start from a one-file model, which knows (`with_variant`)."""
+        return self.checkpoint.variant or (self.init.variant if self.init.source == "released" else "standard")
 
     def schedule(self) -> APDHSchedule:
         return APDHSchedule(self.apdh.phases)

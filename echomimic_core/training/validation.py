@@ -14,7 +14,7 @@ from ..sampling.clip import ClipConditions
 from ..sampling.denoiser import ClipDenoiser
 from ..sampling.loop import sample
 from ..video import VideoWriter, to_uint8
-from .dataset import ClipDataset, audio_reach, resize
+from .dataset import ClipDataset, audio_reach, check_face, resize
 from .networks import TrainingModel
 from .settings import Settings
 from .shards import Clip
@@ -70,6 +70,8 @@ def sample_clip(
 
     audio, mask = None, None
     if state.audio != "off":
+        if state.audio != "body":
+            check_face(clip, clip.pose().take(np.arange(frames)), list(range(frames)), state.audio)
         audio = AudioTokens(torch.from_numpy(clip.audio()), FPS, frames)
         mask = audio_reach(clip.pose().take(np.arange(frames)), state.audio, latents.shape[-1])[None]
     conditions = ClipConditions(features, audio, pose_maps, audio_mask=mask)

@@ -1,5 +1,7 @@
 """APDH over a run, its masks, and Head Partial Attention."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -102,6 +104,16 @@ def test_headshots_land_where_faces_are_in_semi_body_clips(seed):
     assert FACE_HEIGHT[0] - grain <= high[1] - low[1] <= FACE_HEIGHT[1] + grain
     assert FACE_MIDDLE[0] - grain <= (low[0] + high[0]) / 2 <= FACE_MIDDLE[1] + grain
     assert not moved.hand_scores.any()
+
+
+def test_a_headshot_has_no_body_where_its_picture_ends():
+    pose = clips.make_pose(np.full(1, 0.5))
+    pose = dataclasses.replace(pose, bodies=pose.bodies.copy())
+    pose.bodies[:, 5] = (0.4, 1.2)  # below the headshot, but inside the frame it is placed in
+    place = choose_placement(pose, 256, np.random.default_rng(3))
+    moved = pad_pose(pose, place)
+    assert 0 < moved.bodies[0, 5, 1] < 1 and moved.body_scores[0, 5] == 0
+    assert (np.delete(moved.body_scores, 5, axis=1) == 1).all()
 
 
 def test_points_and_pixels_of_a_headshot_move_together():

@@ -427,6 +427,23 @@ def test_a_headshot_hears_and_counts_inside_the_head_only(tmp_path):
     assert black.any() and not (sample["pixel_mask"][0] > 0)[black].any()
 
 
+@pytest.mark.parametrize("kind", ["semi-body", HEADSHOT])
+@pytest.mark.parametrize("faces", ["gone", "none"])
+def test_a_clip_without_a_face_is_named_and_not_by_nodes_of_comfyui(tmp_path, kind, faces):
+    clip = clips.make_clip(*clips.talking(12), kind=kind)
+    hidden = {"face_scores": np.zeros((12, 68))} if faces == "gone" else {"faces": None, "face_scores": None}
+    clip.pose = dataclasses.replace(clip.pose, **hidden)
+    folder = clips.write_clips(tmp_path / "clips", [clip])
+    with pytest.raises(ShardError, match=r"clip 000 of .*a\.safetensors has no points of the lips in frames") as caught:
+        ClipDataset(settings(folder))[(0, 0)]
+    assert "connect" not in str(caught.value) and "prepare its video again" in str(caught.value)
+
+
+def test_no_folders_is_a_sentence():
+    with pytest.raises(ShardError, match="data.folders is empty: name the folders of clips that prepare made"):
+        ClipDataset(Settings())
+
+
 def test_no_clips_is_a_sentence(tmp_path):
     with pytest.raises(ShardError, match="has no manifest.json: make it with"):
         read_manifest(tmp_path)

@@ -287,6 +287,19 @@ def test_sd15_and_animatediff_fill_everything_but_audio_and_pose(tmp_path, model
     assert not any(value.any() for name, value in made.items() if ".attn2.to_out.0" in name)
 
 
+def test_motion_modules_that_fill_only_a_part_are_counted(tmp_path, model, caplog):
+    init = sd15_files(tmp_path, model)
+    build_model(settings(init=init))
+    assert "tensors of the motion modules" not in caplog.text
+    motion = torch.load(init["motion"])["state_dict"]
+    part = {name: value for name, value in motion.items() if "mid_block" not in name}
+    torch.save({"state_dict": part}, init["motion"])
+    build_model(settings(init=init))
+    whole = sum(part_of(name) == "motion_modules" for name, _ in model.named_parameters())
+    lacking = sum(part_of(n) == "motion_modules" and "mid_block" in n for n, _ in model.named_parameters())
+    assert lacking and f"filled {whole - lacking} of {whole} tensors of the motion modules" in caplog.text
+
+
 def test_a_start_that_is_not_there_is_a_sentence(tmp_path, model):
     with pytest.raises(SettingsError, match="init.unet is not set"):
         build_model(settings(init={"source": "sd15"}))

@@ -172,6 +172,76 @@ def test_a_full_disk_keeps_the_checkpoints_of_before(finished, data, tmp_path, c
     assert sorted(path.name for path in (tmp_path / "run").glob("step-*")) == ["step-00000001", "step-00000002"]
 
 
+def test_only_what_the_disk_did_is_called_so(finished, data, tmp_path, monkeypatch):
+    from echomimic_core.training import checkpoint
+
+    def mistaken(*arguments, **options):
+        raise KeyError("conv_in.weight")
+
+    shutil.copytree(finished, tmp_path / "run")
+    monkeypatch.setattr(checkpoint, "save_one_file", mistaken)
+    with pytest.raises(KeyError, match="conv_in"):
+        main([str(quick(tmp_path, data, steps=3)), "--resume"])
+    assert sorted(path.name for path in (tmp_path / "run").glob("step-*")) == ["step-00000001", "step-00000002"]
+
+
+def test_data_that_changed_are_noticed_on_resuming(finished, data, tmp_path, caplog):
+    from echomimic_core.training.checkpoint import warn_of_other_clips
+    from echomimic_core.training.dataset import ClipDataset
+
+    now = ClipDataset(settings_of(tmp_path, data)).digest()
+    warn_of_other_clips(finished / "step-00000002", now)
+    assert not caplog.text
+    clips.two_clips(tmp_path / "clips", frames=7)
+    other = {"folders": [str(tmp_path / "clips")], "size": 64, "frames": 3}
+    warn_of_other_clips(finished / "step-00000002", ClipDataset(settings_of(tmp_path, data, data=other)).digest())
+    assert "are not those that" in caplog.text and "step-00000002 learned from" in caplog.text
+
+
+def test_an_engine_that_does_not_know_the_gradients_norm_may_say_nothing(data, tmp_path, monkeypatch):
+    from echomimic_core.training.loop import Trainer
+
+    trainer = Trainer(settings_of(tmp_path, data, train=CALM | {"batch_size": 1}, loss=NO_TERMS))
+    monkeypatch.setattr(trainer.accelerator, "clip_grad_norm_", lambda parameters, norm: None)
+    values = trainer.gather(trainer.train_step(iter(trainer.loader())))
+    assert "gradient_norm" not in values and values["loss"] > 0
+
+
+def test_logs_of_a_run_without_a_checkpoint_are_put_aside_not_lost(tmp_path):
+    from echomimic_core.training.records import Records
+
+    for run in range(3):
+        (tmp_path / "losses.jsonl").write_text(f'{{"step": 1, "run": {run}}}\n')
+        Records(tmp_path, 0).close()
+    assert (tmp_path / "losses.jsonl").read_text() == ""
+    assert [json.loads((tmp_path / f"losses-{n}.jsonl").read_text())["run"] for n in (1, 2, 3)] == [0, 1, 2]
+
+
+def test_losses_are_json_whatever_a_gradient_does(tmp_path):
+    from echomimic_core.apdh_schedule import APDHSchedule
+    from echomimic_core.training.records import Records
+
+    records = Records(tmp_path, 0)
+    records.write(1, {"loss": 0.5, "gradient_norm": float("inf")}, APDHSchedule().at(0))
+    records.measure(1, float("nan"))
+    records.close()
+
+    def strictly(word):
+        raise AssertionError(f"{word} is no JSON")
+
+    line = json.loads((tmp_path / "losses.jsonl").read_text(), parse_constant=strictly)
+    assert line["loss"] == 0.5 and line["gradient_norm"] is None
+    assert json.loads((tmp_path / "validation.jsonl").read_text(), parse_constant=strictly)["loss"] is None
+
+
+def test_a_bar_in_a_log_writes_a_line_every_half_minute(monkeypatch):
+    from echomimic_core.training import records
+
+    assert records.bar_options()["mininterval"] == 30.0  # pytest's stderr is no terminal
+    monkeypatch.setattr(records.sys.stderr, "isatty", lambda: True, raising=False)
+    assert records.bar_options()["mininterval"] < 1.0
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_damaged_shard_is_a_sentence_wherever_it_is_read(data, tmp_path, capfd, workers):
     shutil.copytree(data / "clips", tmp_path / "clips")

@@ -1,11 +1,15 @@
 """A run's configuration: what is right is read, what is wrong is a sentence that names it."""
 
+import functools
 from pathlib import Path
 
 import pytest
 
 from echomimic_core.config import RELEASED, TINY
 from echomimic_core.training.__main__ import BUILT_IN, main
+from echomimic_core.training.engine import deepspeed_options
+from echomimic_core.training.limits import LIMITS
+from echomimic_core.training.phases import tell_phases
 from echomimic_core.training.settings import Settings, SettingsError, load_settings, parse
 
 CONFIGS = sorted(BUILT_IN.glob("*.yaml"))
@@ -56,6 +60,99 @@ def test_what_is_wrong_is_named(tmp_path, text, sentence):
     with pytest.raises(SettingsError, match=sentence) as caught:
         load_settings(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "bounds"),
+    [
+        ("seed", -1, "at least 0"),
+        ("apdh.start_step", -5, "at least 0"),
+        ("validation.steps", 0, "at least 1"),
+        ("validation.frames", 0, "at least 1"),
+        ("validation.clips", 0, "at least 1"),
+        ("optimizer.learning_rate", -1.0, "at least 0"),
+        ("optimizer.warmup_steps", -4, "at least 0"),
+        ("optimizer.max_grad_norm", 0.0, "above 0"),
+        ("optimizer.betas", (0.9, 1.5), "at least 0 and below 1"),
+        ("loss.latent", -1.0, "at least 0"),
+        ("loss.pose", -1.0, "at least 0"),
+        ("train.noise_offset", -3.0, "at least 0"),
+        ("train.ema_decay", 1.5, "at least 0 and at most 1"),
+        ("lora.rank", -2, "at least 0"),
+        ("lora.dropout", 2.0, "at least 0 and below 1"),
+        ("data.workers", -1, "at least 0"),
+    ],
+)
+def test_a_number_that_cannot_be_is_named_with_its_bounds(key, value, bounds):
+    section, _, name = key.rpartition(".")
+    content = {section: {name: value}} if section else {name: value}
+    with pytest.raises(SettingsError) as caught:
+        parse(Settings, content)
+    assert str(caught.value).startswith(f"{key} is {value}, but it must be {bounds}")
+
+
+def test_every_limit_holds_for_a_setting_that_exists():
+    for key, low, high in LIMITS:
+        default = functools.reduce(getattr, key.split("."), Settings())
+        assert all(low <= number <= high for number in (default if isinstance(default, tuple) else (default,)))
+
+
+def test_a_run_that_would_export_nothing_is_refused():
+    with pytest.raises(SettingsError, match="checkpoint.formats is empty"):
+        parse(Settings, {"checkpoint": {"formats": []}})
+    assert parse(Settings, {"checkpoint": {"formats": []}, "lora": {"rank": 4}}).lora.rank == 4
+    with pytest.raises(SettingsError, match="lora.targets is empty"):
+        parse(Settings, {"lora": {"rank": 4, "targets": []}})
+
+
+def test_exports_are_of_the_variant_that_training_starts_from():
+    start = {"source": "released", "variant": "accelerated"}
+    assert parse(Settings, {"init": start}).variant == "accelerated"
+    assert parse(Settings, {"init": start, "checkpoint": {"variant": "standard"}}).variant == "standard"
+    assert parse(Settings, {}).variant == "standard"
+
+
+def test_a_one_file_start_knows_its_own_variant(tmp_path):
+    from echomimic_core.checkpoints import write_tiny_model
+    from echomimic_core.training.initialise import with_variant
+
+    file = write_tiny_model(tmp_path / "start.safetensors", variant="accelerated")
+    start = {"source": "one_file", "file": str(file)}
+    assert with_variant(parse(Settings, {"init": start})).variant == "accelerated"
+    chosen = parse(Settings, {"init": start, "checkpoint": {"variant": "standard"}})
+    assert with_variant(chosen).variant == "standard"
+
+
+def told(caplog, content, step=0):
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        tell_phases(parse(Settings, content), step)
+    return caplog.text
+
+
+def test_a_run_tells_its_phases_and_warns_where_audio_is_trained_but_never_on(caplog):
+    text = told(caplog, {"train": {"stage": 2}})
+    assert "from step 0 on: initial" in text and "from step 10000 on: iterative" in text
+    assert "spatial" not in text
+    assert "audio is off in every step of this run" in text
+    for content in (
+        {"train": {"stage": 2}, "apdh": {"start_step": 20000}},
+        {"train": {"stage": 2, "steps": 30000}},
+        {"train": {"stage": 1}},
+        {"train": {"stage": 2}, "lora": {"rank": 4, "targets": ["attn1"]}},
+    ):
+        assert "audio is off in every step" not in told(caplog, content), content
+    assert "audio is off in every step" in told(caplog, {"train": {"stage": 2}, "lora": {"rank": 4}})
+    assert "initial" not in told(caplog, {"train": {"stage": 1}}, step=15000)
+
+
+def test_deepspeed_is_told_what_it_does_by_itself():
+    options = {"train": {"batch_size": 3, "accumulation": 5}, "optimizer": {"max_grad_norm": 0.7}}
+    assert deepspeed_options(parse(Settings, options)) == {
+        "train_micro_batch_size_per_gpu": 3,
+        "gradient_accumulation_steps": 5,
+        "gradient_clipping": 0.7,
+    }
 
 
 def test_numbers_are_read_as_people_write_them(tmp_path):
