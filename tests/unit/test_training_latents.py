@@ -64,6 +64,7 @@ def test_clips_that_were_prepared_again_are_encoded_again(tmp_path, vae):
         dataset = learn_from(folder, 4)
         dataset.latents_mark = keep_latents(dataset.found, vae, 64)
         sample = dataset[0, 0]
+        assert (sample["frames"][..., 0, 0].float() - colour[0]).abs().max() < 10
         pictures = torch.cat([sample["frames"], sample["reference"][None]])
         assert torch.allclose(sample["latents"], vae.encode(pictures.float() / 255), atol=5e-3)
 
