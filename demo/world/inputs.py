@@ -50,6 +50,7 @@ def main() -> None:
     cv2.imwrite(str(folder / "character.png"), picture[..., ::-1])
     write_flac(folder / "speech.flac", speech.sound)
     pose = gestures.clip("explaining", frames, seed=1)
+    (folder / "gesture.json").unlink(missing_ok=True)  # a pose is never written over another
     save(replace(pose, faces=None, face_scores=None), folder / "gesture.json")
 
 
