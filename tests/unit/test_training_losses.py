@@ -209,7 +209,7 @@ def test_soft_edges_lie_where_canny_finds_edges():
     soft = soft_canny(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None] / 255)[0, 0]
     near = nn.functional.max_pool2d(canny[None].float(), 3, 1, 1)[0] > 0
     assert canny.sum() > 200
-    assert soft[canny].mean() > 0.4
+    assert soft[canny].mean() > 0.3
     assert soft[~near].mean() < 0.02
 
 
