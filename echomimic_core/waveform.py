@@ -1,6 +1,7 @@
 """Sound as samples: any rate, channels and number format to mono 16 kHz, trimming, and loudness."""
 
 import math
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -98,8 +99,6 @@ def resample(waveform: np.ndarray | torch.Tensor, rate: int, target_rate: int = 
 
 def resample_channels(waveform: np.ndarray, rate: int, target_rate: int) -> np.ndarray:
     """One or two channels (channels, samples) float32 from one rate to another; the sound does not move in time."""
-    import av
-
     if rate != int(rate) or rate <= 0:
         raise ValueError(f"the sample rate of the audio is {rate}, but it must be a whole number above 0")
     rate = int(rate)
@@ -111,16 +110,29 @@ def resample_channels(waveform: np.ndarray, rate: int, target_rate: int) -> np.n
     if waveform.shape[1] < shortest:
         waveform = np.pad(waveform, ((0, 0), (0, shortest - waveform.shape[1])))
         return resample_channels(waveform, rate, target_rate)[:, : max(wanted, 1)]
-    layout = "mono" if len(waveform) == 1 else "stereo"
-    resampler = av.AudioResampler("fltp", layout, target_rate)
-    pieces = []
-    for start in range(0, waveform.shape[1], RESAMPLER_BLOCK):
-        block = np.ascontiguousarray(waveform[:, start : start + RESAMPLER_BLOCK])
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, start, Fraction(1, rate)
-        pieces += [piece.to_ndarray() for piece in resampler.resample(frame)]
-    pieces += [piece.to_ndarray() for piece in resampler.resample(None)]
-    return np.concatenate(pieces, axis=1)
+    starts = range(0, waveform.shape[1], RESAMPLER_BLOCK)
+    blocks = (waveform[:, start : start + RESAMPLER_BLOCK] for start in starts)
+    return np.concatenate(list(resample_blocks(blocks, rate, target_rate)), axis=1)
+
+
+def resample_blocks(blocks: Iterable[np.ndarray], rate: int, target_rate: int) -> Iterator[np.ndarray]:
+    """Blocks (channels, samples) of one sound, one after the other, at another rate, so that it is never held whole.
+
+    Every call of the resampler costs, so blocks should be of about `RESAMPLER_BLOCK` samples; sounds shorter than its
+    filter come out empty (`resample_channels` takes care of them).
+    """
+    import av
+
+    resampler, position = None, 0
+    for block in blocks:
+        layout = "mono" if len(block) == 1 else "stereo"
+        resampler = resampler or av.AudioResampler("fltp", layout, target_rate)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
+        position += block.shape[1]
+        yield from (piece.to_ndarray() for piece in resampler.resample(frame))
+    if resampler is not None:
+        yield from (piece.to_ndarray() for piece in resampler.resample(None))
 
 
 def trim(waveform: np.ndarray | torch.Tensor, rate: int, start: float = 0.0, duration: float = 0.0):

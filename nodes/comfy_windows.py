@@ -80,7 +80,7 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
 
         half.runner.run(windows, evaluate, guided=len(wanted) > 1, progress=window_report(options))
         means = average.mean(windows)
-        found = dict(zip(wanted, means * len(wanted) if guided else means, strict=True))
+        found = dict.fromkeys(wanted, means[0]) if guided else dict(zip(wanted, means, strict=True))
         for index in plain:
             # both halves the same: whatever guidance makes of them, it is the one result there is
             found.setdefault(index, means[0])

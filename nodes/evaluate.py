@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import comfy.model_management
-import folder_paths
 import torch
 from comfy_api.latest import InputImpl, io, ui
 
 from ..echomimic_core.evaluation.clips import Clip
 from .pose_detect import cancellable_progress
+from .pose_folders import model_folders
 from .video_window import active_window, is_as_in_file, reader
 
 ALL = "all"
@@ -85,10 +85,7 @@ def _settings():
     from ..echomimic_core.evaluation.settings import Settings
 
     def folders(name: str) -> list[Path]:
-        try:
-            return [Path(folder) for folder in folder_paths.get_folder_paths(name)]
-        except KeyError:
-            return [Path(folder_paths.models_dir) / name]
+        return [Path(folder) for folder in model_folders(name)]
 
     device = comfy.model_management.get_torch_device()
     settings = Settings(

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from echomimic_core.config import FPS
+from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.pose import gestures
 from echomimic_core.pose.hand_pose import HandPose
 
 from .character import Character, Moment, Painter, random_character
 from .mouth import loudness_track, mouth_track
-from .speech import SAMPLE_RATE, Speech
+from .speech import Speech
 
 # Of the library's gestures, those that nothing is trained on.
 HELD_OUT_GESTURES = ("thumbs_up",)
@@ -69,10 +69,10 @@ def make_clip(
     part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
     pose = gestures.clip(name, longer, energy=energy, seed=motion_seed).take(part)
     depth = gestures.skeleton(name, longer, energy=energy, seed=motion_seed)[0][part][..., 2]
-    first = round(begin * SAMPLE_RATE)
-    sound = speech.sound[first : first + round(frames / FPS * SAMPLE_RATE)]
+    first = round(begin * AUDIO_SAMPLE_RATE)
+    sound = speech.sound[first : first + round(frames / FPS * AUDIO_SAMPLE_RATE)]
     mouth = mouth_track(speech.phonemes, frames, FPS, begin)
-    stress = loudness_track(sound, SAMPLE_RATE, frames, FPS)
+    stress = loudness_track(sound, AUDIO_SAMPLE_RATE, frames, FPS)
     pose = _place(_talk(pose, who, mouth, stress, rng), rng)
     gaze = np.repeat(rng.uniform(-0.6, 0.6, (1, 2)), frames, axis=0)
     return WorldClip(who, pose, depth, mouth, _blinks(frames, rng), gaze, sound)

@@ -12,14 +12,14 @@ from pathlib import Path
 import av
 import numpy as np
 
-from echomimic_core.config import FPS
+from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.opencv import cv2
 from echomimic_core.pose import gestures
 from echomimic_core.pose.files import save
 
 from .clip import make_clip
 from .make import HELD_OUT
-from .speech import SAMPLE_RATE, Speaker, Speech, Voice
+from .speech import Speaker, Speech, Voice
 
 SENTENCE = "Hello! I am only drawn, but I can speak."
 VOICE = Voice("en-gb-scotland", "f4", 150, 55)
@@ -30,10 +30,10 @@ SIZE = 512
 def write_flac(path: Path, sound: np.ndarray) -> None:
     """Write sound (samples,) in -1..1 at 16 kHz."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("flac", rate=SAMPLE_RATE, layout="mono")
+        stream = container.add_stream("flac", rate=AUDIO_SAMPLE_RATE, layout="mono")
         samples = (sound * 32767).round().clip(-32768, 32767).astype(np.int16)[None]
         frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        frame.sample_rate, frame.pts = SAMPLE_RATE, 0
+        frame.sample_rate, frame.pts = AUDIO_SAMPLE_RATE, 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
@@ -43,8 +43,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
     speech = Speaker().say(SENTENCE, VOICE)
-    frames = round(len(speech.sound) / SAMPLE_RATE * FPS)
-    silence = Speech(np.zeros(SAMPLE_RATE, np.float32), ())
+    frames = round(len(speech.sound) / AUDIO_SAMPLE_RATE * FPS)
+    silence = Speech(np.zeros(AUDIO_SAMPLE_RATE, np.float32), ())
     person = make_clip(CHARACTER, silence, 1, gesture="explaining")
     picture = next(person.frames(SIZE))
     cv2.imwrite(str(folder / "character.png"), picture[..., ::-1])

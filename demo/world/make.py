@@ -12,7 +12,7 @@ import numpy as np
 
 from echomimic_core.audio import encode
 from echomimic_core.checkpoints import TensorFile
-from echomimic_core.config import FPS
+from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.models.audio_encoder import build_audio_encoder
 from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.training.shards import (
@@ -26,7 +26,7 @@ from echomimic_core.training.shards import (
 )
 
 from .clip import HELD_OUT_GESTURES, WorldClip, make_clip
-from .speech import SAMPLE_RATE, Speaker, Speech, random_sentence, random_voice
+from .speech import Speaker, Speech, random_sentence, random_voice
 
 SENTENCES, CLIPS_PER_SPEECH, CLIP_FRAMES = 7, 8, 72
 HEADSHOT_SHARE = 0.2
@@ -62,7 +62,7 @@ def film_speech(seed: int, out: Path, size: int, whisper: Path) -> list[ClipInfo
     speech, name = random_speech(Speaker(), seed)
     states = encode(build_audio_encoder(TensorFile(whisper).state_dict()), speech.sound).numpy()
     rng = np.random.default_rng([seed, 2])
-    latest = max(0.0, len(speech.sound) / SAMPLE_RATE - CLIP_FRAMES / FPS)
+    latest = max(0.0, len(speech.sound) / AUDIO_SAMPLE_RATE - CLIP_FRAMES / FPS)
     clips = []
     for index, begin in enumerate(np.linspace(0, latest, CLIPS_PER_SPEECH)):
         begin = round(begin * 50) / 50  # Whisper's states are 20 ms apart

@@ -18,6 +18,7 @@ import torch
 
 from echomimic_core.apdh_schedule import APDHState
 from echomimic_core.checkpoints import NETWORKS, open_one_file
+from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.evaluation.quality import ssim
 from echomimic_core.opencv import cv2
 from echomimic_core.pose.hand_pose import HandPose
@@ -79,7 +80,10 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 def still_mask(pose: HandPose, size: int) -> np.ndarray:
     """(F, size, size) bool: outside of mouth, hands and arms."""
     masks = np.ones((len(pose), size, size), np.uint8)
-    places = lambda points: np.round(points * size).astype(np.int32)  # noqa: E731
+
+    def places(points: np.ndarray) -> np.ndarray:
+        return np.round(points * size).astype(np.int32)
+
     width = max(1, round(2 * ARM_REACH * size))
     for mask, face, hands, body in zip(masks, pose.faces, pose.hands, pose.bodies, strict=True):
         for arm in (body[[5, 6, 7]], body[[2, 3, 4]]):
@@ -95,7 +99,8 @@ def still_mask(pose: HandPose, size: int) -> np.ndarray:
 
 
 def psnr(a: np.ndarray, b: np.ndarray, mask: np.ndarray) -> float:
-    error = (a.astype(float) - b).__pow__(2).mean(-1)[mask].mean()
+    """In dB, of frames (F, s, s, 3) uint8 where the mask (F, s, s) is true."""
+    error = np.square(a.astype(float) - b).mean(-1)[mask].mean()
     return float(10 * np.log10(255**2 / max(error, 1e-9)))
 
 
@@ -182,8 +187,9 @@ def measure(maker: Maker, clips: list[Clip], bundle: Path | None, videos: Path |
         videos.mkdir(parents=True, exist_ok=True)
         for index, (clip, m) in enumerate(zip(clips, own, strict=True)):
             both = np.concatenate([m.made, m.true], axis=2)
-            sound = clip.sound()[: round(len(both) / 24 * 16_000)]
-            with VideoWriter(videos / f"{index}.mp4", 24.0, both.shape[2], both.shape[1], (sound[None], 16_000)) as out:
+            path = videos / f"{index}.mp4"
+            sound = clip.sound()[: round(len(both) / FPS * AUDIO_SAMPLE_RATE)]
+            with VideoWriter(path, FPS, both.shape[2], both.shape[1], (sound[None], AUDIO_SAMPLE_RATE)) as out:
                 out.write(both)
     return table
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from echomimic_core.config import AUDIO_SAMPLE_RATE
 from echomimic_core.waveform import resample
 
-SAMPLE_RATE = 16_000
 # Of espeak-ng's speak_lib.h.
 _SYNCHRONOUS, _PHONEME_EVENTS, _IPA = 2, 1, 2
 _CHARS_UTF8, _PHONEME, _END = 1, 7, 0
@@ -134,7 +134,7 @@ class Speaker:
         sound = np.concatenate([np.zeros(0, np.float32), *self._chunks])
         ends = [begin for _, begin in self._marks[1:]] + [len(sound) / self._rate]
         phonemes = tuple(Phoneme(n, b, e) for (n, b), e in zip(self._marks, ends, strict=True))
-        return Speech(resample(sound, self._rate, SAMPLE_RATE), phonemes)
+        return Speech(resample(sound, self._rate, AUDIO_SAMPLE_RATE), phonemes)
 
 
 def random_voice(

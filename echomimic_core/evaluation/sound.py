@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from fractions import Fraction
+from itertools import chain
 
 import numpy as np
 
 from ..config import AUDIO_SAMPLE_RATE
 from ..video import sound_pieces
-from ..waveform import RESAMPLER_BLOCK, mix, resample_channels, to_float
+from ..waveform import RESAMPLER_BLOCK, mix, resample_blocks, resample_channels, to_float
 
 # A piece of sound (1, samples) float32 in -1..1, and its sample rate.
 Piece = tuple[np.ndarray, int]
@@ -50,40 +50,30 @@ def _part(pieces: Iterable[Piece], begin: float, duration: float) -> Iterator[Pi
 
 
 def _at_16_khz(pieces: Iterable[Piece]) -> Iterator[np.ndarray]:
-    """The pieces (samples,) by ffmpeg's resampler, in large blocks, since every call of it costs."""
-    import av
+    """The pieces (samples,) at 16 kHz."""
+    blocks = _large(pieces)
+    first, second = next(blocks, None), next(blocks, None)
+    if first is None:
+        return
+    rate = first[1]
+    if second is None:
+        # also takes the shortest sounds, for which the resampler alone gives nothing
+        yield resample_channels(first[0], rate, AUDIO_SAMPLE_RATE)[0]
+        return
+    sound = (block for block, _ in chain([first, second], blocks))
+    if rate != AUDIO_SAMPLE_RATE:
+        sound = resample_blocks(sound, rate, AUDIO_SAMPLE_RATE)
+    yield from (block[0] for block in sound)
 
-    resampler, held, samples, done, rate = None, [], 0, 0, AUDIO_SAMPLE_RATE
+
+def _large(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The pieces, joined until they are worth a call of the resampler."""
+    held, samples, rate = [], 0, AUDIO_SAMPLE_RATE
     for piece, rate in pieces:
         held.append(piece)
         samples += piece.shape[1]
-        if samples < RESAMPLER_BLOCK:
-            continue
-        if rate == AUDIO_SAMPLE_RATE:
-            yield np.concatenate(held, axis=1)[0]
-        else:
-            resampler = resampler or av.AudioResampler("fltp", "mono", AUDIO_SAMPLE_RATE)
-            yield from _resampled(resampler, _frame(held, rate, done))
-        done += samples
-        held, samples = [], 0
-    if resampler is None:
-        if held:
-            # Short enough for one block; the shortest sounds need what this does for them.
-            yield resample_channels(np.concatenate(held, axis=1), rate, AUDIO_SAMPLE_RATE)[0]
-        return
+        if samples >= RESAMPLER_BLOCK:
+            yield np.concatenate(held, axis=1), rate
+            held, samples = [], 0
     if held:
-        yield from _resampled(resampler, _frame(held, rate, done))
-    yield from _resampled(resampler, None)
-
-
-def _frame(held: list[np.ndarray], rate: int, position: int):
-    import av
-
-    frame = av.AudioFrame.from_ndarray(np.concatenate(held, axis=1), format="fltp", layout="mono")
-    frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
-    return frame
-
-
-def _resampled(resampler, frame) -> Iterator[np.ndarray]:
-    for piece in resampler.resample(frame):
-        yield piece.to_ndarray()[0]
+        yield np.concatenate(held, axis=1), rate

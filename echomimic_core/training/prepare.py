@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from ..config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
-from ..pose.detect import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, Detections, steady
+from ..pose.bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, find_bundle
+from ..pose.detect import Detections, steady
 from ..pose.landmarks import ESTIMATED_FACE_SCORE
 from ..runtime import Progress
 from ..video import read_audio, read_frames
@@ -334,7 +335,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rules = Rules(**{name: getattr(given, name) for name in asdict(Rules())})
     try:
-        bundles = {kind: _bundle(given.models, kind) for kind in BUNDLE_LINKS}
+        bundles = {kind: find_bundle(kind, [given.models]) for kind in BUNDLE_LINKS}
         for kind in ("hand", "pose"):
             if bundles[kind] is None:
                 raise ValueError(
@@ -365,11 +366,6 @@ def main(arguments: list[str] | None = None) -> int:
     if "warning" in report:
         print(f"Warning: {report['warning']}")
     return 0 if report["clips"] else 1
-
-
-def _bundle(folder: Path, kind: str) -> str | None:
-    found = sorted(folder.glob(f"{kind}_landmarker*.task"))
-    return str(found[0]) if found else None
 
 
 if __name__ == "__main__":

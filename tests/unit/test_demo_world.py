@@ -8,7 +8,8 @@ from demo.world.clip import HELD_OUT_GESTURES, TRAINED_GESTURES, make_clip
 from demo.world.make import HEADSHOT_ZOOM, headshot
 from demo.world.measure import correlation, flicker, mouth_opening, psnr, still_mask, true_opening
 from demo.world.mouth import CLOSED, mouth_track
-from demo.world.speech import SAMPLE_RATE, Phoneme, Speech, random_sentence
+from demo.world.speech import Phoneme, Speech, random_sentence
+from echomimic_core.config import AUDIO_SAMPLE_RATE
 
 SIZE = 128
 
@@ -18,7 +19,7 @@ def spoken(seconds=2.0, seed=0):
     names = ["a", "m", "i", "s", "u", ""]
     rng = np.random.default_rng(seed)
     phonemes = tuple(Phoneme(str(rng.choice(names)), t / 5, (t + 1) / 5) for t in range(round(seconds * 5)))
-    return Speech(rng.normal(size=round(seconds * SAMPLE_RATE)).astype(np.float32) * 0.1, phonemes)
+    return Speech(rng.normal(size=round(seconds * AUDIO_SAMPLE_RATE)).astype(np.float32) * 0.1, phonemes)
 
 
 @pytest.fixture(scope="module")

@@ -142,6 +142,6 @@ def test_killed_in_the_middle_it_goes_on_with_the_same_bytes(tmp_path):
     assert [path.name for path in (tmp_path / "a").glob("segment_*")] == [done.name]
     subprocess.run(command, check=True)
     whole = run(tmp_path / "b")
-    assert torch.equal(torch.load(tmp_path / "out.pt"), whole)
+    assert torch.equal(torch.load(tmp_path / "out.pt", weights_only=True), whole)
     for path in (tmp_path / "a").glob("segment_*"):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()

@@ -291,7 +291,7 @@ def test_motion_modules_that_fill_only_a_part_are_counted(tmp_path, model, caplo
     init = sd15_files(tmp_path, model)
     build_model(settings(init=init))
     assert "tensors of the motion modules" not in caplog.text
-    motion = torch.load(init["motion"])["state_dict"]
+    motion = torch.load(init["motion"], weights_only=True)["state_dict"]
     part = {name: value for name, value in motion.items() if "mid_block" not in name}
     torch.save({"state_dict": part}, init["motion"])
     build_model(settings(init=init))

@@ -9,23 +9,13 @@ pytest.importorskip("accelerate")
 pytest.importorskip("diffusers")
 
 import training_clips as clips  # noqa: E402
-from training_runs import settings_of, weights, write_config  # noqa: E402
+from training_runs import fresh_accelerate, settings_of, weights, write_config  # noqa: E402, F401  (a fixture of every test)
 
 from echomimic_core.training.__main__ import main  # noqa: E402
 from echomimic_core.training.settings import SettingsError  # noqa: E402
 
 CALM = {"ema_decay": 0.0, "gradient_checkpointing": False, "parts": ["pose_encoder"]}
 NO_TERMS = {"pose": 0, "detail": 0, "low": 0}
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    """accelerate keeps one precision for a whole process, which real runs never share."""
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")

@@ -16,27 +16,18 @@ pytest.importorskip("diffusers")
 
 import training_clips as clips  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
-from training_runs import (  # noqa: E402
+from training_runs import (  # noqa: E402, F401  (fresh_accelerate is for every test here)
     PATIENCE,
     REPO,
     averages,
     command,
     environment,
+    fresh_accelerate,
     run,
     settings_of,
     weights,
     write_config,
 )
-
-
-@pytest.fixture(autouse=True)
-def fresh_accelerate():
-    """accelerate keeps one precision for a whole process, which real runs never share."""
-    from accelerate.state import AcceleratorState
-
-    AcceleratorState._reset_state(reset_partial_state=True)
-    yield
-    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 @pytest.fixture(scope="module")

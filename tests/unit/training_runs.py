@@ -6,12 +6,23 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import training_clips as clips
 import yaml
 from safetensors.torch import load_file
 
 REPO = Path(__file__).resolve().parents[2]
 PATIENCE = 240
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerate():
+    """accelerate keeps one precision for a whole process, which real runs never share."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
 
 
 def write_config(folder, files, **sections):
