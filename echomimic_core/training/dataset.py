@@ -18,6 +18,7 @@ from ..audio import gather_tokens
 from ..config import FPS, LATENT_CHANNELS, LIP_POINTS, PIXELS_PER_LATENT, TRAIN_TIMESTEPS
 from ..pose import HandPose
 from ..pose.draw import draw_maps
+from ..sampling.schedule import trailing_timesteps
 from .hpa import choose_placement, head_mask, latent_mask, pad_frames, pad_pose
 from .settings import Settings
 from .shards import HEADSHOT, Clip, ShardError, read_latents, read_manifest
@@ -99,8 +100,9 @@ class ClipDataset(Dataset):
         Returns
         -------
         frames (F, 3, s, s) and reference (3, s, s) uint8; pose_maps (F, 3, s, s) uint8; audio (F, 50, 384);
-        audio_mask (h, h), loss_mask (1, 1, h, h), pixel_mask (1, s, s) in 0..1; noise (F, 4, h, h) and offset
-        (1, 4, 1, 1); timestep (); picked (n,) frames for the PhD loss; dropped and pose_kept () bool.
+        audio_mask (h, h) and pixel_mask (1, s, s) in 0..1; loss_mask (1, 1, h, h), weights of the latent loss; noise
+        (F, 4, h, h) and offset (1, 4, 1, 1); timestep (); picked (n,) frames for the PhD loss; dropped and pose_kept
+        () bool.
         """
         step, index = key
         rng = np.random.default_rng([self.settings.seed, step, index])
@@ -119,7 +121,10 @@ class ClipDataset(Dataset):
         if self.latents_mark is not None:
             sample |= self.kept_latents(clip, [*shown, reference])
         sample["audio"] = gather_tokens(torch.from_numpy(clip.audio()), np.array(shown), FPS)
-        sample["timestep"] = torch.tensor(int(rng.integers(0, TRAIN_TIMESTEPS)))
+        timestep, few = int(rng.integers(0, TRAIN_TIMESTEPS)), settings.train.sampling_steps
+        if few:
+            timestep = trailing_timesteps(few)[timestep * few // TRAIN_TIMESTEPS]
+        sample["timestep"] = torch.tensor(timestep)
         sample["dropped"] = torch.tensor(bool(rng.random() < settings.train.condition_dropout))
         sample["pose_kept"] = torch.tensor(bool(rng.random() >= state.pose_dropout))
         picked = rng.choice(count, size=min(count, settings.loss.decoded_frames), replace=False)
@@ -142,26 +147,27 @@ class ClipDataset(Dataset):
         self, clip: Clip, indices: list[int], shown: list[int], state: APDHState, rng: np.random.Generator
     ) -> dict[str, torch.Tensor]:
         """Frames, reference, pose maps and masks of a clip; `indices` are the frames `shown` and the reference."""
-        size = self.settings.data.size
+        size, lip_weight = self.settings.data.size, self.settings.loss.lip_weight
+        cells = size // PIXELS_PER_LATENT
         frames, pose = clip.frames(indices), clip.pose()
-        covered = np.ones((size, size), bool)
-        window = pose.take(np.array(shown))
-        if clip.info.kind == HEADSHOT or state.audio in ("head", "lips"):
-            check_face(clip, window, shown, "lips" if state.audio == "lips" else "head")
+        needed = "lips" if state.audio == "lips" or lip_weight != 1 else "head"
+        if clip.info.kind == HEADSHOT or needed == "lips" or state.audio == "head":
+            check_face(clip, pose.take(np.array(shown)), shown, needed)
+        loss = torch.ones(size, size)
         if clip.info.kind == HEADSHOT:
             place = choose_placement(pose, size, rng)
             frames, covered = pad_frames(frames, place)
             pose = pad_pose(pose, place)
+            loss = head_mask(pose.take(np.array(shown)), covered)
         else:
             frames = resize(frames, size)
+        window = pose.take(np.array(shown))
         maps = draw_maps(keep_groups(pose, state.keypoints), shown, size, size, groups=state.keypoints)
-        loss = torch.ones(size, size)
-        if clip.info.kind == HEADSHOT:
-            loss = head_mask(pose.take(np.array(shown)), covered)
-        audio = audio_reach(pose.take(np.array(shown)), state.audio, size // PIXELS_PER_LATENT)
-        loss_cells = latent_mask(loss)
+        loss_cells, audio = latent_mask(loss), audio_reach(window, state.audio, cells)
         if clip.info.kind == HEADSHOT:
             audio = audio * loss_cells
+        if lip_weight != 1:
+            loss_cells = loss_cells * (1 + (lip_weight - 1) * audio_reach(window, "lips", cells))
         pictures = torch.from_numpy(frames).permute(0, 3, 1, 2)
         return {
             "frames": pictures[:-1],

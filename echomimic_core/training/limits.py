@@ -2,6 +2,8 @@
 
 import math
 
+from ..config import TRAIN_TIMESTEPS
+
 ANY = math.inf
 # The least and the largest number that stand for "above 0" and "below 1".
 ABOVE_0, BELOW_1 = 1e-12, 1.0 - 1e-9
@@ -12,6 +14,7 @@ LIMITS = (
     ("data.headshot_share", 0, 1),
     ("data.workers", 0, ANY),
     ("train.steps", 1, ANY),
+    ("train.sampling_steps", 0, TRAIN_TIMESTEPS),
     ("train.batch_size", 1, ANY),
     ("train.accumulation", 1, ANY),
     ("train.noise_offset", 0, ANY),
@@ -28,6 +31,7 @@ LIMITS = (
     ("loss.detail", 0, ANY),
     ("loss.low", 0, ANY),
     ("loss.min_snr_gamma", 0, ANY),
+    ("loss.lip_weight", ABOVE_0, ANY),
     ("loss.decoded_frames", 1, ANY),
     ("apdh.start_step", 0, ANY),
     ("lora.rank", 0, ANY),

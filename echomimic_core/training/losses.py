@@ -35,7 +35,7 @@ class PhDWeights:
 
 
 def masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Mean (B,) of errors (B, ...) per sample, over what the mask keeps (broadcastable, 0..1); 0 where it keeps
+    """Mean (B,) of errors (B, ...) per sample, weighed by the mask (broadcastable, 0 or more); 0 where it keeps
     nothing. What lies outside the mask contributes exactly nothing."""
     if mask is None:
         return errors.flatten(1).mean(1)
@@ -101,7 +101,8 @@ class PhDLoss(nn.Module):
         velocity, target, noisy : (B, F, 4, h, w), one timestep a clip (B,).
         frames : (B, n, 3, H, W) in 0..1, the frames of the film that are decoded for the second term.
         picked : (B, n) their indices among the F.
-        mask : (B, 1, 1, h, w) HPA's mask over the latents, and pixel_mask (B, 1, H, W) over the pictures, or None.
+        mask : (B, 1, 1, h, w) weights of the latents, 0 outside of HPA's mask; pixel_mask : (B, 1, H, W) that mask over
+            the pictures; or None.
 
         Returns
         -------

@@ -69,11 +69,13 @@ class OptimizerSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How training runs. `batch_size` is clips of one process in one pass; `parts` empty is what the stage trains."""
+    """How training runs. `batch_size` is clips of one process in one pass; `parts` empty is what the stage trains;
+    `sampling_steps` above 0 learns only at the timesteps that sampling in so many steps visits, for a fast variant."""
 
     stage: int = 1
     parts: tuple[str, ...] = ()
     steps: int = 20_000
+    sampling_steps: int = 0
     batch_size: int = 1
     accumulation: int = 1
     precision: str = "no"
@@ -87,8 +89,10 @@ class TrainSettings:
 @dataclass(frozen=True)
 class LossSettings(PhDWeights):
     """Factors of the PhD loss, frames decoded for it, and the files of its networks, `lpips` and `keypoints`: weights
-    of ours and of LPIPS, or TorchScript of any other. Empty are what comes along and the stand-in."""
+    of ours and of LPIPS, or TorchScript of any other. Empty are what comes along and the stand-in. `lip_weight` is how
+    much an error at the lips counts in the latent loss; elsewhere it is 1."""
 
+    lip_weight: float = 1.0
     decoded_frames: int = 1
     lpips: str | None = None
     keypoints: str | None = None

@@ -45,7 +45,7 @@ def test_picture_voice_and_pose_become_a_video(comfy, object_info, real_inputs):
 
 
 def test_core_samplers_make_the_same_video(comfy, object_info):
-    """SamplerCustomAdvanced on APDH Conditioning is the APDH Sampler: the same latents, so the same file size."""
+    """SamplerCustomAdvanced on APDH Conditioning is the APDH Sampler: the same latents."""
     frames = 12
     saved = {"filename_prefix": "same"}
     latents = []

@@ -7,6 +7,7 @@ import pytest
 import torch
 import training_clips as clips
 
+from echomimic_core.sampling.schedule import trailing_timesteps
 from echomimic_core.training.dataset import ClipDataset, StepSampler
 from echomimic_core.training.settings import Settings, parse
 from echomimic_core.training.shards import HEADSHOT, ShardError, read_manifest
@@ -68,6 +69,30 @@ def test_a_headshot_hears_and_counts_inside_the_head_only(tmp_path):
     assert torch.equal(counts, hears)
     black = sample["frames"].amax((0, 1)) == 0
     assert black.any() and not (sample["pixel_mask"][0] > 0)[black].any()
+
+
+def test_lips_count_as_often_as_asked_and_the_rest_once(tmp_path):
+    folder = clips.write_clips(tmp_path / "clips", [clips.make_clip(*clips.talking(12))])
+    lips = PHASE | {"audio": "lips"}
+    plain, weighed = (
+        ClipDataset(settings(folder, apdh={"phases": [lips]}, loss=loss))[(0, 0)] for loss in ({}, {"lip_weight": 20.0})
+    )
+    assert (plain["loss_mask"] == 1).all()
+    assert torch.allclose(weighed["loss_mask"][0, 0], 1 + 19 * weighed["audio_mask"])
+    assert weighed["loss_mask"].max() > 2 and weighed["loss_mask"].min() == 1
+
+
+def test_few_steps_learn_only_where_sampling_goes(tmp_path):
+    folder = clips.two_clips(tmp_path / "clips", frames=8)
+    seen = {
+        steps: {
+            ClipDataset(settings(folder, train={"sampling_steps": steps}))[(0, index)]["timestep"].item()
+            for index in range(60)
+        }
+        for steps in (0, 6)
+    }
+    assert seen[6] == set(trailing_timesteps(6))
+    assert len(seen[0]) > 30
 
 
 @pytest.mark.parametrize("kind", ["semi-body", HEADSHOT])
