@@ -13,14 +13,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .config import TINY, VARIANTS, ModelConfig
+from .config import FRAME_SIZE, PIXELS_PER_LATENT, TINY, VARIANTS, ModelConfig
 from .models.denoising_unet import DenoisingUNet
 from .models.pose_encoder import PoseEncoder
 from .models.reference_unet import ReferenceUNet
 from .runtime import TorchOperations
+from .tensor_file import CheckpointError, TensorFile
 
 NETWORKS = {"denoising_unet": DenoisingUNet, "pose_encoder": PoseEncoder, "reference_unet": ReferenceUNet}
 AUDIO_ENCODER = "audio_encoder"
+VAE = "vae"
 MOTION = "motion_modules"
 
 FORMAT = "echomimicv2"
@@ -31,88 +33,6 @@ WHISPER_DOWNLOAD = (
     "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"
 )
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
-
-
-class CheckpointError(ValueError):
-    """A weights file is missing or is not what it should be; the message says which, where and what to do."""
-
-
-class TensorFile:
-    """A .safetensors or torch file, opened lazily: names and shapes at once, tensors one by one.
-
-    Torch files are mapped into memory and read with `weights_only=True`, which runs no code.
-    """
-
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
-        if not self.path.is_file():
-            raise CheckpointError(f"{self.path} does not exist")
-        self.metadata: dict[str, str] = {}
-        try:
-            if self.path.suffix == ".safetensors":
-                from safetensors import safe_open
-
-                self._safe = safe_open(self.path, framework="pt")
-                self.metadata = self._safe.metadata() or {}
-                self._tensors = None
-                self._names = {name: name for name in self._safe.keys()}  # noqa: SIM118 (not a dict)
-            else:
-                self._safe = None
-                self._tensors = _open_torch(self.path)
-                self._names = {name.removeprefix("module."): name for name in self._tensors}
-        except CheckpointError:
-            raise
-        except Exception as problem:
-            raise CheckpointError(f"{self.path} cannot be read: {_diagnose(self.path, problem)}") from problem
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
-    def names(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def shape(self, name: str) -> tuple[int, ...]:
-        if self._safe is not None:
-            return tuple(self._safe.get_slice(self._names[name]).get_shape())
-        return tuple(self._tensors[self._names[name]].shape)
-
-    def tensor(self, name: str) -> torch.Tensor:
-        if self._safe is not None:
-            return self._safe.get_tensor(self._names[name])
-        return self._tensors[self._names[name]]
-
-    def state_dict(self, prefix: str = "") -> dict[str, torch.Tensor]:
-        """All tensors whose name starts with `prefix`, without it."""
-        return {name.removeprefix(prefix): self.tensor(name) for name in self._names if name.startswith(prefix)}
-
-
-def _open_torch(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except RuntimeError:
-        # files older than torch 1.6 cannot be mapped
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not any(isinstance(value, torch.Tensor) for value in content.values()):
-        raise CheckpointError(f"{path} holds no weights: it is some other kind of torch file")
-    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
-
-
-def _diagnose(path: Path, problem: Exception) -> str:
-    with open(path, "rb") as file:
-        head = file.read(200)
-    size = path.stat().st_size
-    if size == 0:
-        return "the file is empty. Download it again."
-    if head.startswith(b"version https://git-lfs"):
-        return "it is only a Git LFS pointer. Download the file itself, or run 'git lfs pull'."
-    if head.lstrip()[:1] == b"<":
-        return "it is a web page, not weights. Download the file itself, not its page."
-    if "unsupported global" in str(problem).lower():
-        return "it holds more than tensors and might run code, so it was not opened. Use the official file."
-    return f"it is damaged or not complete ({size:,} bytes). Download it again."
 
 
 def fill(
@@ -234,10 +154,18 @@ def _config_of(file: TensorFile) -> ModelConfig:
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """Where the networks of one model lie: for each network the files with their prefixes, and the variant's name."""
+    """Where the networks of one model lie: for each network the files with their prefixes, and the variant's name.
+
+    `size` is the side, in pixels, of the pictures that the networks were trained on.
+    """
 
     variant: str
     networks: dict[str, list[tuple[TensorFile, str]]]
+    size: int = FRAME_SIZE
+
+    def vae_file(self) -> Path | None:
+        """The one-file model that has a VAE inside, if it has."""
+        return self.networks[VAE][0][0].path if VAE in self.networks else None
 
     def config(self) -> ModelConfig:
         (denoiser, unet), (pose, prefix) = self.networks["denoising_unet"][0], self.networks["pose_encoder"][0]
@@ -250,16 +178,17 @@ class ModelFiles:
         return build(network, config, self.networks[network], dtype, operations)
 
 
+def files_below(folders: Iterable[str | Path]) -> Iterator[Path]:
+    """All files anywhere below the folders: in the order of the folders, by name inside each."""
+    for folder in folders:
+        for place, _, entries in sorted(os.walk(folder, followlinks=True)):
+            yield from (Path(place, entry) for entry in sorted(entries))
+
+
 def find_file(folders: Iterable[str | Path], names: Iterable[str], what: str, source: str = DOWNLOAD) -> Path:
     """The first file of one of these names anywhere below the folders; names in order of preference."""
-    folders, names = [Path(folder) for folder in folders], list(names)
-    files = [
-        Path(place, file)
-        for folder in folders
-        for place, _, entries in os.walk(folder, followlinks=True)
-        for file in entries
-        if file in names
-    ]
+    folders, names = list(folders), list(names)
+    files = [path for path in files_below(folders) if path.name in names]
     if files:
         return min(files, key=lambda path: (names.index(path.name), len(path.parts), path))
     looked = " and ".join(str(folder) for folder in folders) or "no folder at all"
@@ -298,7 +227,12 @@ def find_released(folders: Iterable[str | Path], variant: str) -> ModelFiles:
 
 
 def open_one_file(path: str | Path) -> ModelFiles:
-    """Our one-file format: networks told apart by prefix, metadata with format, version, variant and sizes."""
+    """Our one-file format: networks told apart by prefix, metadata with format, version, variant and sizes.
+
+    Under `audio_encoder.` may lie Whisper's encoder, under `vae.` a VAE with its names as ComfyUI's VAE loader reads
+    them (SD 1.5's, or taesd_encoder.* and taesd_decoder.*); `size` in the metadata is the side in pixels of the
+    pictures it was trained on. Whether the VAE is a good one is looked at when it is used (`vae_files`).
+    """
     file = TensorFile(path)
     if file.metadata.get("format") != FORMAT:
         raise CheckpointError(
@@ -317,7 +251,18 @@ def open_one_file(path: str | Path) -> ModelFiles:
     for needed in ("denoising_unet", "pose_encoder"):
         if needed not in present:
             raise CheckpointError(f"{file.path} has no {needed.replace('_', ' ')} inside: it is not complete.")
-    return ModelFiles(variant, {name: [(file, f"{name}.")] for name in (*NETWORKS, AUDIO_ENCODER) if name in present})
+    parts = [name for name in (*NETWORKS, AUDIO_ENCODER, VAE) if name in present]
+    return ModelFiles(variant, {name: [(file, f"{name}.")] for name in parts}, _size_of(file))
+
+
+def _size_of(file: TensorFile) -> int:
+    said = file.metadata.get("size", str(FRAME_SIZE))
+    if not said.isdecimal() or int(said) == 0 or int(said) % PIXELS_PER_LATENT:
+        raise CheckpointError(
+            f"{file.path} says it was trained on pictures of {said!r} pixels, which is no multiple of "
+            f"{PIXELS_PER_LATENT}: download it again, or save it anew with Save Model."
+        )
+    return int(said)
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None):
@@ -351,12 +296,15 @@ def save_one_file(
 
     Parameters
     ----------
-    networks : "denoising_unet" and "pose_encoder", perhaps "reference_unet" and "audio_encoder".
-    dtype : of the matrices in the file; None keeps each. Whisper's encoder is never made coarser than float16.
+    networks : "denoising_unet" and "pose_encoder", perhaps "reference_unet", "audio_encoder" and "vae".
+    dtype : of the matrices in the file; None keeps each. Whisper's encoder is never made coarser than float16, and a
+        VAE, which not every precision suits, is kept as it is.
+    metadata : more to write, such as "size" (see `open_one_file`), whence the weights come and their licences.
     """
     tensors = {}
     for network, weights in networks.items():
         target = torch.float16 if network == AUDIO_ENCODER and dtype in FLOAT8 else dtype
+        target = None if network == VAE else target
         for name, tensor in weights.items():
             kept = tensor.detach().to("cpu", storage_dtype(name, tensor, target))
             tensors[f"{network}.{name}"] = kept.contiguous()
@@ -386,7 +334,7 @@ def random_state_dict(network: nn.Module, seed: int) -> dict[str, torch.Tensor]:
 
 
 def write_tiny_model(path: str | Path, seed: int = 0, config: ModelConfig = TINY, variant: str = "accelerated") -> Path:
-    """Write a complete one-file model with random weights: for tests and demos where no trained weights can be had."""
+    """Write a one-file model with random weights, but no VAE: for tests and demos where no trained ones can be had."""
     from .models.audio_encoder import AudioEncoder
 
     networks = {}
@@ -395,4 +343,4 @@ def write_tiny_model(path: str | Path, seed: int = 0, config: ModelConfig = TINY
         modules[AUDIO_ENCODER] = AudioEncoder(config.audio_dim, 4, 80, 1500, 4 * config.audio_dim).encoder
     for name, module in modules.items():
         networks[name] = random_state_dict(module, seed)
-    return save_one_file(path, networks, variant, config, torch.float16, {"weights": "random"})
+    return save_one_file(path, networks, variant, config, torch.float16, {"weights": "random", "size": "128"})

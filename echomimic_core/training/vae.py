@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..checkpoints import TensorFile
 from ..config import LATENT_SCALE
+from ..vae_files import open_vae
 
 # What SD 1.5's VAE is, in diffusers' words; its files differ only in their names.
 SD15 = {
@@ -54,11 +54,11 @@ class FrozenVAE(nn.Module):
 
 
 def load_vae(path: str | Path | None) -> FrozenVAE:
-    """Read the SD 1.5 VAE (diffusers' or the original names) or a TAESD from a file or diffusers folder.
+    """Read the SD 1.5 VAE (diffusers' or the original names) or a TAESD from a file, one-file model or diffusers folder.
 
     Raises
     ------
-    VAEError : no path, no such file, or something else in it.
+    VAEError, CheckpointError : no path, no such file, or something else in it.
     """
     if path is None:
         raise VAEError("no VAE is given: set 'vae' to the file of sd-vae-ft-mse (diffusion_pytorch_model.safetensors)")
@@ -72,7 +72,8 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
         import diffusers  # noqa: F401
     except ImportError as problem:
         raise VAEError("the VAE needs diffusers: pip install -r requirements-training.txt") from problem
-    weights = TensorFile(path).state_dict()
+    file, prefix = open_vae(path)
+    weights = file.state_dict(prefix)
     weights = {name.removeprefix("first_stage_model."): tensor.float() for name, tensor in weights.items()}
     try:
         if any(name.startswith(("taesd_", "encoder.layers.", "decoder.layers.")) for name in weights):

@@ -93,3 +93,13 @@ def test_what_is_no_vae_is_named(tmp_path):
     other = save({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(VAEError, match=r"other\.safetensors is not a VAE of SD 1.5"):
         load_vae(other)
+
+
+def test_a_one_file_model_is_read_for_the_vae_inside(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    alone = clips.write_vae(tmp_path / "vae.safetensors")
+    inside = {f"vae.{name}": tensor for name, tensor in load_file(alone).items()}
+    save_file(inside | {"pose_encoder.x": torch.zeros(1)}, tmp_path / "one.safetensors", {"format": "echomimicv2"})
+    picture = torch.rand(1, 3, 64, 64)
+    assert torch.equal(load_vae(tmp_path / "one.safetensors").encode(picture), load_vae(alone).encode(picture))
