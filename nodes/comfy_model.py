@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import comfy.conds
 import comfy.latent_formats
@@ -15,12 +16,13 @@ import torch
 from comfy.ldm.modules.attention import optimized_attention
 
 from ..echomimic_core.checkpoints import FLOAT8
-from ..echomimic_core.config import CONTEXT_FRAMES, NOISE_CLAMP, ModelConfig, Variant
+from ..echomimic_core.config import CONTEXT_FRAMES, FRAME_SIZE, NOISE_CLAMP, ModelConfig, Variant
 from ..echomimic_core.models.chunks import CHUNK_ELEMENTS
 from ..echomimic_core.runtime import set_attention
 from ..echomimic_core.sampling.clip import CACHE_BYTES, ClipConditions, PreparedClip
 from ..echomimic_core.sampling.denoiser import ClipDenoiser, WindowSettings
 from ..echomimic_core.sampling.memory import (
+    CORE_LATENT_COPIES,
     ON_CPU,
     Batching,
     RunSize,
@@ -49,6 +51,9 @@ GUIDANCE = "echomimic_guidance"
 # Transformer option with the `SpeedOptions` of EchoMimicV2 Speed Options.
 SPEED = "echomimic_speed"
 
+# What `extra_conds_shapes` tells `memory_required`: how often the sampler holds the clip's latents.
+LATENT_COPIES = "echomimic_latent_copies"
+
 # Audio and pose, each up to its budget.
 CLIP_CACHES = 2 * CACHE_BYTES
 
@@ -67,6 +72,7 @@ class ClipPayload:
     conditions : those of the clip, or None for the unconditional half of guidance.
     frames, height, width : of the latents they were made for.
     windows : how the clip is cut.
+    latent_copies : how often the sampler holds the clip's latents.
     """
 
     conditions: ClipConditions | None
@@ -74,6 +80,7 @@ class ClipPayload:
     height: int
     width: int
     windows: WindowSettings
+    latent_copies: int = CORE_LATENT_COPIES
 
 
 class ClipCond(comfy.conds.CONDConstant):
@@ -211,7 +218,16 @@ class EchoMimicModelConfig(comfy.supported_models_base.BASE):
 
 
 class EchoMimicModel(comfy.model_base.BaseModel):
-    """Denoising U-Net, motion modules and pose encoder behind core's model interface."""
+    """Denoising U-Net, motion modules and pose encoder behind core's model interface.
+
+    Attributes
+    ----------
+    picture_size : side in pixels of the pictures it was trained on.
+    vae_file : the one-file model it comes from, where that has a VAE inside.
+    """
+
+    picture_size = FRAME_SIZE
+    vae_file: Path | None = None
 
     def __init__(self, denoiser: GraphDenoiser, config: ModelConfig, variant: Variant, manual_cast_dtype):
         model_config = EchoMimicModelConfig(EchoMimicModelConfig.unet_config)
@@ -219,11 +235,19 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         super().__init__(model_config, comfy.model_base.ModelType.V_PREDICTION)
         self.model_sampling = ZeroSNRSampling()
         self.diffusion_model = denoiser
+        # weights may be of a dtype that the device cannot compute in
+        denoiser.compute_dtype = manual_cast_dtype
         self.config = config
         self.variant = variant
 
     def compute_dtype(self) -> torch.dtype:
         return self.manual_cast_dtype or self.get_dtype()
+
+    def extra_conds_shapes(self, **kwargs) -> dict[str, list[int]]:
+        payload: ClipPayload | None = kwargs.get(PAYLOAD)
+        # the unconditional half knows nothing of the sampler
+        told = payload is not None and payload.conditions is not None
+        return {LATENT_COPIES: [payload.latent_copies]} if told else {}
 
     def extra_conds(self, **kwargs):
         payload: ClipPayload | None = kwargs.get(PAYLOAD)
@@ -251,6 +275,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         """How windows will go through the network, by the memory that is left; logged. ValueError if none can."""
         frames, _, height, width = noise.shape
         size = self.run_size(frames, height, width, payload.windows.context_frames)
+        size = replace(size, latent_copies=payload.latent_copies)
         widest = ON_CPU if comfy.model_management.is_device_cpu(device) else None
         batching = plan_batching(size, free_memory(device), widest)
         logging.info("EchoMimicV2: %d frames, %s; besides weights %s", frames, batching, estimate(size, batching))
@@ -260,7 +285,8 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         """Bytes besides the weights for one guided window: core would otherwise ask for the whole clip at once."""
         samples, _, height, width = input_shape
         # core asks for both halves of the whole clip, and again for the few windows that run at once
-        size = self.run_size(max(samples // 2, 1), height, width)
+        copies = max((shape[0] for shape in (cond_shapes or {}).get(LATENT_COPIES, [])), default=CORE_LATENT_COPIES)
+        size = replace(self.run_size(max(samples // 2, 1), height, width), latent_copies=copies)
         at_once = min(samples, 2 * size.window_frames * size.widest().windows)
         needed = estimate(size, Batching())
         return needed.latents + needed.conditions + activation_bytes(size, at_once, CHUNK_ELEMENTS)

@@ -8,6 +8,7 @@ from comfy.k_diffusion import sampling as k_diffusion_sampling
 
 from ..echomimic_core.config import LATENT_CHANNELS
 from ..echomimic_core.sampling.loop import STEP_FRAMES
+from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, LATENT_COPIES
 from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step
 from .comfy_model import GUIDANCE
 from .comfy_windows import WindowHandler
@@ -31,8 +32,7 @@ class ClipGuider(comfy.samplers.CFGGuider):
 
     def predict_noise(self, x, timestep, model_options=None, seed=None):
         options = model_options or {}
-        ours = isinstance(options.get("context_handler"), WindowHandler)
-        if not ours or any(options.get(key) for key in OTHER_GUIDANCE):
+        if not guides_windows(options):
             return super().predict_noise(x, timestep, options, seed)
         conds = [self.conds["positive"]]
         if self.cfg != 1.0:
@@ -40,6 +40,17 @@ class ClipGuider(comfy.samplers.CFGGuider):
             transformer_options = {**options.get("transformer_options", {}), GUIDANCE: self.cfg}
             options = {**options, "transformer_options": transformer_options}
         return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)[0]
+
+
+def guides_windows(model_options: dict) -> bool:
+    """Whether both halves of guidance are combined for a few windows at a time, no other node having its own idea."""
+    ours = isinstance(model_options.get("context_handler"), WindowHandler)
+    return ours and not any(model_options.get(key) for key in OTHER_GUIDANCE)
+
+
+def latent_copies(model, original: bool) -> int:
+    """How often sampling holds latents of the whole clip, `original` being our own sampler without a mask."""
+    return LATENT_COPIES if original and guides_windows(model.model_options) else CORE_LATENT_COPIES
 
 
 def empty_clip(frames: int, height: int, width: int, device: torch.device) -> torch.Tensor:

@@ -67,6 +67,9 @@ def model_fingerprint(model) -> str:
     """A name for a MODEL's weights and patches: a few values of each weight, and the patches with their strengths."""
     parts = []
     for name, weight in model.model.state_dict().items():
+        # core patches weights where they are once the model is loaded, and keeps what they were
+        kept = model.backup.get(name)
+        weight = weight if kept is None else getattr(kept, "weight", kept)
         values = weight.flatten()[:: max(weight.numel() // SAMPLED_VALUES, 1)]
         parts.append((name, str(weight.dtype), values.float()))
     for name, patches in sorted(model.patches.items()):

@@ -97,17 +97,20 @@ class EchoMimicV2Sampler(io.ComfyNode):
         apdh=None,
         loop=True,
     ) -> io.NodeOutput:
+        from dataclasses import replace
+
         import comfy.sample
 
         from ..echomimic_core.sampling.schedule import trailing_sigmas
         from .comfy_model import PROGRESS, require_echomimic
-        from .comfy_sampling import ClipGuider, empty_clip, original_sampler, window_progress
+        from .comfy_sampling import ClipGuider, empty_clip, latent_copies, original_sampler, window_progress
 
         variant = require_echomimic(model, "APDH Sampler").variant
         steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
         positive, negative = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
+        positive = replace(positive, latent_copies=latent_copies(model, sampler_name == ORIGINAL))
         latent = empty_clip(positive.frames, positive.height, positive.width, model.load_device)
         model = model.clone()
         report, callback = window_progress(model, steps)

@@ -65,8 +65,11 @@ class ClipDenoiser(nn.Module):
     """Denoising U-Net and pose encoder, run over the windows of a clip of any length.
 
     `channels_last` is the memory layout of pictures inside the network; None is the one measured to be faster: on the
-    CPU channels come last, elsewhere first.
+    CPU channels come last, elsewhere first. `compute_dtype` is that of the unconditional half where it goes alone; None
+    is the weights' own.
     """
+
+    compute_dtype: torch.dtype | None = None
 
     def __init__(self, denoising_unet: DenoisingUNet, pose_encoder: PoseEncoder, channels_last: bool | None = None):
         super().__init__()
@@ -165,7 +168,7 @@ class ClipDenoiser(nn.Module):
         self, latents, timesteps, timestep, windows, index, clip, unconditional, batching, transformer_options
     ) -> torch.Tensor:
         frames = [frame for window in windows for frame in window]
-        dtype = self.dtype if clip is None else clip.dtype
+        dtype = (self.compute_dtype or self.dtype) if clip is None else clip.dtype
         noisy = latents[index.flatten()].to(dtype)
         if self.channels_last or (self.channels_last is None and latents.device.type == "cpu"):
             noisy = noisy.contiguous(memory_format=torch.channels_last)

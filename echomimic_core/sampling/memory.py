@@ -25,8 +25,10 @@ KERNEL_WORKSPACE = 1.15  # scratch of convolutions and gaps between blocks of th
 # Samples x tokens that fill a large GPU: a guided window at 768x768. More at once takes memory and saves no time.
 SATURATING_TOKENS = 24 * 96 * 96
 
-# Latents, the velocities being summed, and what a sampler keeps besides.
-LATENT_COPIES = 8
+# Times that latents as long as the clip are held: noise, latents and the velocities being summed by `sampling.loop` and
+# by our sampler inside ComfyUI; ComfyUI's own samplers and masks, and other nodes' guidance, hold more.
+LATENT_COPIES = 3
+CORE_LATENT_COPIES = 8
 
 # ComfyUI's own figure for decoding with the SD 1.5 VAE: bytes for each latent cell and byte of dtype.
 DECODE_BYTES_PER_CELL = 2178 * 64
@@ -36,8 +38,11 @@ Release = Callable[[], None]
 
 
 def torch_free_memory(device: torch.device) -> int | None:
-    """Bytes that a device has left, or None where torch cannot tell."""
-    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else None
+    """Bytes that a device has left, or None where torch cannot tell; what torch caches is left too."""
+    if device.type != "cuda":
+        return None
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + cached
 
 
 def torch_release() -> None:
@@ -106,6 +111,7 @@ class RunSize:
     itemsize : bytes of the computing dtype.
     weight_bytes : of the networks that stay on the device.
     cache_bytes : budget of the projected conditions, see `clip`.
+    latent_copies : times that latents of the whole clip are held.
     """
 
     config: ModelConfig
@@ -117,6 +123,7 @@ class RunSize:
     itemsize: int
     weight_bytes: int = 0
     cache_bytes: int = 0
+    latent_copies: int = LATENT_COPIES
 
     @property
     def window_frames(self) -> int:
@@ -180,7 +187,7 @@ def estimate(size: RunSize, batching: Batching) -> MemoryEstimate:
         weights=size.weight_bytes,
         activations=activation_bytes(size, size.window_frames * halves * batching.windows, batching.chunk_elements),
         conditions=reference_bytes(size) + size.cache_bytes,
-        latents=LATENT_COPIES * size.frames * LATENT_CHANNELS * cells * 4,
+        latents=size.latent_copies * size.frames * LATENT_CHANNELS * cells * 4,
         decode=DECODE_BYTES_PER_CELL * cells * size.itemsize,
     )
 
@@ -210,12 +217,21 @@ def plan_batching(size: RunSize, available: int | None, widest: Batching | None 
     )
 
 
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA, ROCm, MPS
+    "can't allocate memory",  # processors
+    "out_of_device_memory",  # Level Zero, Intel
+    "status_alloc_failed",  # cuBLAS and cuDNN, for their own scratch memory
+    "not enough gpu video memory",  # DirectML
+)
+
+
 def is_out_of_memory(problem: BaseException) -> bool:
     """Whether a device said that it has no memory left; each kind of device says so in its own way."""
     if isinstance(problem, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)):
         return True
     said = str(problem).lower()
-    return isinstance(problem, RuntimeError) and ("out of memory" in said or "can't allocate memory" in said)
+    return isinstance(problem, RuntimeError) and any(words in said for words in OUT_OF_MEMORY)
 
 
 class WindowRunner:

@@ -27,6 +27,7 @@ checkpoints = load("echomimicv2.echomimic_core.checkpoints")
 memory = load("echomimicv2.echomimic_core.sampling.memory")
 reference_unet = load("echomimicv2.echomimic_core.models.reference_unet")
 bridge = load("echomimicv2.nodes.comfy_model")
+segments = load("echomimicv2.nodes.comfy_segments")
 files = load("echomimicv2.nodes.model_files")
 long_sampler = load("echomimicv2.nodes.long_sampler")
 sampler = load("echomimicv2.nodes.sampler")
@@ -50,9 +51,9 @@ voice = audio.AudioTokens(torch.randn(200, 5, 384), fps=FPS, frames=40)
 network = model.model.diffusion_model.denoising_unet
 
 
-def sample(on=model, frames: int = 20, cfg: float = 2.5, steps: int = STEPS, context: int = 8, overlap: int = 2):
+def sample(on=model, frames=20, cfg=2.5, steps=STEPS, context=8, overlap=2, sampler_name="original"):
     """Latents of the APDH Sampler."""
-    settings = (5, steps, cfg, "original", frames, "loop", context, overlap)
+    settings = (5, steps, cfg, sampler_name, frames, "loop", context, overlap)
     return sampler.EchoMimicV2Sampler.execute(on, picture, voice, *settings).args[0]["samples"]
 
 
@@ -271,13 +272,57 @@ class ClipLatents(TorchDispatchMode):
 
 
 def copies_of_latents() -> dict:
+    """Most copies alive, how many the plan takes into account, and for how many core makes room before that."""
     sys.path.append(str(PACK))  # for benchmarks; behind ComfyUI's own, whose names some of ours are
-    found = {}
-    for name, cfg in {"guided": 2.5, "unguided": 1.0}.items():
-        with ClipLatents(frames=71) as counter:
-            sample(frames=71, cfg=cfg, steps=2, context=32)
-        found[name] = counter.copies
+    other = model.clone()
+    other.set_model_sampler_post_cfg_function(lambda args: args["denoised"])
+    runs = {
+        "guided": {"cfg": 2.5},
+        "unguided": {"cfg": 1.0},
+        "euler": {"sampler_name": "euler"},
+        "other guidance": {"on": other},
+    }
+    found, plan, sizes = {}, bridge.plan_batching, []
+    asked, needed = bridge.EchoMimicModel.memory_required, []
+    bridge.plan_batching = lambda size, *rest: sizes.append(size) or plan(size, *rest)
+
+    def memory_required(self, input_shape, cond_shapes=None):
+        needed.append(max((shape[0] for shape in (cond_shapes or {}).get(bridge.LATENT_COPIES, [])), default=None))
+        return asked(self, input_shape, cond_shapes)
+
+    bridge.EchoMimicModel.memory_required = memory_required
+    try:
+        for name, settings in runs.items():
+            needed.clear()
+            with ClipLatents(frames=71) as counter:
+                sample(frames=71, steps=2, context=32, **settings)
+            found[name] = {"alive": counter.copies, "planned": sizes[-1].latent_copies, "room": needed[0]}
+    finally:
+        bridge.plan_batching, bridge.EchoMimicModel.memory_required = plan, asked
     return found
+
+
+def patched_weights() -> dict:
+    """The name of a patched MODEL before and after its patches are in the weights, and that of the plain one."""
+    patched = model.clone()
+    key = "diffusion_model.denoising_unet.conv_out.weight"
+    patched.add_patches({key: (torch.ones(4, 1, 1, 1).expand_as(network.conv_out.weight) * 0.1,)}, 0.5)
+    names = [segments.model_fingerprint(patched), segments.model_fingerprint(model)]
+    before = network.conv_out.weight.clone()
+    sample(patched, frames=8, steps=1)
+    loaded = not torch.equal(network.conv_out.weight, before)
+    return {"loaded": loaded, "before": names, "after": [segments.model_fingerprint(m) for m in (patched, model)]}
+
+
+def cast_weights() -> float:
+    """Weights in float16, computed in float32: how far are halves of guidance that go apart from those together?"""
+    half, _ = files.load_models(checkpoints.open_one_file(FOLDER / "tiny.safetensors"), torch.float16)
+    together = sample(half, frames=8, steps=2)
+    bridge.ON_CPU = memory.Batching(1, halves_together=False)
+    try:
+        return distance(sample(half, frames=8, steps=2), together)
+    finally:
+        bridge.ON_CPU = memory.ON_CPU
 
 
 class Reads(TorchFunctionMode):
@@ -316,6 +361,8 @@ CHECKS = (
     refusal,
     progress_and_cancel,
     copies_of_latents,
+    patched_weights,
+    cast_weights,
     reads_of_numbers,
 )
 with torch.inference_mode():

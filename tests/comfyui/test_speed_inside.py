@@ -118,7 +118,27 @@ def test_cancel_ends_the_run_within_a_window(seen):
 
 def test_a_clip_is_held_three_times_with_guidance_or_without(seen):
     """The noise, the latents and what the step says of them: core's own guidance and steps would hold twelve."""
-    assert all(copies <= 3 for copies in seen["copies_of_latents"].values())
+    assert all(seen["copies_of_latents"][name]["alive"] <= 3 for name in ("guided", "unguided"))
+
+
+@pytest.mark.parametrize("run", ["guided", "unguided", "euler", "other guidance"])
+def test_a_plan_knows_how_often_a_sampler_holds_the_clip(seen, run):
+    """No less, or it would run out of memory; not much more, or it would refuse what fits."""
+    found = seen["copies_of_latents"][run]
+    assert found["alive"] <= found["planned"] == found["room"]
+    assert (found["planned"] == 3) == ("guided" in run)
+
+
+def test_patches_in_the_weights_do_not_change_a_models_name(seen):
+    """A run with LoRA that was stopped is queued again while the patched MODEL is still loaded."""
+    found = seen["patched_weights"]
+    assert found["loaded"], "the patch was not put into the weights"
+    assert found["before"] == found["after"]
+    assert len(set(found["before"])) == 2
+
+
+def test_halves_of_guidance_apart_compute_as_together_where_weights_are_cast(seen):
+    assert seen["cast_weights"] < 1e-5
 
 
 def test_windows_never_wait_for_the_device(seen):
