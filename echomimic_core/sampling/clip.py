@@ -153,6 +153,8 @@ class PreparedClip:
         self.cache_bytes = 0
         self._audio = None
         self._pose.clear()
+        if self.deep_features is not None:
+            self.deep_features.leave_device()
 
     # Not to be compiled: shapes here follow the length of the clip, and nothing here is slow.
     @torch.compiler.disable
@@ -227,5 +229,6 @@ class PreparedClip:
             mask = torch.ones(1, 1, 1) if mask is None else mask.float()
             gains = level_gains(mask, attention_sizes(reference.height, reference.width, levels))
             self._gains = {size: gain.to(self.device) for size, gain in gains.items()}
-        rows = {size: gain if len(gain) == 1 else gain[frames] for size, gain in self._gains.items()}
+        index = upload(torch.tensor(frames), self.device)  # a list would wait for the device
+        rows = {size: gain if len(gain) == 1 else gain[index] for size, gain in self._gains.items()}
         return {size: (gain * strength).to(self.dtype) for size, gain in rows.items()}

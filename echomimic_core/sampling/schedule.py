@@ -42,7 +42,7 @@ def predict_clean(latents: torch.Tensor, velocity: torch.Tensor, alpha: torch.Te
 
 def ddim_step(latents: torch.Tensor, velocity: torch.Tensor, timestep: int, steps: int) -> torch.Tensor:
     """One deterministic DDIM step from `timestep`; tensors of any shape, same shape out."""
-    table = alphas_cumprod().to(latents.device)
+    table = alphas_cumprod()  # its numbers stay on the CPU: moving them would wait for the device
     alpha = table[timestep]
     previous = previous_timestep(timestep, steps)
     alpha_previous = table[previous] if previous >= 0 else torch.ones_like(alpha)
@@ -53,7 +53,7 @@ def ddim_step(latents: torch.Tensor, velocity: torch.Tensor, timestep: int, step
 
 def noise_to(clean: torch.Tensor, noise: torch.Tensor, timestep: int) -> torch.Tensor:
     """Clean latents with as much noise as a timestep has: sqrt(alpha) x + sqrt(1 - alpha) noise."""
-    alpha = alphas_cumprod()[timestep].to(clean.device)
+    alpha = alphas_cumprod()[timestep]
     return alpha.sqrt() * clean + (1.0 - alpha).sqrt() * noise
 
 
@@ -90,7 +90,8 @@ def sigma_ddim_step(
     latents = x * alpha.sqrt()
     velocity = (alpha.sqrt() * latents - clean) / (1.0 - alpha).sqrt()
     latents = ddim_step(latents, velocity, timestep, steps)
-    finished = sigma_next <= comfy_sigmas()[0] and previous_timestep(timestep, steps) <= 0
+    # asked of the device only in the last step: an answer waits for all it was given to do
+    finished = previous_timestep(timestep, steps) <= 0 and sigma_next <= comfy_sigmas()[0]
     return latents if finished else latents * (1.0 + sigma_next**2).sqrt()
 
 

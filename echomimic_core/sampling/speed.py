@@ -77,6 +77,11 @@ class DeepFeatures:
                 self.bytes += deep.nbytes
         self._kept[(half, *frames)] = deep
 
+    def leave_device(self) -> None:
+        """Wait in main memory from now on: the device is short of its own."""
+        self.budget = self.bytes = 0
+        self._kept = {key: deep.cpu() for key, deep in self._kept.items()}
+
     def start_step(self, fresh: bool) -> None:
         """Begin a step that runs the whole network (`fresh`) or goes on with what the last such step left."""
         self.fresh = fresh

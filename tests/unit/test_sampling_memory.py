@@ -24,11 +24,14 @@ from echomimic_core.sampling.memory import (
     WindowRunner,
     activation_bytes,
     estimate,
+    is_out_of_memory,
     plan_batching,
 )
+from echomimic_core.sampling.speed import SpeedOptions
 
 from .tiny import conditions, denoiser, relative_error
 
+CPU = torch.device("cpu")
 FRAMES = 20
 CONFIG = SamplingConfig(steps=2, guidance_scale=2.5, context_frames=8, context_overlap=2)
 MIB = 2**20
@@ -69,6 +72,33 @@ def test_windows_run_out_of_memory_and_the_run_goes_on(expected, monkeypatch):
     assert calls[:6] == [32, 32, 16, 8, 8, 8]  # two windows, one, half, half in smaller chunks
     assert max(taken[1:]) == 8
     assert relative_error(result, expected) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "MPS backend out of memory (MPS allocated: 9 GB)",
+        "HIP out of memory. Tried to allocate 2.00 GiB",
+        "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes",
+        "level_zero backend failed with error: 39 (UR_RESULT_ERROR_OUT_OF_DEVICE_MEMORY)",
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "Could not allocate tensor with 9 bytes. There is not enough GPU video memory available!",
+    ],
+)
+def test_every_kind_of_device_has_its_own_words_for_no_memory(said):
+    assert is_out_of_memory(RuntimeError(said))
+
+
+def test_deep_features_leave_a_device_that_is_short_of_memory():
+    model, deep = denoiser(), torch.randn(4)
+    clip = model.prepare(conditions(4), CPU, torch.float32)
+    clip.set_speed(SpeedOptions(reuse_steps=2), step=0)
+    clip.deep_features.put("both", [0], deep)
+    assert clip.deep_features.budget > 0
+    clip.runner.shrink(guided=True, shortage="out of memory")
+    assert clip.deep_features.budget == 0
+    clip.set_speed(SpeedOptions(reuse_steps=2), step=1)
+    assert torch.equal(clip.deep_features.get("both", [0], deep), deep), "a step that goes on needs them still"
 
 
 def test_other_errors_are_not_taken_for_a_lack_of_memory(monkeypatch):
@@ -114,7 +144,7 @@ def test_guided_window_at_768_fits_six_gigabytes_with_weights():
 def test_a_plan_takes_what_there_is_and_refuses_what_cannot_be():
     size = RunSize(RELEASED, 96, 96, 240, 12, True, 2, weight_bytes=int(2.63e9))
     assert plan_batching(size, 80 * GIB) == Batching(1)  # one guided window fills a GPU at this size
-    tight = plan_batching(size, 5 * GIB)
+    tight = plan_batching(size, int(4.5 * GIB))
     assert not tight.halves_together
     assert plan_batching(RunSize(RELEASED, 32, 32, 240, 12, True, 2), 80 * GIB).windows > 4
     with pytest.raises(ValueError, match="240 frames at 768x768 need at least .* Long Sampler"):
@@ -135,7 +165,10 @@ def test_ten_times_the_frames_take_ten_times_the_latents_and_nothing_else(monkey
             sample(model, given, torch.randn(frames, 4, 4, 4), config)
         peaks[frames] = live.peak
     copy = (600 - 60) * 4 * 4 * 4 * 4
-    assert 2.5 * copy < peaks[600] - peaks[60] < 3.2 * copy
+    grown = peaks[600] - peaks[60]
+    assert 2.5 * copy < grown < 3.2 * copy
+    few, many = (estimate(RunSize(RELEASED, 4, 4, frames, 30, False, 4), Batching()) for frames in (60, 600))
+    assert 0.9 * grown < many.sampling - few.sampling < 1.2 * grown, "the estimate knows another growth"
 
 
 def test_maps_come_back_as_drawn_and_within_the_budget():
