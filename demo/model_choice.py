@@ -15,11 +15,12 @@ from pathlib import Path
 from comfy_setup import REPO, Installation, SetupError, tail
 
 KINDS = ("echomimic", "vae", "audio_encoders")  # of ComfyUI's model folders
-MODEL_SIZE, SMALL_SIZE = 768, 128  # pixels that a model was trained at
+SMALL_SIZE = 128  # pixels, for a small model that does not say what it was trained at
 SMALL_FOLDER = REPO / "demo" / "models"  # the pack's own small model, trained on drawn characters
-SMALL_MODEL, SMALL_VAE = "nano.safetensors", "nano_vae.safetensors"
+SMALL_MODEL = "nano.safetensors"
+SMALL_VAE = "nano_vae.safetensors"  # where the model has none inside
 SMALL_BYTES = 500e6  # a one-file model of the released size has four times as many at least
-TINY_MODEL, TINY_VAE = "tiny.safetensors", "tiny_vae.safetensors"
+TINY_MODEL = "tiny.safetensors"
 
 ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 RELEASED = {"accelerated": "_acc", "standard": ""}  # in the names of the files of a variant; the faster one first
@@ -39,13 +40,13 @@ Folders = "dict[str, list[Path]]"  # by kind; a text, so that an old Python gets
 
 @dataclass(frozen=True)
 class Choice:
-    """What the workflow's widgets are set to, and where ComfyUI finds it.
+    """What the loader's model widget is set to, and where ComfyUI finds it; the loader finds the VAE.
 
-    `size` is the default width and height, `released` whether the networks are as large as the released ones.
+    `size` is the width and height to set where the user does not, 0 where the model knows its own; `released` whether
+    the networks are as large as the released ones.
     """
 
     model: str
-    vae: str
     folders: Folders
     size: int
     released: bool
@@ -89,13 +90,17 @@ def choose(wanted: str | None, installation: Installation, tiny: Path) -> Choice
 def without_weights(folders: Folders, tiny: Path) -> Choice:
     """The pack's own small model, or where it is left out (as in the registry's upload) a random one."""
     real = f"for the real one put the files of the README's table into {folders['echomimic'][0].parent}"
-    if all((SMALL_FOLDER / name).is_file() for name in (SMALL_MODEL, SMALL_VAE)):
+    path = SMALL_FOLDER / SMALL_MODEL
+    small = header(path) if path.is_file() else {"networks": ()}
+    if "problem" in small:
+        raise SetupError(f"The pack's own small model {path} cannot be used: {small['problem']}.")
+    if "vae" in small["networks"] or (small["networks"] and (SMALL_FOLDER / SMALL_VAE).is_file()):
         own = {"echomimic": [SMALL_FOLDER], "vae": [SMALL_FOLDER]}
         sentence = f"model: the pack's own small one, which knows a world of drawn characters; {real}"
-        return Choice(SMALL_MODEL, SMALL_VAE, own, SMALL_SIZE, False, sentence)
+        return Choice(SMALL_MODEL, own, 0 if "size" in small else SMALL_SIZE, False, sentence)
     own = {"echomimic": [tiny / "echomimic"], "vae": [tiny / "vae"]}
     sentence = f"model: a tiny random one, which makes coloured noise instead of a person; {real}"
-    return Choice(TINY_MODEL, TINY_VAE, own, SMALL_SIZE, False, sentence)
+    return Choice(TINY_MODEL, own, SMALL_SIZE, False, sentence)
 
 
 def released(variant: str, folders: Folders) -> Choice:
@@ -103,11 +108,11 @@ def released(variant: str, folders: Folders) -> Choice:
     vae = find_vae(folders)
     if missing or not vae:
         raise SetupError(missing_sentence(f"the {variant} model", missing, vae, folders))
-    return Choice(variant, vae, folders, MODEL_SIZE, True, f"model: {variant}, VAE: {vae}")
+    return Choice(variant, folders, 0, True, f"model: {variant}, VAE: {vae}")
 
 
 def one_file(path: Path, root: Path, folders: Folders) -> Choice:
-    """A one-file model below `root`, with a VAE and, where it has none inside, an audio encoder from the folders."""
+    """A one-file model below `root`; what it has not inside, VAE and audio encoder, comes from the folders."""
     metadata = header(path)
     if metadata.get("format") != "echomimicv2":
         reason = metadata.get("problem", "it is no one-file model of this pack's Save Model")
@@ -116,15 +121,15 @@ def one_file(path: Path, root: Path, folders: Folders) -> Choice:
         raise SetupError(f"The model {path} has no reference network inside: save it again with one by Save Model.")
     heard = "audio_encoder" in metadata["networks"]
     missing = [] if heard else lacking_whisper(folders)
-    vae = find_vae(folders)
+    vae = "its own" if "vae" in metadata["networks"] else find_vae(folders)
     if missing or not vae:
         raise SetupError(missing_sentence(f"the model {path}", missing, vae, folders))
     others = [folder for folder in folders["echomimic"] if folder != root]
     large = path.stat().st_size > SMALL_BYTES
     places = {**folders, "echomimic": [root, *others]}
     name = str(path.relative_to(root))
-    size = MODEL_SIZE if large else SMALL_SIZE
-    return Choice(name, vae, places, size, large, f"model: {path}, VAE: {vae}")
+    size = 0 if large or "size" in metadata else SMALL_SIZE
+    return Choice(name, places, size, large, f"model: {path}, VAE: {vae}")
 
 
 def missing_sentence(what: str, missing: list[str], vae: str | None, folders: Folders) -> str:
@@ -156,8 +161,12 @@ def find(folders: Folders, names: tuple[str, ...], kind: str = "echomimic") -> b
 
 
 def find_vae(folders: Folders) -> str | None:
-    """The VAE as ComfyUI's loader names it: sd-vae-ft-mse where it is there, else one of four channels."""
+    """The VAE that the loader will take, as `echomimic_core.vae_files`: sd-vae-ft-mse, else one of four channels.
+
+    SDXL's VAE looks like that of SD 1.5, but for its name.
+    """
     files = [(root, name) for root, name in files_below(folders["vae"]) if name.endswith(VAE_ENDINGS)]
+    files = [(root, name) for root, name in files if "xl" not in Path(name).name.lower()]
     for _, name in files:
         if "mse" in Path(name).name:
             return name

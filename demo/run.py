@@ -20,11 +20,11 @@ from comfy_server import ComfyServer, WorkflowError
 from comfy_setup import CACHE, REPO, Installation, SetupError, device_arguments, make_base, prepare, say, tail
 from comfy_workflow import change, to_prompt
 from inputs_check import check_files, check_options
-from model_choice import MODEL_SIZE, SMALL_SIZE, TINY_MODEL, Choice, choose
+from model_choice import TINY_MODEL, Choice, choose
 
 INPUTS = REPO / "demo" / "inputs"
 OUTPUT = REPO / "demo" / "output"
-WORKFLOW = REPO / "workflows" / "talking_picture.json"
+WORKFLOW = REPO / "workflows" / "quick_start.json"
 PATIENCE_SECONDS = 24 * 3600  # the released model on a CPU takes hours
 
 
@@ -34,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--audio", type=Path, default=INPUTS / "speech.flac", help="the voice")
     parser.add_argument("--pose", type=Path, default=INPUTS / "gesture.json", help="a pose folder or pose file")
     parser.add_argument("--output", type=Path, help="the video to write, .mp4 (default: a new one in demo/output)")
-    parser.add_argument("--width", type=int, help=f"pixels (default: {MODEL_SIZE}; {SMALL_SIZE} without real weights)")
+    parser.add_argument("--width", type=int, help="pixels (default: what the model was trained at)")
     parser.add_argument("--height", type=int, help="pixels (default: as the width, and the width as the height)")
     parser.add_argument("--frames", type=int, default=0, help="frames, 24 a second (default: as long as the voice)")
     parser.add_argument(
@@ -103,10 +103,9 @@ def run_workflow(server: ComfyServer, options: argparse.Namespace, choice: Choic
     change(prompt, "LoadAudio", audio=add_input(options.audio, folder))
     change(prompt, "EchoMimicV2LoadPose", folder=add_input(options.pose, folder))
     change(prompt, "EchoMimicV2Loader", model=choice.model)
-    change(prompt, "VAELoader", vae_name=choice.vae)
-    change(prompt, "EchoMimicV2ReferenceEncode", width=width, height=options.height or width)
+    if width:
+        change(prompt, "EchoMimicV2ReferenceEncode", width=width, height=options.height or width)
     change(prompt, "EchoMimicV2Sampler", frames=options.frames)
-    change(prompt, "SaveVideo", filename_prefix="talking")
     titles = {id: nodes[node["class_type"]]["display_name"] or node["class_type"] for id, node in prompt.items()}
     say(f"running {WORKFLOW.name}")
     with Progress(server.url, titles) as progress:

@@ -46,7 +46,8 @@ class EchoMimicV2Loader(io.ComfyNode):
             node_id="EchoMimicV2Loader",
             display_name="Load EchoMimicV2",
             category="EchoMimicV2",
-            description="Loads the denoiser, the reference network and the audio encoder from models/echomimic.",
+            description="Loads the denoiser, the reference network and the audio encoder from models/echomimic, "
+            "and the VAE that belongs to them.",
             inputs=[
                 io.Combo.Input(
                     "model",
@@ -73,6 +74,11 @@ class EchoMimicV2Loader(io.ComfyNode):
                 io.Model.Output(display_name="model", tooltip="Denoiser, motion modules and pose encoder."),
                 ReferenceNet.Output(display_name="reference_net", tooltip="For Reference Encode."),
                 AudioEncoder.Output(display_name="audio_encoder", tooltip="For Audio Embeds."),
+                io.Vae.Output(
+                    display_name="vae",
+                    tooltip="For Reference Encode and Decode To Video: the VAE inside a one-file model, else "
+                    "sd-vae-ft-mse (or another SD 1.5 VAE) from models/vae. It is read only if you connect it.",
+                ),
             ],
         )
 
@@ -85,12 +91,14 @@ class EchoMimicV2Loader(io.ComfyNode):
     def execute(cls, model, weight_dtype, audio_encoder) -> io.NodeOutput:
         import torch
 
+        from .lazy_vae import LazyVAE
         from .model_files import load_audio_encoder, load_models, open_model
 
         files = open_model(model, echomimic_folders())
         dtype = None if weight_dtype == AUTO else getattr(torch, weight_dtype)
         denoiser, reference_net = load_models(files, dtype)
-        return io.NodeOutput(denoiser, reference_net, load_audio_encoder(files, audio_encoder, echomimic_folders()))
+        encoder = load_audio_encoder(files, audio_encoder, echomimic_folders())
+        return io.NodeOutput(denoiser, reference_net, encoder, LazyVAE(files.vae_file()))
 
 
 NODES = [EchoMimicV2Loader]

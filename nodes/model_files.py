@@ -50,10 +50,13 @@ def load_models(files: ModelFiles, wanted: torch.dtype | None):
         return files.build(name, config, dtype, operations)
 
     denoiser = GraphDenoiser(build("denoising_unet"), build("pose_encoder"))
-    model = make_patcher(EchoMimicModel(denoiser, config, VARIANTS[files.variant], manual_cast))
+    inner = EchoMimicModel(denoiser, config, VARIANTS[files.variant], manual_cast)
+    inner.picture_size, inner.vae_file = files.size, files.vae_file()
+    model = make_patcher(inner)
     reference = None
     if "reference_unet" in files.networks:
         reference = make_patcher(build("reference_unet"))
+        reference.model.picture_size = files.size
     logging.info("EchoMimicV2: %s model, weights %s, computing in %s", files.variant, dtype, manual_cast or dtype)
     return model, reference
 

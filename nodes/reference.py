@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from .types import Reference, ReferenceNet
 
 FITS = ["crop", "pad"]
+SMALLEST = 64  # pixels
 
 
 class EchoMimicV2ReferenceEncode(io.ComfyNode):
@@ -17,7 +18,10 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
             description="Looks at the picture once, at the size of the video to be made.",
             inputs=[
                 ReferenceNet.Input("reference_net", tooltip="The reference network of Load EchoMimicV2."),
-                io.Vae.Input("vae", tooltip="sd-vae-ft-mse (or another SD 1.5 VAE) from Load VAE."),
+                io.Vae.Input(
+                    "vae",
+                    tooltip="The vae of Load EchoMimicV2, or sd-vae-ft-mse (or another SD 1.5 VAE) from Load VAE.",
+                ),
                 io.Image.Input(
                     "image",
                     tooltip="One person from the hips up, facing the camera, hands visible. "
@@ -26,13 +30,22 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                 io.Int.Input(
                     "width",
                     default=768,
-                    min=64,
+                    min=0,
                     max=2048,
                     step=8,
-                    tooltip="Width of the video. The model was trained at 768x768; "
-                    "512 is faster and lighter but softer, other shapes work.",
+                    tooltip="Width of the video; 0 is the size that the loaded model was trained at, or the height if "
+                    "that is set. The released model was trained at 768x768; 512 is faster and lighter but softer, "
+                    "other shapes work.",
                 ),
-                io.Int.Input("height", default=768, min=64, max=2048, step=8, tooltip="Height of the video."),
+                io.Int.Input(
+                    "height",
+                    default=768,
+                    min=0,
+                    max=2048,
+                    step=8,
+                    tooltip="Height of the video; 0 is the size that the loaded model was trained at, or the width if "
+                    "that is set.",
+                ),
                 io.Combo.Input(
                     "fit",
                     options=FITS,
@@ -64,7 +77,11 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                 "or take reference_net from a second Load EchoMimicV2."
             )
         if vae is None:
-            raise ValueError("There is no VAE: this checkpoint has none. Load sd-vae-ft-mse with Load VAE.")
+            raise ValueError(
+                "There is no VAE: this checkpoint has none. Connect the vae of Load EchoMimicV2, or sd-vae-ft-mse from "
+                "Load VAE."
+            )
+        width, height = video_size(width, height, reference_net.model.picture_size)
         picture = fit_picture(image[:1].float(), height, width, fit)
         latents = comfy.latent_formats.SD15().process_in(vae.encode(picture))
         if latents.shape[-2:] != (height // 8, width // 8) or latents.shape[1] != 4:
@@ -79,6 +96,22 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
             tokens = network(latents.to(device, dtype))
         tokens = [x.to(comfy.model_management.intermediate_device()) for x in tokens]
         return io.NodeOutput(ReferenceFeatures(tokens, *latents.shape[-2:], fit=fit), picture)
+
+
+def video_size(width: int, height: int, trained_at: int) -> tuple[int, int]:
+    """Width and height in pixels; both 0: the square the model was trained at, one 0: a square of the other.
+
+    Raises
+    ------
+    ValueError : a side shorter than SMALLEST, which leaves the deepest level of the networks next to nothing.
+    """
+    width, height = width or height or trained_at, height or width or trained_at
+    if min(width, height) < SMALLEST:
+        raise ValueError(
+            f"The video would be {width}x{height} pixels, but each side needs {SMALLEST} at least: set width and "
+            "height higher, or both to 0 for the size that the model was trained at."
+        )
+    return width, height
 
 
 NODES = [EchoMimicV2ReferenceEncode]

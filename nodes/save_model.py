@@ -46,7 +46,8 @@ class EchoMimicV2SaveModel(io.ComfyNode):
         import comfy.model_management
         import torch
 
-        from ..echomimic_core.checkpoints import save_one_file
+        from ..echomimic_core.checkpoints import VAE, save_one_file
+        from ..echomimic_core.vae_files import inside
         from .comfy_model import require_echomimic
         from .loader import echomimic_folders
 
@@ -62,8 +63,12 @@ class EchoMimicV2SaveModel(io.ComfyNode):
             networks["reference_unet"] = reference_net.model.state_dict()
         if audio_encoder is not None:
             networks["audio_encoder"] = audio_encoder.model.encoder.state_dict()
+        if inner.vae_file is not None:  # without it the model would be decoded by a VAE it was not trained with
+            file, prefix = inside(inner.vae_file)
+            networks[VAE] = file.state_dict(prefix)
         dtype = None if weight_dtype == AUTO else getattr(torch, weight_dtype)
-        saved = save_one_file(path, networks, inner.variant.name, inner.config, dtype)
+        size = {"size": str(inner.picture_size)}
+        saved = save_one_file(path, networks, inner.variant.name, inner.config, dtype, size)
         return io.NodeOutput(ui={"text": [f"Saved {saved.name} ({saved.stat().st_size / 1e9:.2f} GB)"]})
 
 

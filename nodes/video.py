@@ -25,7 +25,10 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
             "Wire the video to Save Video.",
             inputs=[
                 io.Latent.Input("samples", tooltip="The frames of the clip, from the APDH Sampler."),
-                io.Vae.Input("vae", tooltip="A Stable Diffusion 1.5 VAE: sd-vae-ft-mse, or a TAESD for a quick look."),
+                io.Vae.Input(
+                    "vae",
+                    tooltip="The vae of Load EchoMimicV2, or any SD 1.5 VAE: sd-vae-ft-mse; a TAESD for a quick look.",
+                ),
                 io.Audio.Input(
                     "audio",
                     optional=True,

@@ -197,7 +197,7 @@ def measure(maker: Maker, clips: list[Clip], bundle: Path | None, videos: Path |
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--vae", type=Path, help="default: the one inside the model")
     parser.add_argument("--world", type=Path, required=True, help="held-out clips by make.py")
     parser.add_argument("--clips", type=int, default=12)
     parser.add_argument("--size", type=int, default=128)
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--hands", type=Path, help="MediaPipe's hand_landmarker.task")
     parser.add_argument("--videos", type=Path, help="folder for the clips, made beside true")
     given = parser.parse_args()
-    maker = Maker(given.model, given.vae, given.size, given.steps, given.guidance)
+    maker = Maker(given.model, given.vae or given.model, given.size, given.steps, given.guidance)
     found = read_manifest(given.world)
     clips = found[:: max(1, len(found) // given.clips)][: given.clips]
     print(json.dumps(measure(maker, clips, given.hands, given.videos), indent=1))

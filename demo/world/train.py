@@ -1,7 +1,7 @@
 """Train the demo's own model from nothing with this pack's training: python -m demo.world.train OUT --whisper FILE.
 
 World, VAE, single pictures, clips: each step is left out where its result is there, and training goes on at its last
-checkpoint, so a stopped run is simply started again. OUT/nano.safetensors and OUT/nano_vae.safetensors are the result.
+checkpoint, so a stopped run is simply started again. OUT/nano.safetensors is the result, all in one file.
 """
 
 from __future__ import annotations
@@ -38,19 +38,34 @@ def train_stage(name: str, out: Path, processes: int, *changes: str) -> Path:
     return sorted(folder.glob("step-*/echomimicv2.safetensors"))[-1]
 
 
-def bundle(model: Path, whisper: Path, out: Path) -> None:
-    """Write the trained networks and Whisper's encoder in float16 as one file that the loader node reads."""
+def bundle(model: Path, whisper: Path, vae: Path, size: int, out: Path) -> None:
+    """Write all that the demo needs in float16 as one file that the loader node reads.
+
+    Parameters
+    ----------
+    model, whisper, vae : files with the trained networks, Whisper tiny's encoder, and the VAE as ComfyUI reads it;
+        the latter two may also be one-file models that have them inside.
+    size : side in pixels of the pictures it was trained on.
+    """
     import torch
 
     from echomimic_core.checkpoints import NETWORKS, TensorFile, open_one_file, save_one_file
     from echomimic_core.models.audio_encoder import build_audio_encoder
+    from echomimic_core.vae_files import open_vae
 
     files = open_one_file(model)
     networks = {name: files.build(name, files.config(), torch.float32).state_dict() for name in NETWORKS}
     networks["audio_encoder"] = build_audio_encoder(TensorFile(whisper).state_dict()).encoder.state_dict()
+    vae_file, prefix = open_vae(vae)
+    networks["vae"] = vae_file.state_dict(prefix)
     about = {
-        "weights": "trained on the drawn world of demo/world; Apache-2.0",
-        "audio_encoder": "Whisper tiny.en, OpenAI, MIT",
+        "title": "EchoMimicV2 nano: the small model of the demo, which knows drawn people only",
+        "made_by": "python -m demo.world.train",
+        "size": str(size),
+        "license": "Apache-2.0 AND MIT",
+        "weights": "trained from nothing on the drawn world of demo/world; Apache-2.0",
+        "vae": "TAESD's architecture, trained from nothing on the drawn world of demo/world; Apache-2.0",
+        "audio_encoder": "encoder of Whisper tiny.en, OpenAI; MIT",
     }
     save_one_file(out, networks, "accelerated", files.config(), torch.float16, about)
 
@@ -79,7 +94,7 @@ def main() -> None:
     common = (f"data.folders=[{world}]", f"data.size={given.size}", f"vae={narrow}")
     pictures = train_stage("pictures", out, given.processes, *common)
     clips = train_stage("clips", out, given.processes, *common, f"init.file={pictures}")
-    bundle(clips, whisper, out / "nano.safetensors")
+    bundle(clips, whisper, vae, given.size, out / "nano.safetensors")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from itertools import count
 
 import torch
 
-from ..config import ModelConfig
+from ..config import FRAME_SIZE, ModelConfig
 from ..runtime import TorchOperations
 from .attention import ReferenceBlock, SpatialTransformer
 from .unet import UNetBackbone
@@ -30,6 +30,10 @@ class ReferenceFeatures:
 
 
 class ReferenceUNet(UNetBackbone):
+    """The network that sees the photo; `picture_size` is the side in pixels of the photos it was trained on."""
+
+    picture_size = FRAME_SIZE
+
     def __init__(self, config: ModelConfig, dtype=None, device=None, operations=TorchOperations):
         factory = {"operations": operations, "dtype": dtype, "device": device}
         heads, groups = config.attention_heads, config.norm_num_groups

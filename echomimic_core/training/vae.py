@@ -54,7 +54,7 @@ class FrozenVAE(nn.Module):
 
 
 def load_vae(path: str | Path | None) -> FrozenVAE:
-    """Read the SD 1.5 VAE (diffusers' or the original names) or a TAESD from a file, one-file model or diffusers folder.
+    """Read an SD 1.5 VAE (diffusers' or the original names) or a TAESD: a file, a one-file model or a diffusers folder.
 
     Raises
     ------

@@ -103,13 +103,13 @@ SAMPLER = Node(
 )
 
 
-def film(latent: list, x: int) -> tuple[Node, ...]:
+def film(latent: list, x: int, vae: tuple[str, int] = ("2", 0)) -> tuple[Node, ...]:
     return (
         Node(
             "9",
             "EchoMimicV2DecodeToVideo",
             (x, 0),
-            {"samples": latent, "vae": ["2", 0], "audio": ["7", 1], "fps": 0.0, "frames_per_batch": 4},
+            {"samples": latent, "vae": list(vae), "audio": ["7", 1], "fps": 0.0, "frames_per_batch": 4},
         ),
         Node(
             "10",
@@ -119,6 +119,37 @@ def film(latent: list, x: int) -> tuple[Node, ...]:
         ),
     )
 
+
+PREVIEW_POSE = Node(
+    "11",
+    "EchoMimicV2PreviewPose",
+    (840, 420),
+    {"pose": ["5", 0], "image": ["6", 1], "max_frames": 4, "body_and_face": False, "contact_sheet": False},
+)
+QUICK_START = Graph(
+    "quick_start",
+    "## Quick start: one widget for the model\n\n"
+    "1. Choose the **model** in **Load EchoMimicV2**. Nothing else has to be changed for another one: it brings its "
+    "VAE, its size (width and height 0 in **Reference Encode**), and its steps and guidance (0 in **APDH Sampler**).\n"
+    "2. Choose a picture in **Load Image**: one person from the waist up, both hands visible.\n"
+    "3. Choose a voice in **Load Audio** and hand poses in **Load Pose**.\n"
+    "4. Press **Run**. The video is as long as the voice.\n"
+    "\n**Files**: a one-file model goes into `models/echomimic`, and that is all if it has everything inside. "
+    "The released weights of **accelerated** (`denoising_unet_acc.pth`, `motion_module_acc.pth`, `reference_unet.pth`, "
+    "`pose_encoder.pth` from [BadToBest/EchoMimicV2](https://huggingface.co/BadToBest/EchoMimicV2)) go there with "
+    f"Whisper's `tiny.pt`, and [{VAE['name']}]({VAE['url']}) into `models/vae`.\n",
+    (
+        LOADERS[0],
+        replace(INPUTS[0], place=(0, 240)),
+        replace(INPUTS[1], place=(0, 620)),
+        replace(REFERENCE, inputs={**REFERENCE.inputs, "vae": ["1", 3], "width": 0, "height": 0}),
+        AUDIO,
+        LOAD_POSE,
+        PREVIEW_POSE,
+        SAMPLER,
+        *film(["8", 0], 1260, ("1", 3)),
+    ),
+)
 
 TALKING_PICTURE = Graph(
     "talking_picture",
@@ -133,18 +164,7 @@ TALKING_PICTURE = Graph(
         REFERENCE,
         AUDIO,
         LOAD_POSE,
-        Node(
-            "11",
-            "EchoMimicV2PreviewPose",
-            (840, 420),
-            {
-                "pose": ["5", 0],
-                "image": ["6", 1],
-                "max_frames": 4,
-                "body_and_face": False,
-                "contact_sheet": False,
-            },
-        ),
+        PREVIEW_POSE,
         SAMPLER,
         *film(["8", 0], 1260),
     ),
@@ -263,4 +283,4 @@ CUSTOM_SAMPLING = Graph(
     ),
 )
 
-GRAPHS = (TALKING_PICTURE, GESTURES, DRIVING_VIDEO, CUSTOM_SAMPLING)
+GRAPHS = (QUICK_START, TALKING_PICTURE, GESTURES, DRIVING_VIDEO, CUSTOM_SAMPLING)

@@ -1,5 +1,6 @@
 """The demo in a real ComfyUI: its command from inputs to video, and what it knows of the nodes."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,17 +9,16 @@ import inputs_check
 import model_choice
 import run
 from comfy_progress import Progress
+from comfy_server import ComfyServer
 from comfy_setup import Installation, make_base
+from comfy_workflow import to_prompt
 from prompts import small
 
 
 def test_the_demo_knows_the_limits_of_the_nodes(object_info):
     width = object_info["EchoMimicV2ReferenceEncode"]["input"]["required"]["width"][1]
-    assert (width["min"], width["max"], width["step"]) == (
-        inputs_check.SMALLEST,
-        inputs_check.LARGEST,
-        inputs_check.GRID,
-    )
+    # 0 is the model's own size; what is below 64 is refused by the node (test_quick_start)
+    assert (width["min"], width["max"], width["step"]) == (0, inputs_check.LARGEST, inputs_check.GRID)
     assert object_info["EchoMimicV2Sampler"]["input"]["required"]["frames"][1]["max"] == inputs_check.MOST_FRAMES
 
 
@@ -32,20 +32,25 @@ def test_progress_of_a_running_workflow_is_said(comfy, object_info, capsys):
     assert "EchoMimicV2Sampler" in progress.summary()
 
 
-def test_the_command_makes_a_video_with_the_packs_own_small_model(tmp_path, monkeypatch, comfy, capsys):
-    """Stand-ins of the small model's files; nothing of them is copied, and the workflow file is the user's own."""
+def test_the_command_makes_a_video_with_the_packs_own_small_model(tmp_path, monkeypatch, comfy, object_info, capsys):
+    """A stand-in for it, all in one file; it is not copied, and of the workflow only the model is changed."""
     import tiny_models
     from safetensors.torch import save_file
 
+    from demo.world.train import bundle
     from echomimic_core.checkpoints import write_tiny_model
     from echomimic_core.config import NANO
 
     folder = tmp_path / "small"
     folder.mkdir()
-    write_tiny_model(folder / model_choice.SMALL_MODEL, 1, NANO)
-    save_file(tiny_models.tiny_vae(), folder / model_choice.SMALL_VAE)
+    networks = write_tiny_model(tmp_path / "networks.safetensors", 1, NANO)
+    save_file(tiny_models.tiny_vae(), tmp_path / "vae.safetensors")
+    bundle(networks, networks, tmp_path / "vae.safetensors", 64, folder / model_choice.SMALL_MODEL)
     monkeypatch.setattr(model_choice, "SMALL_FOLDER", folder)
-    monkeypatch.setattr(model_choice, "SMALL_SIZE", 64)
+    queued, queue = [], ComfyServer.queue
+    monkeypatch.setattr(
+        ComfyServer, "queue", lambda self, prompt, *more: queued.append(prompt) or queue(self, prompt, *more)
+    )
     empty = tmp_path / "comfyui"
     for name in comfy.installation.comfyui.iterdir():
         empty.mkdir(exist_ok=True)
@@ -61,5 +66,14 @@ def test_the_command_makes_a_video_with_the_packs_own_small_model(tmp_path, monk
         stream = film.streams.video[0]
         assert (stream.width, stream.height, sum(1 for _ in film.decode(stream))) == (64, 64, 3)
     assert not list((base / "models").rglob("*.safetensors"))
+    as_saved = to_prompt(json.loads(run.WORKFLOW.read_text("utf-8")), object_info)
+    (prompt,) = queued
+    changed = {
+        (node["class_type"], name)
+        for id, node in prompt.items()
+        for name, value in node["inputs"].items()
+        if value != as_saved[id]["inputs"][name]
+    }
+    assert changed == {("EchoMimicV2Loader", "model"), ("EchoMimicV2Sampler", "frames")}  # frames is the user's
     said = capsys.readouterr().out
     assert "drawn characters" in said and str(base / "server.log") in said and "done in" in said

@@ -90,7 +90,7 @@ def test_own_folders_stand_beside_those_of_extra_model_paths(comfy):
 
 def test_model_in_a_folder_of_extra_model_paths_is_offered(comfy):
     folder = comfy.base / "elsewhere"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     shutil.copy(comfy.base / "models" / "echomimic" / MODEL_NAME, folder / "from_elsewhere.safetensors")
     loader = comfy.get("/object_info/EchoMimicV2Loader")["EchoMimicV2Loader"]
     spec = loader["input"]["required"]["model"]

@@ -30,9 +30,9 @@ def write_safetensors(path: Path, *names: str, shape=(1,), **metadata) -> Path:
     return path
 
 
-def write_one_file(path: Path, *networks: str) -> Path:
+def write_one_file(path: Path, *networks: str, **metadata) -> Path:
     names = [f"{name}.weight" for name in networks or ("denoising_unet", "reference_unet", "audio_encoder")]
-    return write_safetensors(path, *names, format="echomimicv2")
+    return write_safetensors(path, *names, format="echomimicv2", **metadata)
 
 
 @pytest.fixture
@@ -74,34 +74,49 @@ def test_without_anything_random_weights(taken, models):
     assert "noise" in choice.sentence and str(models) in choice.sentence
 
 
-def test_the_packs_own_small_model_is_used_where_both_files_are(taken, tmp_path):
+WHOLE = ("denoising_unet", "reference_unet", "audio_encoder", "vae")
+
+
+def test_the_packs_own_small_model_is_used_where_it_has_a_vae_inside(taken, tmp_path):
+    small = tmp_path / "small"
+    write_one_file(small / "nano.safetensors", size="128")
+    assert taken().model == "tiny.safetensors"
+    write_one_file(small / "nano.safetensors", *WHOLE, size="128")
+    choice = taken()
+    assert (choice.model, choice.size, choice.released) == ("nano.safetensors", 0, False)
+    assert choice.folders["echomimic"] == [small]
+    assert "drawn characters" in choice.sentence
+
+
+def test_the_packs_own_small_model_may_have_its_vae_and_its_size_beside_it(taken, tmp_path):
     small = tmp_path / "small"
     write_one_file(small / "nano.safetensors")
-    assert taken().model == "tiny.safetensors"
     write_safetensors(small / "nano_vae.safetensors", "taesd_encoder.0.weight")
     choice = taken()
-    assert (choice.model, choice.vae, choice.released) == ("nano.safetensors", "nano_vae.safetensors", False)
-    assert choice.folders["echomimic"] == choice.folders["vae"] == [small]
-    assert "drawn characters" in choice.sentence
+    assert (choice.model, choice.size, choice.folders["vae"]) == ("nano.safetensors", 128, [small])
+
+
+def test_a_damaged_small_model_is_named(taken, tmp_path):
+    path = write_one_file(tmp_path / "small" / "nano.safetensors", *WHOLE)
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    assert "damaged" in refused(taken) and str(path) in refused(taken)
 
 
 def test_the_small_model_may_be_asked_for_beside_real_weights(taken, models, tmp_path):
     put_variant(models / "echomimic", "_acc")
     put(models / "vae", VAE_NAME)
-    path = write_one_file(tmp_path / "small" / "nano.safetensors")
-    write_safetensors(tmp_path / "small" / "nano_vae.safetensors", "taesd_encoder.0.weight")
+    path = write_one_file(tmp_path / "small" / "nano.safetensors", *WHOLE)
     assert taken().model == "accelerated"
-    assert taken(str(path)).vae == "nano_vae.safetensors"
+    assert taken(str(path)).folders["echomimic"] == [path.parent]
 
 
 def test_real_weights_go_before_the_small_model(taken, models, tmp_path):
-    write_one_file(tmp_path / "small" / "nano.safetensors")
-    write_safetensors(tmp_path / "small" / "nano_vae.safetensors", "taesd_encoder.0.weight")
+    write_one_file(tmp_path / "small" / "nano.safetensors", *WHOLE)
     put_variant(models / "echomimic" / "v2" / "released", "")
     put(models / "vae" / "sd15", VAE_NAME)
     choice = taken()
-    assert (choice.model, choice.size, choice.released) == ("standard", 768, True)
-    assert choice.vae == str(Path("sd15", VAE_NAME))
+    assert (choice.model, choice.size, choice.released) == ("standard", 0, True)
+    assert choice.sentence.endswith(f"VAE: {Path('sd15', VAE_NAME)}")
 
 
 def test_everything_missing_is_said_at_once(taken, models):
@@ -155,6 +170,8 @@ def test_a_one_file_model_and_what_it_lacks(taken, models, tmp_path):
     path = write_one_file(tmp_path / "me.safetensors", "denoising_unet", "reference_unet")
     text = refused(taken, str(path))
     assert "tiny.pt" in text and VAE_NAME in text and str(path) in text
+    whole = write_one_file(tmp_path / "whole.safetensors", *WHOLE, size="256")
+    assert taken(str(whole)).size == 0 and taken(str(whole)).sentence.endswith("VAE: its own")
     bare = write_one_file(tmp_path / "bare.safetensors", "denoising_unet")
     assert "no reference network" in refused(taken, str(bare))
 
@@ -174,9 +191,15 @@ def test_another_vae_is_taken_only_with_four_channels(taken, models):
     write_safetensors(models / "vae" / "ae.safetensors", "decoder.conv_in.weight", shape=(512, 16, 3, 3))
     assert VAE_NAME in refused(taken)
     write_safetensors(models / "vae" / "sd15.safetensors", "decoder.conv_in.weight", shape=(512, 4, 3, 3))
-    assert taken().vae == "sd15.safetensors"
+    assert taken().sentence.endswith("VAE: sd15.safetensors")
     write_safetensors(models / "vae" / "mine.safetensors", "taesd_decoder.1.weight", shape=(64, 4, 3, 3))
-    assert taken().vae == "mine.safetensors"
+    assert taken().sentence.endswith("VAE: mine.safetensors")
+
+
+def test_the_vae_of_sdxl_is_not_taken(taken, models):
+    put_variant(models / "echomimic", "_acc")
+    write_safetensors(models / "vae" / "sdxl_vae.safetensors", "decoder.conv_in.weight", shape=(512, 4, 3, 3))
+    assert VAE_NAME in refused(taken)
 
 
 def test_folders_come_from_extra_model_paths(taken, models, tmp_path, comfyui):
@@ -190,7 +213,7 @@ def test_folders_come_from_extra_model_paths(taken, models, tmp_path, comfyui):
         f"shelf:\n  base_path: {shelf}\n  echomimic: |\n    nothing\n    echo\n  vae: {tmp_path / 'vaes'}\n"
     )
     choice = taken()
-    assert (choice.model, choice.vae) == ("accelerated", VAE_NAME)
+    assert choice.model == "accelerated" and choice.sentence.endswith(f"VAE: {VAE_NAME}")
     assert shelf / "echo" in choice.folders["echomimic"] and models / "echomimic" in choice.folders["echomimic"]
 
 

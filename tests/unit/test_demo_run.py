@@ -26,7 +26,7 @@ def started(tmp_path, monkeypatch, capsys):
             assert arguments[1:] == (str(base / "models.yaml"), *device)
             raise Stopped
 
-        choice = Choice("accelerated", "vae.pt", {}, 768, released, "model: accelerated")
+        choice = Choice("accelerated", {}, 0, released, "model: accelerated")
         monkeypatch.setattr(sys, "argv", ["run.py"])
         monkeypatch.setattr(run, "check_files", lambda options, python: None)
         monkeypatch.setattr(run, "choose", lambda *arguments: choice)
