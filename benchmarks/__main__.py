@@ -22,10 +22,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dtype", help="default: float32 on the CPU, float16 elsewhere")
     parser.add_argument("--size", default="released", choices=["released", "tiny"], help="width of the networks")
     parser.add_argument("--pixels", type=int, nargs="+", help="sides of the square picture (default: 256; GPU 256 768)")
-    parser.add_argument("--frames", type=int, help="frames of the end-to-end and shortcut runs (default: 24; GPU 48)")
+    parser.add_argument("--frames", type=int, help="frames of the end-to-end and shortcut runs (default: 24; GPU 54)")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS)
     parser.add_argument(
         "--vae", type=Path, nargs="+", default=[], help="VAE files to decode with, the best first (default: stand-ins)"
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="a trained one-file model for clip, shortcuts and float8, its VAE inside or given by --vae: it speaks "
+        "with the demo's picture, voice and hands (default: random weights)",
     )
     parser.add_argument("--repeat", type=int, default=0, help="timed repetitions (default: 3; CPU 1)")
     parser.add_argument("--json", type=Path, help="also write everything measured to this file")
@@ -33,17 +39,21 @@ def main(arguments: list[str] | None = None) -> int:
     device = torch.device(options.device)
     on_cpu = device.type == "cpu"
     default_sections = ["window", "memory"] if on_cpu and options.size == "released" else None
+    if options.model:
+        default_sections = ["clip", "shortcuts", "float8"]
     settings = Settings(
         machine=Machine(device, getattr(torch, options.dtype or DTYPES.get(device.type, "float32"))),
         size=options.size,
         pixels=options.pixels or ([256] if on_cpu else [256, 768]),
-        frames=options.frames or (24 if on_cpu else 48),
+        frames=options.frames or (24 if on_cpu else 54),
         sections=options.sections or default_sections or SECTIONS,
         repeat=options.repeat or (1 if on_cpu else 3),
         vae_files=options.vae,
+        model=options.model,
     )
-    print(f"{describe(settings.machine)}; {options.size} size")
-    results = {"machine": describe(settings.machine), "size": options.size, "torch": torch.__version__, "rows": []}
+    size = options.model.name if options.model else f"{options.size} size"
+    print(f"{describe(settings.machine)}; {size}")
+    results = {"machine": describe(settings.machine), "size": size, "torch": torch.__version__, "rows": []}
     for row in run_all(settings):
         results["rows"].append(row)
         print_table(row)

@@ -29,9 +29,13 @@ class Machine:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
 
-    def peak_gib(self) -> float | None:
-        """Most memory of the device in use since `reset_peak`; None where the device does not say."""
-        return torch.cuda.max_memory_allocated() / GIB if self.device.type == "cuda" else None
+    def held_bytes(self) -> int:
+        """Memory of the device in use now; 0 where the device does not say."""
+        return torch.cuda.memory_allocated() if self.device.type == "cuda" else 0
+
+    def peak_gib(self, besides: int = 0) -> float | None:
+        """Most memory of the device in use since `reset_peak`, without so many bytes; None where it does not say."""
+        return (torch.cuda.max_memory_allocated() - besides) / GIB if self.device.type == "cuda" else None
 
 
 def describe(machine: Machine) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from echomimic_core.audio import AudioTokens
+from echomimic_core.checkpoints import ModelFiles, open_one_file
 from echomimic_core.config import (
     AUDIO_DIM,
     AUDIO_STATES,
@@ -21,15 +22,16 @@ from echomimic_core.config import (
     VARIANTS,
     ModelConfig,
     SamplingConfig,
+    Variant,
 )
 from echomimic_core.models.cpu_linear import fast_linear
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.pose_encoder import PoseEncoder
 from echomimic_core.models.reference_unet import ReferenceFeatures
-from echomimic_core.sampling.clip import ClipConditions
+from echomimic_core.sampling.clip import CACHE_BYTES, ClipConditions
 from echomimic_core.sampling.denoiser import ClipDenoiser
 from echomimic_core.sampling.loop import sample
-from echomimic_core.sampling.memory import Batching, RunSize, estimate
+from echomimic_core.sampling.memory import ON_CPU, Batching, RunSize, estimate, free_memory, plan_batching
 from echomimic_core.sampling.speed import EXACT, SpeedOptions
 
 from .counting import count_flops
@@ -37,6 +39,8 @@ from .decoding import decode, decode_rows, load_decoders, pictures_of
 from .float8 import float8_rows
 from .measure import GIB, Machine, best_time, matrix_rate, psnr
 from .shapes import meta_window, reference_tokens, window_pair
+from .streaming import GUIDED, STREAMED, UNGUIDED
+from .trained import trained_conditions, trained_denoiser
 
 SIZES = {"released": RELEASED, "tiny": TINY}
 SHORTCUTS = {
@@ -63,28 +67,53 @@ class Settings:
     sections: list[str]
     repeat: int
     vae_files: list[Path] = field(default_factory=list)
+    model: Path | None = None
+    _seen_and_heard: dict[tuple[int, int], ClipConditions] = field(default_factory=dict)
+
+    @cached_property
+    def files(self) -> ModelFiles | None:
+        """A trained model in one file; None for random weights."""
+        return None if self.model is None else open_one_file(self.model)
+
+    @property
+    def variants(self) -> list[Variant]:
+        """What is run: a trained model as what it was trained for, random weights as everything there is."""
+        return list(VARIANTS.values()) if self.files is None else [VARIANTS[self.files.variant]]
 
     @cached_property
     def decoders(self) -> dict:
-        """VAEs by name, see `decoding`; none where diffusers is not installed and no file was asked for."""
-        if not self.vae_files and importlib.util.find_spec("diffusers") is None:
+        """VAEs by name, see `decoding`; a trained model's own, none where neither file nor diffusers is there."""
+        files = self.vae_files or ([] if self.model is None else [self.model])
+        if not files and importlib.util.find_spec("diffusers") is None:
             return {}
-        return load_decoders(self.machine, self.vae_files)
+        return load_decoders(self.machine, files)
+
+    @property
+    def decoder_bytes(self) -> int:
+        """What the VAEs hold of the device while something else is measured."""
+        return sum(p.nbytes for vae in self.decoders.values() for p in vae.parameters())
 
     @property
     def config(self) -> ModelConfig:
-        return SIZES[self.size]
+        return SIZES[self.size] if self.files is None else self.files.config()
 
     @cached_property
     def denoiser(self) -> ClipDenoiser:
-        """Networks with seeded random weights; what they compute means nothing, how long it takes does."""
+        """A trained model, or seeded random weights: what they compute means nothing, how long it takes does."""
+        if self.files is not None:
+            return trained_denoiser(self.files, self.machine)
         torch.manual_seed(0)
-        factory = {"dtype": self.machine.dtype, "device": self.machine.device}
-        with torch.device("meta"):
-            parts = [DenoisingUNet(self.config), PoseEncoder(self.config)]
-        return ClipDenoiser(*(fill_randomly(part.to_empty(device=self.machine.device)) for part in parts)).to(**factory)
+        return ClipDenoiser(
+            *(fill_randomly(p.to_empty(device=self.machine.device)) for p in meta_networks(self.config, self.machine))
+        )
 
     def conditions(self, pixels: int, frames: int) -> ClipConditions:
+        if self.files is not None:
+            if (pixels, frames) not in self._seen_and_heard:
+                vae = next(iter(self.decoders.values()))
+                given = trained_conditions(self.files, self.machine, vae, pixels, frames)
+                self._seen_and_heard[pixels, frames] = given
+            return self._seen_and_heard[pixels, frames]
         cells = pixels // 8
         factory = {"dtype": self.machine.dtype, "device": self.machine.device}
         tokens = reference_tokens(self.config, cells, cells, **factory)
@@ -94,11 +123,34 @@ class Settings:
         audio = AudioTokens(torch.randn(math.ceil(frames * 50 / 24) + 8, AUDIO_STATES, AUDIO_DIM), frames=frames)
         return ClipConditions(reference, audio, lambda wanted: maps.expand(len(wanted), -1, -1, -1))
 
-    def run(self, pixels: int, frames: int, config: SamplingConfig, speed: SpeedOptions = EXACT) -> torch.Tensor:
+    def batching(self, pixels: int, frames: int, context_frames: int) -> Batching:
+        """How the nodes would batch windows, by the memory that is left."""
+        device, itemsize = self.machine.device, self.machine.dtype.itemsize
+        cells = pixels // 8
+        size = RunSize(self.config, cells, cells, frames, context_frames, True, itemsize, cache_bytes=2 * CACHE_BYTES)
+        return plan_batching(size, free_memory(device), ON_CPU if device.type == "cpu" else None)
+
+    def run(
+        self,
+        pixels: int,
+        frames: int,
+        config: SamplingConfig,
+        speed: SpeedOptions = EXACT,
+        batching: Batching | None = None,
+    ) -> torch.Tensor:
+        """Latents of a clip, its windows batched as the nodes would."""
+        batching = batching or self.batching(pixels, frames, config.context_frames)
+        denoiser = self.denoiser  # made before the seed of the conditions, so that the first run is like every other
         generator = torch.Generator().manual_seed(1)
         noise = torch.randn(frames, 4, pixels // 8, pixels // 8, generator=generator).to(self.machine.device)
         torch.manual_seed(2)
-        return sample(self.denoiser, self.conditions(pixels, frames), noise, config, speed=speed)
+        return sample(denoiser, self.conditions(pixels, frames), noise, config, batching, speed=speed)
+
+
+def meta_networks(config: ModelConfig, machine: Machine) -> list[torch.nn.Module]:
+    """Denoising U-Net and pose encoder without numbers, in the dtype they are wanted in: none is held in another."""
+    with torch.device("meta"):
+        return [part(config, dtype=machine.dtype) for part in (DenoisingUNet, PoseEncoder)]
 
 
 def fill_randomly(module: torch.nn.Module) -> torch.nn.Module:
@@ -204,31 +256,37 @@ def layout_rows(settings: Settings, pixels: int, seconds: float) -> Iterator[dic
 
 
 def memory_rows(settings: Settings, rate: float) -> Iterator[dict]:
-    """Memory of a step at 60 and at 600 frames, each in a process of its own, beside what the estimate says."""
+    """Memory of a step at 60 and at 600 frames, each in a process of its own, beside what the estimate says.
+
+    On a GPU also that of the accelerated model, and of weights that stay in main memory.
+    """
     pixels = max(settings.pixels)
     on_gpu = settings.machine.device.type == "cuda"
     size = settings.size if on_gpu else "tiny"  # growth is the same for any width, and a processor has no time
     pixels = pixels if on_gpu else min(pixels, 128)
+    itemsize = settings.machine.dtype.itemsize
+    whole = sum(p.nbytes for part in meta_networks(SIZES[size], settings.machine) for p in part.parameters())
     peaks = {}
-    for frames in (60, 600):
+    for way, frames in [(GUIDED, 60), (GUIDED, 600)] + ([(UNGUIDED, 60), (STREAMED, 60)] if on_gpu else []):
         command = [sys.executable, "-m", "benchmarks.memory", str(settings.machine.device), size]
-        command += [str(settings.machine.dtype).removeprefix("torch."), str(pixels), str(frames)]
+        command += [str(settings.machine.dtype).removeprefix("torch."), str(pixels), str(frames), way]
         run = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
         if run.returncode:
             raise RuntimeError(run.stderr.strip().splitlines()[-1])
-        peaks[frames] = int(run.stdout.split()[-1])
-        itemsize = settings.machine.dtype.itemsize
-        weights = sum(p.numel() for p in settings.denoiser.parameters()) * itemsize if size == settings.size else 0
-        run_size = RunSize(SIZES[size], pixels // 8, pixels // 8, frames, CONTEXT_FRAMES, True, itemsize, weights)
+        peaks[way, frames] = int(run.stdout.split()[-1])
+        weights = 0 if way == STREAMED else whole
+        run_size = RunSize(
+            SIZES[size], pixels // 8, pixels // 8, frames, CONTEXT_FRAMES, way != UNGUIDED, itemsize, weights
+        )
         yield {
-            "name": f"{frames} frames at {pixels}x{pixels}, {size}, one step",
-            "peak_gib": peaks[frames] / GIB,
+            "name": f"{frames} frames at {pixels}x{pixels}, {size}, one step, {way}",
+            "peak_gib": peaks[way, frames] / GIB,
             "estimate_gib": estimate(run_size, Batching()).sampling / GIB if on_gpu else None,
             "weights_gib": weights / GIB if on_gpu else None,
         }
     latents = (600 - 60) * 4 * (pixels // 8) ** 2 * 4
-    growth = peaks[600] - peaks[60]
-    allowed = latents + 0.05 * peaks[60]
+    growth = peaks[GUIDED, 600] - peaks[GUIDED, 60]
+    allowed = latents + 0.05 * peaks[GUIDED, 60]
     row = {"name": "growth from 60 to 600 frames", "growth_mib": growth / 2**20, "allowed_mib": allowed / 2**20}
     if growth > allowed:
         row["error"] = "memory grows with the clip"
@@ -237,9 +295,11 @@ def memory_rows(settings: Settings, rate: float) -> Iterator[dict]:
 
 def clip_rows(settings: Settings, rate: float) -> Iterator[dict]:
     """Whole runs as the variants are meant to be run: latents alone, then with every VAE."""
-    for variant in reversed(VARIANTS.values()):
+    for variant in reversed(settings.variants):
         config = SamplingConfig(variant.steps, variant.guidance_scale)
         for pixels in settings.pixels:
+            if settings.machine.device.type != "cpu":  # the first run of a shape also loads its kernels
+                settings.run(pixels, CONTEXT_FRAMES, replace(config, steps=1))
             kept = {}
 
             def run(pixels: int = pixels, config: SamplingConfig = config, kept: dict = kept) -> None:
@@ -247,7 +307,8 @@ def clip_rows(settings: Settings, rate: float) -> Iterator[dict]:
 
             settings.machine.reset_peak()
             sampling = best_time(run, settings.machine, 1, warm=False).seconds
-            name, peak = f"{variant.name}, {settings.frames} frames at {pixels}x{pixels}", settings.machine.peak_gib()
+            name = f"{variant.name}, {settings.frames} frames at {pixels}x{pixels}"
+            peak = settings.machine.peak_gib(besides=settings.decoder_bytes)
             yield clip_row(f"{name}, without decoding", settings.frames, sampling) | {"peak_gib": peak}
             for vae_name, vae in settings.decoders.items():
                 decoding = best_time(partial(decode, vae, kept["latents"]), settings.machine, 1, warm=False).seconds
@@ -260,9 +321,11 @@ def clip_row(name: str, frames: int, seconds: float) -> dict:
 
 def shortcut_rows(settings: Settings, rate: float) -> Iterator[dict]:
     """Every shortcut beside the exact run. With random weights the distance says little of real pictures."""
-    standard, accelerated = SamplingConfig(SHORTCUT_STEPS, 2.5), SamplingConfig(6, 1.0)
-    yield from beside_exact(settings, "standard", standard, SHORTCUTS)
-    yield from beside_exact(settings, "accelerated", accelerated, SHORTCUTS_OF_FEW_STEPS)
+    for variant in settings.variants:
+        guided = variant.guidance_scale > 1.0
+        steps = variant.steps if settings.files is not None or not guided else SHORTCUT_STEPS
+        config = SamplingConfig(steps, variant.guidance_scale)
+        yield from beside_exact(settings, variant.name, config, SHORTCUTS if guided else SHORTCUTS_OF_FEW_STEPS)
 
 
 def beside_exact(settings: Settings, name: str, config: SamplingConfig, shortcuts: dict) -> Iterator[dict]:
