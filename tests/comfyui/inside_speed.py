@@ -26,6 +26,7 @@ audio = load("echomimicv2.echomimic_core.audio")
 checkpoints = load("echomimicv2.echomimic_core.checkpoints")
 memory = load("echomimicv2.echomimic_core.sampling.memory")
 reference_unet = load("echomimicv2.echomimic_core.models.reference_unet")
+runtime = load("echomimicv2.echomimic_core.runtime")
 bridge = load("echomimicv2.nodes.comfy_model")
 segments = load("echomimicv2.nodes.comfy_segments")
 files = load("echomimicv2.nodes.model_files")
@@ -339,6 +340,30 @@ class Reads(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
+def compiled() -> dict:
+    """Core's compile node, with the attention of GPUs, for two lengths of clips: sizes of graphs, and breaks."""
+    from comfy.ldm.modules.attention import attention_pytorch
+    from comfy_api.torch_helpers import set_torch_compile_wrapper
+    from torch._dynamo.utils import counters
+
+    graphs: list[int] = []
+
+    def backend(graph, example):
+        graphs.append(len(graph.graph.nodes))
+        return graph
+
+    fast = model.clone()
+    set_torch_compile_wrapper(model=fast, backend=backend)
+    lengths, errors = (20, 26), []
+    runtime.set_attention(attention_pytorch)
+    try:
+        for frames in lengths:
+            errors.append(distance(sample(fast, frames=frames, steps=2), sample(frames=frames, steps=2)))
+    finally:
+        runtime.set_attention(bridge.optimized_attention)
+    return {"graphs": graphs, "errors": errors, "breaks": sum(counters["graph_break"].values())}
+
+
 def reads_of_numbers() -> dict:
     """Reads in a second step, by its batches of windows; in the first step poses are drawn and kept."""
     found = {}
@@ -363,6 +388,7 @@ CHECKS = (
     copies_of_latents,
     patched_weights,
     cast_weights,
+    compiled,
     reads_of_numbers,
 )
 with torch.inference_mode():

@@ -141,6 +141,13 @@ def test_halves_of_guidance_apart_compute_as_together_where_weights_are_cast(see
     assert seen["cast_weights"] < 1e-5
 
 
+def test_the_compile_node_makes_one_graph_for_clips_of_any_length(seen):
+    found = seen["compiled"]
+    assert len(found["graphs"]) == 1 and found["graphs"][0] > 100
+    assert found["breaks"] == 0
+    assert max(found["errors"]) < 1e-4
+
+
 def test_windows_never_wait_for_the_device(seen):
     """Numbers are read once a step, however many windows it has."""
     few, many = sorted(seen["reads_of_numbers"], key=int)
