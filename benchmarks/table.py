@@ -9,6 +9,7 @@ UNITS = {
     "ratio": "{:.2f} x the original's time",
     "cpu_ratio": "{:.2f} x its processor time",
     "speedup": "{:.2f} x as fast",
+    "cpu_speedup": "{:.2f} x by processor time",
     "frames_per_second": "{:.2f} frames/s",
     "peak_gib": "peak {:.2f} GiB",
     "estimate_gib": "estimated {:.2f} GiB",
