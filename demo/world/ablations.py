@@ -16,6 +16,7 @@ from echomimic_core.training.shards import read_manifest
 from .measure import Maker, measure
 from .train import train_stage
 
+BATCH = 4  # clips a step
 KEYPOINTS = {"lips": "hands, body, face", "head": "hands, body", "body": "hands"}
 SHARES = {"lips": 0.4, "head": 0.2, "body": 0.4}  # of the steps, by the reach of audio
 COLUMNS = {
@@ -67,10 +68,11 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, required=True, help="nano_vae_narrow.safetensors of train.py")
     parser.add_argument("--world", type=Path, required=True, help="clips to learn from")
     parser.add_argument("--held-out", type=Path, required=True, help="clips to measure on")
+    parser.add_argument("--rows", nargs="+", metavar="NAME", help="only these, as 'without HPA'")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--clips", type=int, default=8, help="to measure on")
     parser.add_argument("--size", type=int, default=128)
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="1, 2 or 4")
     parser.add_argument("--hands", type=Path, help="MediaPipe's hand_landmarker.task")
     given = parser.parse_args()
     held_out = read_manifest(given.held_out)
@@ -81,9 +83,12 @@ def main() -> None:
         f"vae={given.vae.resolve()}",
         f"init.file={given.start.resolve()}",
         f"train.steps={given.steps}",
+        f"train.batch_size={BATCH // given.processes}",
     ]
     found = {}
     for name, changes in rows(given.steps).items():
+        if given.rows and name not in given.rows:
+            continue
         folder = given.out.resolve() / name.replace(" ", "_")
         numbers = folder / "measured.json"
         if not numbers.exists():

@@ -221,7 +221,8 @@ def export(
     }
     written = []
     if "one_file" in settings.checkpoint.formats:
-        information = {"trained_steps": str(step), "stage": str(settings.train.stage)}
+        size = str(settings.data.size)  # what Reference Encode takes unless told otherwise
+        information = {"trained_steps": str(step), "stage": str(settings.train.stage), "size": size}
         everything = networks | whisper(settings.checkpoint.audio_encoder)
         written.append(save_one_file(folder / ONE_FILE, everything, settings.variant, model.config, dtype, information))
     if "released" in settings.checkpoint.formats:

@@ -233,7 +233,7 @@ def test_exports_are_read_as_any_other_model_and_continue_training(tmp_path, mod
     denoiser = torch.load(released / "denoising_unet.pth", weights_only=True)
     assert not any("motion_modules" in name for name in denoiser)
     files = open_one_file(one_file)
-    assert files.config() == clips.MICRO
+    assert files.config() == clips.MICRO and files.size == options.data.size
     again = build_model(settings(init={"source": "one_file", "file": str(one_file)}))
     state = again.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
