@@ -18,7 +18,6 @@ KINDS = ("echomimic", "vae", "audio_encoders")  # of ComfyUI's model folders
 SMALL_SIZE = 128  # pixels, for a small model that does not say what it was trained at
 SMALL_FOLDER = REPO / "demo" / "models"  # the pack's own small model, trained on drawn characters
 SMALL_MODEL = "nano.safetensors"
-SMALL_VAE = "nano_vae.safetensors"  # where the model has none inside
 SMALL_BYTES = 500e6  # a one-file model of the released size has four times as many at least
 TINY_MODEL = "tiny.safetensors"
 
@@ -94,10 +93,10 @@ def without_weights(folders: Folders, tiny: Path) -> Choice:
     small = header(path) if path.is_file() else {"networks": ()}
     if "problem" in small:
         raise SetupError(f"The pack's own small model {path} cannot be used: {small['problem']}.")
-    if "vae" in small["networks"] or (small["networks"] and (SMALL_FOLDER / SMALL_VAE).is_file()):
-        own = {"echomimic": [SMALL_FOLDER], "vae": [SMALL_FOLDER]}
+    if small["networks"]:
+        own = {"echomimic": [SMALL_FOLDER]}
         sentence = f"model: the pack's own small one, which knows a world of drawn characters; {real}"
-        return Choice(SMALL_MODEL, own, 0 if "size" in small else SMALL_SIZE, False, sentence)
+        return Choice(SMALL_MODEL, own, 0, False, sentence)
     own = {"echomimic": [tiny / "echomimic"], "vae": [tiny / "vae"]}
     sentence = f"model: a tiny random one, which makes coloured noise instead of a person; {real}"
     return Choice(TINY_MODEL, own, SMALL_SIZE, False, sentence)

@@ -79,7 +79,6 @@ WHOLE = ("denoising_unet", "reference_unet", "audio_encoder", "vae")
 
 def test_the_packs_own_small_model_is_used_where_it_has_a_vae_inside(taken, tmp_path):
     small = tmp_path / "small"
-    write_one_file(small / "nano.safetensors", size="128")
     assert taken().model == "tiny.safetensors"
     write_one_file(small / "nano.safetensors", *WHOLE, size="128")
     choice = taken()
@@ -88,12 +87,13 @@ def test_the_packs_own_small_model_is_used_where_it_has_a_vae_inside(taken, tmp_
     assert "drawn characters" in choice.sentence
 
 
-def test_the_packs_own_small_model_may_have_its_vae_and_its_size_beside_it(taken, tmp_path):
-    small = tmp_path / "small"
-    write_one_file(small / "nano.safetensors")
-    write_safetensors(small / "nano_vae.safetensors", "taesd_encoder.0.weight")
-    choice = taken()
-    assert (choice.model, choice.size, choice.folders["vae"]) == ("nano.safetensors", 128, [small])
+def test_what_is_shipped_is_one_small_file_with_everything_inside():
+    (path,) = model_choice.SMALL_FOLDER.iterdir()
+    assert path.stat().st_size <= 40e6
+    found = model_choice.header(path)
+    assert found["networks"] >= {"denoising_unet", "pose_encoder", "reference_unet", "audio_encoder", "vae"}
+    for key in ("title", "size", "license", "weights", "vae", "audio_encoder", "made_by", "variant", "config"):
+        assert found[key], key
 
 
 def test_a_damaged_small_model_is_named(taken, tmp_path):
