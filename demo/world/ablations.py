@@ -13,7 +13,7 @@ from pathlib import Path
 
 from echomimic_core.training.shards import read_manifest
 
-from .measure import Maker, measure
+from .measure import Maker, measure, spread
 from .train import train_stage
 
 BATCH = 4  # clips a step
@@ -45,6 +45,7 @@ def rows(steps: int) -> dict[str, list[str]]:
     whole = phases({reach: round(share * steps) for reach, share in SHARES.items()}, 0.1)
     return {
         "full": [whole],
+        "full, other seed": [whole, "seed=1"],
         "without APDH": [phases({"body": steps}, 0.0)],
         "without L_pose": [whole, "loss.pose=0"],
         "without L_detail": [whole, "loss.detail=0"],
@@ -75,8 +76,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2, help="1, 2 or 4")
     parser.add_argument("--hands", type=Path, help="MediaPipe's hand_landmarker.task")
     given = parser.parse_args()
-    held_out = read_manifest(given.held_out)
-    clips = held_out[:: max(1, len(held_out) // given.clips)][: given.clips]
+    clips = spread(read_manifest(given.held_out), given.clips)
     common = [
         f"data.folders=[{given.world.resolve()}]",
         f"data.size={given.size}",

@@ -79,7 +79,7 @@ def make_clip(
 
 
 def _talk(pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray, rng) -> HandPose:
-    """Give the pose the character's face, with its mouth, and a head that nods and breathes with the voice."""
+    """Give the pose the character's face, with its mouth, and a head that nods and tilts with the voice."""
     faces = pose.faces.copy()
     middle = faces[:, 30:31]
     scale = np.array(HEAD) * (who.face_width, who.face_height)

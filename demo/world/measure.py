@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -138,8 +139,9 @@ def hand_errors(clips: list[Made], bundle: Path) -> dict[str, float]:
 class Maker:
     """Makes held-out clips with a model and its VAE."""
 
-    def __init__(self, model: Path, vae: Path, size: int, steps: int, guidance: float):
+    def __init__(self, model: Path, vae: Path, size: int | None, steps: int, guidance: float):
         files = open_one_file(model)
+        size = size or files.size
         networks = {name: files.build(name, files.config(), torch.float32) for name in NETWORKS}
         self.model = TrainingModel(networks).eval().requires_grad_(False)
         self.vae = load_vae(vae)
@@ -166,32 +168,45 @@ def measure(maker: Maker, clips: list[Clip], bundle: Path | None, videos: Path |
     own = [maker(clip) for clip in clips]
     others = [maker(clip, voice) for clip, voice in zip(clips, clips[1:] + clips[:1], strict=True)]
 
-    def lips(made: list[Made], frames: str = "made") -> float:
-        values = [correlation(mouth_opening(getattr(m, frames), m.pose), true_opening(m.pose)) for m in made]
-        return round(float(np.mean(values)), 3)
+    def lips(made: list[Made], frames: str = "made") -> list[float]:
+        return [correlation(mouth_opening(getattr(m, frames), m.pose), true_opening(m.pose)) for m in made]
+
+    def mean(values: Iterable[float], digits: int = 3) -> float:
+        return round(float(np.mean(list(values))), digits)
 
     still = [still_mask(m.pose, m.true.shape[1]) for m in own]
     table = {
-        "lip_correlation": lips(own),
-        "lip_correlation_other_voice": lips(others),
-        "lip_correlation_of_the_reader": lips(own, "true"),
-        "psnr_still": round(float(np.mean([psnr(m.made, m.true, k) for m, k in zip(own, still, strict=True)])), 2),
-        "ssim": round(
-            float(np.mean([ssim(a, b) for m in own for a, b in zip(m.made[::4], m.true[::4], strict=True)])), 4
-        ),
-        "flicker": round(float(np.mean([flicker(m) for m in own])), 2),
+        "clips": len(clips),
+        "lip_correlation": mean(lips(own)),
+        "lip_correlation_standard_error": round(float(np.std(lips(own)) / max(1, len(own) - 1) ** 0.5), 3),
+        "lip_correlation_other_voice": mean(lips(others)),
+        "lip_correlation_of_the_reader": mean(lips(own, "true")),
+        "psnr_still": mean((psnr(m.made, m.true, k) for m, k in zip(own, still, strict=True)), 2),
+        "ssim": mean((ssim(a, b) for m in own for a, b in zip(m.made[::4], m.true[::4], strict=True)), 4),
+        "flicker": mean(map(flicker, own), 2),
     }
     if bundle is not None:
         table |= hand_errors(own, bundle)
     if videos is not None:
-        videos.mkdir(parents=True, exist_ok=True)
-        for index, (clip, m) in enumerate(zip(clips, own, strict=True)):
-            both = np.concatenate([m.made, m.true], axis=2)
-            path = videos / f"{index}.mp4"
-            sound = clip.sound()[: round(len(both) / FPS * AUDIO_SAMPLE_RATE)]
-            with VideoWriter(path, FPS, both.shape[2], both.shape[1], (sound[None], AUDIO_SAMPLE_RATE)) as out:
-                out.write(both)
+        write_videos(clips, own, videos)
     return table
+
+
+def write_videos(clips: list[Clip], made: list[Made], folder: Path) -> None:
+    """Write each clip with its sound, made beside true."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, (clip, m) in enumerate(zip(clips, made, strict=True)):
+        both = np.concatenate([m.made, m.true], axis=2)
+        sound = clip.sound()[: round(len(both) / FPS * AUDIO_SAMPLE_RATE)]
+        path = folder / f"{index}.mp4"
+        with VideoWriter(path, FPS, both.shape[2], both.shape[1], (sound[None], AUDIO_SAMPLE_RATE)) as out:
+            out.write(both)
+
+
+def spread(clips: list[Clip], count: int) -> list[Clip]:
+    """So many clips, or all there are, from the first to the last."""
+    places = np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)
+    return [clips[place] for place in places]
 
 
 def main() -> None:
@@ -199,16 +214,15 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--vae", type=Path, help="default: the one inside the model")
     parser.add_argument("--world", type=Path, required=True, help="held-out clips by make.py")
-    parser.add_argument("--clips", type=int, default=12)
-    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--size", type=int, help="of the frames; what the model was trained at unless given")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--guidance", type=float, default=1.0)
     parser.add_argument("--hands", type=Path, help="MediaPipe's hand_landmarker.task")
     parser.add_argument("--videos", type=Path, help="folder for the clips, made beside true")
     given = parser.parse_args()
     maker = Maker(given.model, given.vae or given.model, given.size, given.steps, given.guidance)
-    found = read_manifest(given.world)
-    clips = found[:: max(1, len(found) // given.clips)][: given.clips]
+    clips = spread(read_manifest(given.world), given.clips)
     print(json.dumps(measure(maker, clips, given.hands, given.videos), indent=1))
 
 

@@ -60,12 +60,12 @@ def bundle(model: Path, whisper: Path, vae: Path, size: int, out: Path) -> None:
     networks["vae"] = vae_file.state_dict(prefix)
     about = {
         "title": "EchoMimicV2 nano: the small model of the demo, which knows drawn people only",
-        "made_by": "python -m demo.world.train",
+        "made_by": "demo/world, see docs/drawn_world.md",
         "size": str(size),
         "license": "Apache-2.0 AND MIT",
         "weights": "trained from nothing on the drawn world of demo/world; Apache-2.0",
         "vae": "TAESD's architecture, trained from nothing on the drawn world of demo/world; Apache-2.0",
-        "audio_encoder": "encoder of Whisper tiny.en, OpenAI; MIT",
+        "audio_encoder": "encoder of Whisper tiny.en, OpenAI; MIT, its text in LICENSE.whisper.txt",
     }
     save_one_file(out, networks, "accelerated", files.config(), torch.float16, about)
 
