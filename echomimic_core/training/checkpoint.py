@@ -14,8 +14,9 @@ from pathlib import Path
 
 import torch
 
-from ..checkpoints import AUDIO_ENCODER, TensorFile, save_one_file, write_tensors
+from ..checkpoints import AUDIO_ENCODER, VAE, TensorFile, save_one_file, write_tensors
 from ..checkpoints import MOTION as MOTION_NAMES
+from ..vae_files import open_vae
 from .ema import EMA
 from .lora import save_lora
 from .networks import TrainingModel
@@ -223,7 +224,7 @@ def export(
     if "one_file" in settings.checkpoint.formats:
         size = str(settings.data.size)  # what Reference Encode takes unless told otherwise
         information = {"trained_steps": str(step), "stage": str(settings.train.stage), "size": size}
-        everything = networks | whisper(settings.checkpoint.audio_encoder)
+        everything = networks | whisper(settings.checkpoint.audio_encoder) | own_vae(settings.vae)
         written.append(save_one_file(folder / ONE_FILE, everything, settings.variant, model.config, dtype, information))
     if "released" in settings.checkpoint.formats:
         written.append(save_released(folder / RELEASED, networks, settings.variant, dtype))
@@ -237,6 +238,17 @@ def whisper(path: str | None) -> dict[str, dict[str, torch.Tensor]]:
     from ..models.audio_encoder import build_audio_encoder
 
     return {AUDIO_ENCODER: build_audio_encoder(TensorFile(path).state_dict()).encoder.state_dict()}
+
+
+def own_vae(path: str | None) -> dict[str, dict[str, torch.Tensor]]:
+    """The VAE inside the one-file model that a run's `vae` names, as a network of another; nothing for other VAEs.
+
+    Without it the model would be decoded by a VAE that it was not trained with. Others are found where they always lie.
+    """
+    if path is None or Path(path).is_dir():
+        return {}
+    file, prefix = open_vae(path)
+    return {VAE: file.state_dict(prefix)} if prefix else {}
 
 
 def save_released(folder: Path, networks: dict[str, dict], variant: str, dtype: torch.dtype) -> Path:

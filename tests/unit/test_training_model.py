@@ -243,6 +243,28 @@ def test_exports_are_read_as_any_other_model_and_continue_training(tmp_path, mod
     assert all(torch.equal(value, rebuilt[name]) for name, value in model.denoising_unet.state_dict().items())
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_an_export_has_the_vae_inside_that_was_inside_the_file_it_was_trained_with(tmp_path, model, inside):
+    from echomimic_core.checkpoints import VAE, save_one_file, write_tensors
+    from echomimic_core.vae_files import inside as vae_inside
+
+    weights = {
+        "taesd_encoder.0.weight": torch.randn(64, 3, 3, 3),
+        "taesd_decoder.1.weight": torch.randn(64, 4, 3, 3),
+    }
+    path = tmp_path / "before.safetensors"
+    if inside:
+        save_one_file(path, {VAE: weights}, "standard", clips.MICRO)
+    else:
+        write_tensors(path, weights)
+    (exported,) = export(tmp_path, model, settings(vae=str(path)), step=7)
+    assert (VAE in open_one_file(exported).networks) == inside
+    if inside:
+        file, prefix = vae_inside(exported)
+        kept = file.state_dict(prefix)
+        assert kept.keys() == weights.keys() and all(torch.equal(kept[name], weights[name]) for name in weights)
+
+
 def test_training_goes_on_from_released_files(tmp_path):
     from echomimic_core.config import TINY
 
