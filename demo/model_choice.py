@@ -25,7 +25,7 @@ ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 RELEASED = {"accelerated": "_acc", "standard": ""}  # in the names of the files of a variant; the faster one first
 WHISPER = ("tiny.pt", "whisper_tiny.pt", "whisper-tiny.safetensors", "whisper_tiny.safetensors")
 VAE_FIRST = ("decoder.conv_in.weight", "taesd_decoder.1.weight")  # the layer that takes the latents
-VAE_ENDINGS = (".safetensors", ".pt", ".ckpt")
+VAE_ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
 MODEL_DOWNLOAD = "https://huggingface.co/BadToBest/EchoMimicV2"
 WHISPER_DOWNLOAD = (
     "https://openaipublic.azureedge.net/main/whisper/models/"
@@ -72,7 +72,7 @@ def choose(wanted: str | None, installation: Installation, tiny: Path) -> Choice
     """
     folders = model_folders(installation)
     path = Path(wanted).expanduser().resolve() if wanted and wanted not in RELEASED else None
-    if path and path != (SMALL_FOLDER / SMALL_MODEL).resolve():
+    if path and (path != (SMALL_FOLDER / SMALL_MODEL).resolve() or not path.is_file()):
         return one_file(path, path.parent, folders)
     if wanted in RELEASED:
         return released(wanted, folders)
@@ -93,6 +93,8 @@ def without_weights(folders: Folders, tiny: Path) -> Choice:
     small = header(path) if path.is_file() else {"networks": ()}
     if "problem" in small:
         raise SetupError(f"The pack's own small model {path} cannot be used: {small['problem']}.")
+    if path.is_file() and "vae" not in small["networks"]:
+        raise SetupError(f"The pack's own small model {path} cannot be used: it has no VAE inside; download it again.")
     if small["networks"]:
         own = {"echomimic": [SMALL_FOLDER]}
         sentence = f"model: the pack's own small one, which knows a world of drawn characters; {real}"
@@ -162,15 +164,15 @@ def find(folders: Folders, names: tuple[str, ...], kind: str = "echomimic") -> b
 def find_vae(folders: Folders) -> str | None:
     """The VAE that the loader will take, as `echomimic_core.vae_files`: sd-vae-ft-mse, else one of four channels.
 
-    SDXL's VAE looks like that of SD 1.5, but for its name.
+    SDXL's VAE looks like that of SD 1.5, but for its name or that of its folder.
     """
     files = [(root, name) for root, name in files_below(folders["vae"]) if name.endswith(VAE_ENDINGS)]
-    files = [(root, name) for root, name in files if "xl" not in Path(name).name.lower()]
+    files = [(root, name) for root, name in files if "xl" not in name.lower()]
     for _, name in files:
-        if "mse" in Path(name).name:
+        if "mse" in name.lower():
             return name
-    sd15 = (name for root, name in files if name.endswith(".safetensors") and header(root / name).get("vae") == 4)
-    return next(sd15, None)
+    safetensors = ((root, name) for root, name in files if name.endswith(".safetensors"))
+    return next((name for root, name in safetensors if header(root / name).get("vae_channels") == 4), None)
 
 
 def files_below(roots: list[Path]) -> list[tuple[Path, str]]:
@@ -184,10 +186,12 @@ def files_below(roots: list[Path]) -> list[tuple[Path, str]]:
 
 
 def header(path: Path) -> dict:
-    """The metadata of a .safetensors file, its `networks`, and as `vae` the latent channels where it is a VAE.
+    """The metadata of a .safetensors file, its `networks`, and as `vae_channels` its latent channels if it is a VAE.
 
     Where it cannot be read, its `problem`.
     """
+    if not path.is_file():
+        return {"problem": "there is no such file"}
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -203,7 +207,7 @@ def header(path: Path) -> dict:
     found = {**metadata, "networks": {name.partition(".")[0] for name in tensors}}
     for first in VAE_FIRST:
         if first in tensors:
-            found["vae"] = tensors[first]["shape"][1]
+            found["vae_channels"] = tensors[first]["shape"][1]
     return found
 
 

@@ -53,19 +53,21 @@ def inside(path: str | Path) -> tuple[TensorFile, str]:
 def find_vae(folders: Iterable[str | Path]) -> tuple[TensorFile, str]:
     """The VAE of SD 1.5 below some folders: sd-vae-ft-mse by its name, else the first with four latent channels.
 
-    Files with "xl" in their names are left out: SDXL's VAE would be taken for SD 1.5's, and make wrong colours.
+    Names are those of file and subfolders, for Hugging Face calls every VAE diffusion_pytorch_model.safetensors. Those
+    with "xl" in them are left out: SDXL's VAE would be taken for SD 1.5's, and make wrong colours.
 
     Raises
     ------
     CheckpointError : there is none, with where to get it; or sd-vae-ft-mse is damaged.
     """
     folders = [Path(folder) for folder in folders]
-    paths = [path for path in files_below(folders) if path.suffix in SUFFIXES and "xl" not in path.name.lower()]
-    for path in sorted(paths, key=lambda path: "mse" not in path.name):
+    names = {path: path.relative_to(folder).as_posix().lower() for folder in folders for path in files_below([folder])}
+    paths = [path for path, name in names.items() if path.suffix in SUFFIXES and "xl" not in name]
+    for path in sorted(paths, key=lambda path: "mse" not in names[path]):
         try:
             file = TensorFile(path)
         except CheckpointError:
-            if "mse" in path.name:
+            if "mse" in names[path]:
                 raise
             continue
         if is_sd15(file):

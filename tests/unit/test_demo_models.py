@@ -88,7 +88,8 @@ def test_the_packs_own_small_model_is_used_where_it_has_a_vae_inside(taken, tmp_
 
 
 def test_what_is_shipped_is_one_small_file_with_everything_inside():
-    (path,) = model_choice.SMALL_FOLDER.iterdir()
+    (path,) = model_choice.SMALL_FOLDER.glob("*.safetensors")
+    assert "Copyright (c) 2022 OpenAI" in (path.parent / "LICENSE.whisper.txt").read_text(encoding="utf-8")
     assert path.stat().st_size <= 40e6
     found = model_choice.header(path)
     assert found["networks"] >= {"denoising_unet", "pose_encoder", "reference_unet", "audio_encoder", "vae"}
@@ -100,6 +101,16 @@ def test_a_damaged_small_model_is_named(taken, tmp_path):
     path = write_one_file(tmp_path / "small" / "nano.safetensors", *WHOLE)
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1")
     assert "damaged" in refused(taken) and str(path) in refused(taken)
+
+
+def test_a_small_model_without_a_vae_is_named(taken, tmp_path):
+    path = write_one_file(tmp_path / "small" / "nano.safetensors", *WHOLE[:-1], vae="a text about it")
+    assert str(path) in refused(taken) and "no VAE inside" in refused(taken)
+
+
+def test_a_small_model_that_is_asked_for_and_missing_is_not_replaced_by_noise(taken, tmp_path):
+    path = tmp_path / "small" / "nano.safetensors"
+    assert f"The model {path} cannot be used: there is no such file." in refused(taken, str(path))
 
 
 def test_the_small_model_may_be_asked_for_beside_real_weights(taken, models, tmp_path):
@@ -200,6 +211,11 @@ def test_the_vae_of_sdxl_is_not_taken(taken, models):
     put_variant(models / "echomimic", "_acc")
     write_safetensors(models / "vae" / "sdxl_vae.safetensors", "decoder.conv_in.weight", shape=(512, 4, 3, 3))
     assert VAE_NAME in refused(taken)
+    same = Path("diffusion_pytorch_model.safetensors")
+    write_safetensors(models / "vae" / "sdxl_vae" / same, "decoder.conv_in.weight", shape=(512, 4, 3, 3))
+    assert VAE_NAME in refused(taken)
+    put(models / "vae" / "sd-vae-ft-MSE", "diffusion_pytorch_model.bin")
+    assert taken().sentence.endswith(f"VAE: {Path('sd-vae-ft-MSE', same.with_suffix('.bin'))}")
 
 
 def test_folders_come_from_extra_model_paths(taken, models, tmp_path, comfyui):
