@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .config import FRAME_SIZE, PIXELS_PER_LATENT, TINY, VARIANTS, ModelConfig
+from .config import FRAME_SIZE, LARGEST_SIDE, PIXELS_PER_LATENT, SMALLEST_SIDE, TINY, VARIANTS, ModelConfig
 from .models.denoising_unet import DenoisingUNet
 from .models.pose_encoder import PoseEncoder
 from .models.reference_unet import ReferenceUNet
@@ -257,12 +257,13 @@ def open_one_file(path: str | Path) -> ModelFiles:
 
 def _size_of(file: TensorFile) -> int:
     said = file.metadata.get("size", str(FRAME_SIZE))
-    if not said.isdecimal() or int(said) == 0 or int(said) % PIXELS_PER_LATENT:
+    size = int(said) if said.isdecimal() else 0
+    if not SMALLEST_SIDE <= size <= LARGEST_SIDE or size % PIXELS_PER_LATENT:
         raise CheckpointError(
-            f"{file.path} says it was trained on pictures of {said!r} pixels, which is no multiple of "
-            f"{PIXELS_PER_LATENT}: download it again, or save it anew with Save Model."
+            f"{file.path} says it was trained on pictures of {said!r} pixels, but that must be a multiple of "
+            f"{PIXELS_PER_LATENT} from {SMALLEST_SIDE} to {LARGEST_SIDE}: its metadata are wrong, download it again."
         )
-    return int(said)
+    return size
 
 
 def write_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None):

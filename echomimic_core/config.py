@@ -20,6 +20,8 @@ CONTEXT_OVERLAP = 3
 CONTEXT_SHIFT = 3
 MAX_CONTEXT_FRAMES = 32
 FRAME_SIZE = 768
+SMALLEST_SIDE = 64  # pixels of a video: below, the deepest level of the networks has next to nothing
+LARGEST_SIDE = 2048
 
 # Audio: Whisper states at 50 Hz; a frame sees 10 positions x 5 states.
 AUDIO_SAMPLE_RATE = 16_000

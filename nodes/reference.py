@@ -2,10 +2,10 @@
 
 from comfy_api.latest import io
 
+from ..echomimic_core.config import FRAME_SIZE, LARGEST_SIDE, SMALLEST_SIDE
 from .types import Reference, ReferenceNet
 
 FITS = ["crop", "pad"]
-SMALLEST = 64  # pixels
 
 
 class EchoMimicV2ReferenceEncode(io.ComfyNode):
@@ -31,7 +31,7 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                     "width",
                     default=768,
                     min=0,
-                    max=2048,
+                    max=LARGEST_SIDE,
                     step=8,
                     tooltip="Width of the video; 0 is the size that the loaded model was trained at, or the height if "
                     "that is set. The released model was trained at 768x768; 512 is faster and lighter but softer, "
@@ -41,7 +41,7 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                     "height",
                     default=768,
                     min=0,
-                    max=2048,
+                    max=LARGEST_SIDE,
                     step=8,
                     tooltip="Height of the video; 0 is the size that the loaded model was trained at, or the width if "
                     "that is set.",
@@ -103,13 +103,13 @@ def video_size(width: int, height: int, trained_at: int) -> tuple[int, int]:
 
     Raises
     ------
-    ValueError : a side shorter than SMALLEST, which leaves the deepest level of the networks next to nothing.
+    ValueError : a side shorter than SMALLEST_SIDE.
     """
     width, height = width or height or trained_at, height or width or trained_at
-    if min(width, height) < SMALLEST:
+    if min(width, height) < SMALLEST_SIDE:
         raise ValueError(
-            f"The video would be {width}x{height} pixels, but each side needs {SMALLEST} at least: set width and "
-            "height higher, or both to 0 for the size that the model was trained at."
+            f"The video would be {width}x{height} pixels, but each side needs {SMALLEST_SIDE} at least: set width "
+            f"and height to {SMALLEST_SIDE} or more ({FRAME_SIZE} is what the released model was trained at)."
         )
     return width, height
 

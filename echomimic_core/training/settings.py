@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..apdh_schedule import DEFAULT_PHASES, APDHPhase, APDHSchedule
-from ..config import MAX_CONTEXT_FRAMES, NANO, PIXELS_PER_LATENT, RELEASED, TINY, VARIANTS, ModelConfig
+from ..config import LARGEST_SIDE, MAX_CONTEXT_FRAMES, NANO, PIXELS_PER_LATENT, RELEASED, TINY, VARIANTS, ModelConfig
 from .limits import find_fault
 from .losses import PhDWeights
 from .networks import AUDIO, MOTION, PARTS, SPATIAL
@@ -177,8 +177,10 @@ class Settings:
         if train.frozen_bf16 and train.precision == "no":
             raise SettingsError("train.frozen_bf16 needs train.precision bf16 or fp16, but it is 'no'")
         step = 8 * PIXELS_PER_LATENT
-        if data.size < step or data.size % step:
-            raise SettingsError(f"data.size is {data.size}, but it must be a multiple of {step} pixels")
+        if not step <= data.size <= LARGEST_SIDE or data.size % step:
+            raise SettingsError(
+                f"data.size is {data.size}, but it must be a multiple of {step} pixels up to {LARGEST_SIDE}"
+            )
         if not 1 <= data.frames <= MAX_CONTEXT_FRAMES:
             raise SettingsError(
                 f"data.frames is {data.frames}, but the motion modules know 1 to {MAX_CONTEXT_FRAMES} frames"

@@ -47,7 +47,7 @@ def test_the_size_it_was_trained_at_is_in_the_metadata(tmp_path):
     assert open_one_file(write_tiny_model(tmp_path / "tiny.safetensors")).size == 128
 
 
-@pytest.mark.parametrize("size", ["large", "0", "-128", "100", ""])
+@pytest.mark.parametrize("size", ["large", "0", "-128", "100", "", "56", "2056", "786432"])
 def test_an_impossible_size_is_named(tmp_path, size):
     path = one_file(tmp_path / "m.safetensors", TAESD, size=size)
     with pytest.raises(CheckpointError, match=f"m.safetensors says .*{size!r} pixels"):
@@ -86,6 +86,19 @@ def test_sd_vae_ft_mse_is_taken_before_others_and_others_only_with_four_channels
     assert find_vae([tmp_path])[0].path.name == "b.safetensors"
     save_file(sd_vae(4), tmp_path / "sub" / VAE_NAME)
     assert find_vae([tmp_path])[0].path.name == VAE_NAME
+
+
+def test_names_of_subfolders_count_where_every_file_is_called_the_same(tmp_path):
+    name = "diffusion_pytorch_model.safetensors"
+    for folder in ("another", "SD-VAE-FT-MSE", "SDXL_vae"):
+        (tmp_path / "xl" / folder).mkdir(parents=True)
+        save_file(sd_vae(4), tmp_path / "xl" / folder / name)
+    assert find_vae([tmp_path / "xl"])[0].path.parent.name == "SD-VAE-FT-MSE", "above the folder a name says nothing"
+    (tmp_path / "xl" / "SD-VAE-FT-MSE" / name).unlink()
+    assert find_vae([tmp_path / "xl"])[0].path.parent.name == "another"
+    (tmp_path / "xl" / "another" / name).unlink()
+    with pytest.raises(CheckpointError, match="there is no VAE"):
+        find_vae([tmp_path / "xl"])
 
 
 def test_the_first_folder_goes_before_the_second(tmp_path):
