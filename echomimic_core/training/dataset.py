@@ -150,9 +150,13 @@ class ClipDataset(Dataset):
         size, lip_weight = self.settings.data.size, self.settings.loss.lip_weight
         cells = size // PIXELS_PER_LATENT
         frames, pose = clip.frames(indices), clip.pose()
-        needed = "lips" if state.audio == "lips" or lip_weight != 1 else "head"
-        if clip.info.kind == HEADSHOT or needed == "lips" or state.audio == "head":
-            check_face(clip, pose.take(np.array(shown)), shown, needed)
+        if clip.info.kind == HEADSHOT or state.audio in ("lips", "head"):
+            needed = "lips" if state.audio == "lips" else "head"
+            who = "headshots" if clip.info.kind == HEADSHOT else f"audio that reaches the {needed}"
+            check_face(clip, pose.take(np.array(shown)), shown, needed, f"{who} must have")
+        if lip_weight != 1:
+            why = f"loss.lip_weight {lip_weight:g} needs (set it to 1 to do without)"
+            check_face(clip, pose.take(np.array(shown)), shown, "lips", why)
         loss = torch.ones(size, size)
         if clip.info.kind == HEADSHOT:
             place = choose_placement(pose, size, rng)
@@ -211,15 +215,14 @@ def divide(clips: list[Clip], held_out: float) -> tuple[list[Clip], list[Clip]]:
     return [clip for clip in clips if id(clip) not in chosen], [clip for clip in clips if id(clip) in chosen]
 
 
-def check_face(clip: Clip, pose: HandPose, shown: list[int], part: str) -> None:
-    """ShardError if the pose of the frames shown has no points of the face, or of the lips, to confine audio by."""
+def check_face(clip: Clip, pose: HandPose, shown: list[int], part: str, why: str) -> None:
+    """ShardError if the pose of the frames shown has no points of a part that, as `why` says, is needed."""
     points = LIP_POINTS if part == "lips" else slice(None)
     if pose.faces is not None and (pose.face_scores is None or (pose.face_scores[:, points] > 0).any()):
         return
     raise ShardError(
         f"clip {clip.info.clip} of {clip.folder / clip.info.shard} has no points of the {part} in frames {shown[0]} to "
-        f"{shown[-1]}, which {'headshots' if clip.info.kind == HEADSHOT else f'audio that reaches the {part}'} must "
-        "have: prepare its video again, or take the clip out of the manifest"
+        f"{shown[-1]}, which {why}: prepare its video again, or take the clip out of the manifest"
     )
 
 

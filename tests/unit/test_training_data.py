@@ -7,6 +7,7 @@ import pytest
 import torch
 import training_clips as clips
 
+from echomimic_core.config import LIP_POINTS
 from echomimic_core.sampling.schedule import trailing_timesteps
 from echomimic_core.training.dataset import ClipDataset, StepSampler
 from echomimic_core.training.settings import Settings, parse
@@ -105,6 +106,19 @@ def test_a_clip_without_a_face_is_named_and_not_by_nodes_of_comfyui(tmp_path, ki
     with pytest.raises(ShardError, match=r"clip 000 of .*a\.safetensors has no points of the lips in frames") as caught:
         ClipDataset(settings(folder))[(0, 0)]
     assert "connect" not in str(caught.value) and "prepare its video again" in str(caught.value)
+
+
+def test_a_weight_of_lips_that_are_not_there_is_named_by_its_setting(tmp_path):
+    clip = clips.make_clip(*clips.talking(12))
+    scores = np.ones((12, 68))
+    scores[:, LIP_POINTS] = 0
+    clip.pose = dataclasses.replace(clip.pose, face_scores=scores)
+    folder = clips.write_clips(tmp_path / "clips", [clip])
+    body = {"phases": [PHASE | {"audio": "body"}]}
+    ClipDataset(settings(folder, apdh=body))[(0, 0)]
+    with pytest.raises(ShardError, match=r"points of the lips .* loss.lip_weight 20 needs \(set it to 1") as caught:
+        ClipDataset(settings(folder, apdh=body, loss={"lip_weight": 20.0}))[(0, 0)]
+    assert "audio" not in str(caught.value) and "prepare its video again" in str(caught.value)
 
 
 def test_no_folders_is_a_sentence():
