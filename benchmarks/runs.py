@@ -68,7 +68,7 @@ class Settings:
     repeat: int
     vae_files: list[Path] = field(default_factory=list)
     model: Path | None = None
-    _seen_and_heard: dict[tuple[int, int], ClipConditions] = field(default_factory=dict)
+    _seen_and_heard: dict[tuple[int, int], ClipConditions] = field(init=False, default_factory=dict)
 
     @cached_property
     def files(self) -> ModelFiles | None:
@@ -106,6 +106,10 @@ class Settings:
         return ClipDenoiser(
             *(fill_randomly(p.to_empty(device=self.machine.device)) for p in meta_networks(self.config, self.machine))
         )
+
+    def make_denoiser(self) -> ClipDenoiser:
+        """The denoiser, made now if it is not yet, so that nothing of that is measured."""
+        return self.denoiser
 
     def conditions(self, pixels: int, frames: int) -> ClipConditions:
         if self.files is not None:
