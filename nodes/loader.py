@@ -1,4 +1,4 @@
-"""Load EchoMimicV2: weights on disk in, the three models of the graph out."""
+"""Load EchoMimicV2: weights on disk in; the MODEL, reference network, audio encoder and VAE of the graph out."""
 
 from comfy_api.latest import io
 
