@@ -7,7 +7,7 @@ model, at most the pages of one file, and one tensor more.
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -24,6 +24,8 @@ NETWORKS = {"denoising_unet": DenoisingUNet, "pose_encoder": PoseEncoder, "refer
 AUDIO_ENCODER = "audio_encoder"
 VAE = "vae"
 MOTION = "motion_modules"
+# What the metadata of a one-file model may say of it and of what is inside, for people: a title, whence, licences.
+ABOUT = ("title", "weights", "license", VAE, AUDIO_ENCODER)
 
 FORMAT = "echomimicv2"
 FORMAT_VERSION = "1"
@@ -156,12 +158,14 @@ def _config_of(file: TensorFile) -> ModelConfig:
 class ModelFiles:
     """Where the networks of one model lie: for each network the files with their prefixes, and the variant's name.
 
-    `size` is the side, in pixels, of the pictures that the networks were trained on.
+    `size` is the side, in pixels, of the pictures that the networks were trained on; `about` what the metadata say of
+    the model by `ABOUT`.
     """
 
     variant: str
     networks: dict[str, list[tuple[TensorFile, str]]]
     size: int = FRAME_SIZE
+    about: Mapping[str, str] = field(default_factory=dict)
 
     def vae_file(self) -> Path | None:
         """The one-file model that has a VAE inside, if it has."""
@@ -252,7 +256,8 @@ def open_one_file(path: str | Path) -> ModelFiles:
         if needed not in present:
             raise CheckpointError(f"{file.path} has no {needed.replace('_', ' ')} inside: it is not complete.")
     parts = [name for name in (*NETWORKS, AUDIO_ENCODER, VAE) if name in present]
-    return ModelFiles(variant, {name: [(file, f"{name}.")] for name in parts}, _size_of(file))
+    about = {key: file.metadata[key] for key in ABOUT if key in file.metadata}
+    return ModelFiles(variant, {name: [(file, f"{name}.")] for name in parts}, _size_of(file), about)
 
 
 def _size_of(file: TensorFile) -> int:

@@ -1,8 +1,10 @@
 """The bridge: EchoMimicV2 as a native ComfyUI MODEL, so that core samplers, patches, LoRA and previews work on it."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import comfy.conds
 import comfy.latent_formats
@@ -52,7 +54,7 @@ GUIDANCE = "echomimic_guidance"
 SPEED = "echomimic_speed"
 
 # What `extra_conds_shapes` tells `memory_required`: how often the sampler holds the clip's latents.
-LATENT_COPIES = "echomimic_latent_copies"
+LATENT_COPIES_KEY = "echomimic_latent_copies"
 
 # Audio and pose, each up to its budget.
 CLIP_CACHES = 2 * CACHE_BYTES
@@ -223,11 +225,14 @@ class EchoMimicModel(comfy.model_base.BaseModel):
     Attributes
     ----------
     picture_size : side in pixels of the pictures it was trained on.
-    vae_file : the one-file model it comes from, where that has a VAE inside.
+    vae_file, vae_stamp : the one-file model it comes from, where that has a VAE inside, and its stamp at loading.
+    about : what its metadata say of it (`ModelFiles.about`).
     """
 
     picture_size = FRAME_SIZE
     vae_file: Path | None = None
+    vae_stamp: tuple[int, int] | None = None
+    about: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, denoiser: GraphDenoiser, config: ModelConfig, variant: Variant, manual_cast_dtype):
         model_config = EchoMimicModelConfig(EchoMimicModelConfig.unet_config)
@@ -235,8 +240,6 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         super().__init__(model_config, comfy.model_base.ModelType.V_PREDICTION)
         self.model_sampling = ZeroSNRSampling()
         self.diffusion_model = denoiser
-        # weights may be of a dtype that the device cannot compute in
-        denoiser.compute_dtype = manual_cast_dtype
         self.config = config
         self.variant = variant
 
@@ -247,7 +250,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         payload: ClipPayload | None = kwargs.get(PAYLOAD)
         # the unconditional half knows nothing of the sampler
         told = payload is not None and payload.conditions is not None
-        return {LATENT_COPIES: [payload.latent_copies]} if told else {}
+        return {LATENT_COPIES_KEY: [payload.latent_copies]} if told else {}
 
     def extra_conds(self, **kwargs):
         payload: ClipPayload | None = kwargs.get(PAYLOAD)
@@ -258,6 +261,8 @@ class EchoMimicModel(comfy.model_base.BaseModel):
             )
         noise, device = kwargs["noise"], kwargs["device"]
         check_latents(noise, payload)
+        # of this run: core's ModelComputeDtype changes it after loading
+        self.diffusion_model.compute_dtype = self.compute_dtype()
         clip = None
         device = torch.device(device)
         if payload.conditions is None:
@@ -285,7 +290,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         """Bytes besides the weights for one guided window: core would otherwise ask for the whole clip at once."""
         samples, _, height, width = input_shape
         # core asks for both halves of the whole clip, and again for the few windows that run at once
-        copies = max((shape[0] for shape in (cond_shapes or {}).get(LATENT_COPIES, [])), default=CORE_LATENT_COPIES)
+        copies = max((shape[0] for shape in (cond_shapes or {}).get(LATENT_COPIES_KEY, [])), default=CORE_LATENT_COPIES)
         size = replace(self.run_size(max(samples // 2, 1), height, width), latent_copies=copies)
         at_once = min(samples, 2 * size.window_frames * size.widest().windows)
         needed = estimate(size, Batching())

@@ -51,7 +51,8 @@ def load_models(files: ModelFiles, wanted: torch.dtype | None):
 
     denoiser = GraphDenoiser(build("denoising_unet"), build("pose_encoder"))
     inner = EchoMimicModel(denoiser, config, VARIANTS[files.variant], manual_cast)
-    inner.picture_size, inner.vae_file = files.size, files.vae_file()
+    inner.picture_size, inner.vae_file, inner.about = files.size, files.vae_file(), files.about
+    inner.vae_stamp = None if inner.vae_file is None else stamp(inner.vae_file)
     model = make_patcher(inner)
     reference = None
     if "reference_unet" in files.networks:
@@ -59,6 +60,12 @@ def load_models(files: ModelFiles, wanted: torch.dtype | None):
         reference.model.picture_size = files.size
     logging.info("EchoMimicV2: %s model, weights %s, computing in %s", files.variant, dtype, manual_cast or dtype)
     return model, reference
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What tells a file from what may lie in its place later: when it was changed, in ns, and its bytes."""
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size
 
 
 def load_audio_encoder(files: ModelFiles, choice: str, folders: list[str]):

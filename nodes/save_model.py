@@ -46,8 +46,7 @@ class EchoMimicV2SaveModel(io.ComfyNode):
         import comfy.model_management
         import torch
 
-        from ..echomimic_core.checkpoints import VAE, save_one_file
-        from ..echomimic_core.vae_files import inside
+        from ..echomimic_core.checkpoints import AUDIO_ENCODER, VAE, save_one_file
         from .comfy_model import require_echomimic
         from .loader import echomimic_folders
 
@@ -62,14 +61,31 @@ class EchoMimicV2SaveModel(io.ComfyNode):
         if reference_net is not None:
             networks["reference_unet"] = reference_net.model.state_dict()
         if audio_encoder is not None:
-            networks["audio_encoder"] = audio_encoder.model.encoder.state_dict()
+            networks[AUDIO_ENCODER] = audio_encoder.model.encoder.state_dict()
         if inner.vae_file is not None:  # without it the model would be decoded by a VAE it was not trained with
-            file, prefix = inside(inner.vae_file)
-            networks[VAE] = file.state_dict(prefix)
+            networks[VAE] = vae_inside(inner)
         dtype = None if weight_dtype == AUTO else getattr(torch, weight_dtype)
-        size = {"size": str(inner.picture_size)}
-        saved = save_one_file(path, networks, inner.variant.name, inner.config, dtype, size)
+        # what is said of a part goes along with that part
+        about = {key: said for key, said in inner.about.items() if key not in (VAE, AUDIO_ENCODER) or key in networks}
+        information = {**about, "size": str(inner.picture_size)}
+        saved = save_one_file(path, networks, inner.variant.name, inner.config, dtype, information)
         return io.NodeOutput(ui={"text": [f"Saved {saved.name} ({saved.stat().st_size / 1e9:.2f} GB)"]})
+
+
+def vae_inside(inner) -> dict:
+    """The weights of the VAE in the file that an `EchoMimicModel` was loaded from; ValueError if that has changed."""
+    from ..echomimic_core.vae_files import inside
+    from .model_files import stamp
+
+    file = inner.vae_file
+    if not file.is_file() or stamp(file) != inner.vae_stamp:
+        raise ValueError(
+            f"The model's own VAE cannot be saved: {file} {'has changed' if file.is_file() else 'is gone'} since the "
+            "model was loaded from it. Put the file in its place and load the model again (restart ComfyUI, or choose "
+            "another model in Load EchoMimicV2 and then this one)."
+        )
+    tensors, prefix = inside(file)
+    return tensors.state_dict(prefix)
 
 
 WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
