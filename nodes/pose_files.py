@@ -1,5 +1,6 @@
 """Load, look at and save hand poses."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -80,6 +81,10 @@ class EchoMimicV2LoadPose(io.ComfyNode):
     def execute(cls, folder, start_frame, frames, fps):
         path = find_pose(folder)
         pose = files.load_folder(path, fps=fps) if path.is_dir() else files.load(path)
+        if not pose.shows_hands():
+            logging.warning(
+                "EchoMimicV2: the pose %s shows no hand in any frame, so nothing will lead the hands.", path
+            )
         try:
             return io.NodeOutput(edit.trim(pose, start_frame, frames))
         except ValueError as error:

@@ -56,7 +56,7 @@ def load_folder(path: str | Path, fps: float = FPS) -> HandPose:
             f"the pose folder {path} holds no .npy file: it should hold 0.npy, 1.npy, … one for each frame"
         )
     _check_gaps(path, files)
-    return from_records([_read_record(file) for file in files], fps=fps, names=[file.name for file in files])
+    return from_records([_read_record(file) for file in files], fps=fps, names=[str(file) for file in files])
 
 
 def _check_gaps(folder: Path, files: list[Path]) -> None:
@@ -83,7 +83,9 @@ def _read_record(file: Path) -> dict:
     except (OSError, ValueError) as error:
         raise ValueError(f"the pose file {file} cannot be read: {error}. Copy or download it again") from error
     if not isinstance(record, dict):
-        raise ValueError(f"the pose file {file} holds no pose dictionary but a {type(record).__name__}")
+        raise ValueError(
+            f"the pose file {file} holds no keypoints (a {type(record).__name__} instead): choose another pose folder"
+        )
     return record
 
 
@@ -144,12 +146,13 @@ def _read_frame(record: dict, name: str) -> dict:
 
     for key in ("hands", "hands_score"):
         if key not in record:
-            raise ValueError(f"{name} has no {key!r}: it is not a pose file of EchoMimicV2")
+            raise ValueError(f"{name} has no {key!r}, so it is no pose of EchoMimicV2: choose another pose folder")
     hands = array(record["hands"], "'hands'", -1, HAND_POINTS, 2)
     hand_scores = array(record["hands_score"], "'hands_score'", -1, HAND_POINTS)
     if len(hands) != len(hand_scores) or len(hands) < HANDS or len(hands) % HANDS:
         raise ValueError(
-            f"{name} has {len(hands)} hands and {len(hand_scores)} rows of hand scores, but needs 2 of each"
+            f"{name} has {len(hands)} hands and {len(hand_scores)} rows of hand scores, but needs 2 of each: make the "
+            "poses again, or choose another pose folder"
         )
 
     bodies = body_scores = faces = face_scores = None
@@ -228,7 +231,7 @@ def load(path: str | Path) -> HandPose:
     try:
         content = _read_json(path) if path.suffix == ".json" else _read_safetensors(path)
     except Exception as error:
-        raise ValueError(f"the pose file {path} is damaged or no pose file: {error}") from error
+        raise ValueError(f"the pose file {path} is damaged or no pose file ({error}): copy or save it again") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"{path} is not a pose file of this pack (its 'format' should be {FORMAT!r})")
     if content.get("version") != VERSION:

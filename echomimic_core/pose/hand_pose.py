@@ -43,6 +43,11 @@ class HandPose:
     def __len__(self) -> int:
         return len(self.hands)
 
+    def shows_hands(self) -> bool:
+        """Whether any point of a hand is seen in any frame."""
+        known = (np.isfinite(self.hands) & (self.hands >= 0)).all(-1)
+        return bool((known & (self.hand_scores > 0)).any())
+
     def take(self, frames: np.ndarray) -> "HandPose":
         """The pose at the given frame indices (any order, repeats allowed)."""
 

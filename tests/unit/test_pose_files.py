@@ -167,8 +167,17 @@ def test_a_released_file_cut_anywhere_is_a_sentence(tmp_path):
 def test_what_is_wrong_with_a_frame_is_said(tmp_path, change, message):
     content = record()
     change(content)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as said:
         files.load_folder(save_folder(tmp_path, [content]))
+    assert str(tmp_path) in str(said.value)
+
+
+@pytest.mark.parametrize(("value", "seen"), [(0.5, True), (-1.0, False), (np.nan, False)])
+def test_a_pose_knows_whether_it_shows_hands(value, seen):
+    pose = random_pose(3)
+    hidden = replace(pose, hands=np.full_like(pose.hands, value))
+    assert hidden.shows_hands() is seen
+    assert not replace(pose, hand_scores=np.zeros_like(pose.hand_scores)).shows_hands()
 
 
 def test_missing_empty_and_gapped_folders_are_sentences(tmp_path):
@@ -185,7 +194,7 @@ def test_missing_empty_and_gapped_folders_are_sentences(tmp_path):
     with pytest.raises(ValueError, match="not a .npy file"):
         files.load_folder(tmp_path)
     np.save(tmp_path / "0.npy", np.zeros((3, 3)))
-    with pytest.raises(ValueError, match="no pose dictionary but a ndarray"):
+    with pytest.raises(ValueError, match="holds no keypoints .a ndarray instead.: choose another"):
         files.load_folder(tmp_path)
 
 
