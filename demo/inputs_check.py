@@ -48,7 +48,7 @@ def raise_all(problems: list[str | None]) -> None:
 
 
 def size_problem(option: str, value: int | None) -> str | None:
-    if value is None or (SMALLEST <= value <= LARGEST and value % GRID == 0):
+    if not value or (SMALLEST <= value <= LARGEST and value % GRID == 0):
         return None
     nearest = min(max(round(value / GRID) * GRID, SMALLEST), LARGEST)
     return (
@@ -116,7 +116,7 @@ def model_problem(model: str | None) -> str | None:
         return None
     path = Path(model).expanduser().resolve()
     if not path.exists():
-        return f"--model is {model}, but this is neither standard, accelerated nor a file."
+        return f"--model is {model}, but this is neither standard nor accelerated, and there is no file {path}."
     problem = file_problem("--model", path, "a one-file model (.safetensors)")
     if problem or path.suffix == ".safetensors":
         return problem

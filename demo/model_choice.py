@@ -202,13 +202,27 @@ def header(path: Path) -> dict:
             end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
         if 8 + length + end != path.stat().st_size:
             raise ValueError("tensors are missing at the end")
-    except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
-        return {"problem": f"it is no .safetensors file, or damaged ({error}); download or save it again"}
+    except OSError as error:
+        return {"problem": f"it cannot be read ({error.strerror})"}
+    except (ValueError, struct.error, AttributeError, KeyError, TypeError):
+        return {"problem": diagnose(path)}
     found = {**metadata, "networks": {name.partition(".")[0] for name in tensors}}
     for first in VAE_FIRST:
         if first in tensors:
             found["vae_channels"] = tensors[first]["shape"][1]
     return found
+
+
+def diagnose(path: Path) -> str:
+    """Why a file is no .safetensors, in the words of `echomimic_core.tensor_file`."""
+    with path.open("rb") as file:
+        head = file.read(200)
+    if head.startswith(b"version https://git-lfs"):
+        return "it is only a Git LFS pointer; download the file itself, or run 'git lfs pull'"
+    if head.lstrip()[:1] == b"<":
+        return "it is a web page, not weights; download the file itself, not its page"
+    size = path.stat().st_size
+    return f"it is no .safetensors file, or damaged or not complete ({size:,} bytes); download or save it again"
 
 
 def model_folders(installation: Installation) -> Folders:

@@ -34,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--audio", type=Path, default=INPUTS / "speech.flac", help="the voice")
     parser.add_argument("--pose", type=Path, default=INPUTS / "gesture.json", help="a pose folder or pose file")
     parser.add_argument("--output", type=Path, help="the video to write, .mp4 (default: a new one in demo/output)")
-    parser.add_argument("--width", type=int, help="pixels (default: what the model was trained at)")
+    parser.add_argument("--width", type=int, help="pixels (default, as 0: what the model was trained at)")
     parser.add_argument("--height", type=int, help="pixels (default: as the width, and the width as the height)")
     parser.add_argument("--frames", type=int, default=0, help="frames, 24 a second (default: as long as the voice)")
     parser.add_argument(

@@ -55,7 +55,11 @@ def test_good_options_pass_and_paths_become_absolute(options, tmp_path, monkeypa
     assert not (tmp_path / "new").exists()  # nothing is made before there is a video
 
 
-@pytest.mark.parametrize("width", [0, -8, 56, 100, 2056])
+def test_no_size_is_the_models(options, tmp_path):
+    inputs_check.check_options(options(width=0, height=0), tmp_path)
+
+
+@pytest.mark.parametrize("width", [-8, 56, 100, 2056])
 def test_sizes_that_reference_encode_refuses(options, tmp_path, width):
     text = refused(options(width=width), tmp_path)
     assert f"--width is {width}" in text and "multiple of 8 from 64 to 2048" in text

@@ -194,7 +194,9 @@ def test_a_model_that_is_none(taken, tmp_path):
     cut.write_bytes(foreign.read_bytes()[:-2])
     assert "damaged" in refused(taken, str(cut))
     cut.write_bytes(b"<html>")
-    assert "damaged" in refused(taken, str(cut))
+    assert "it is a web page" in refused(taken, str(cut))
+    cut.write_bytes(b"version https://git-lfs.github.com/spec/v1")
+    assert "Git LFS pointer" in refused(taken, str(cut))
 
 
 def test_another_vae_is_taken_only_with_four_channels(taken, models):
