@@ -20,13 +20,19 @@ from ..echomimic_core.checkpoints import (
 from ..echomimic_core.config import VARIANTS
 from ..echomimic_core.models.audio_encoder import build_audio_encoder
 from .comfy_model import EchoMimicModel, GraphDenoiser, choose_dtypes, make_patcher
-from .loader import AUTO, RELEASED, WHISPER_NAMES
+from .loader import AUTO, RELEASED, WHISPER_NAMES, one_file_names
 
 
 def open_model(model: str, folders: list[str]) -> ModelFiles:
     """The files of a choice of the loader: a released variant, or a one-file model in models/echomimic."""
     if model in RELEASED:
-        return find_released(folders, model)
+        try:
+            return find_released(folders, model)
+        except CheckpointError as problem:
+            others = one_file_names()
+            if not others:
+                raise
+            raise CheckpointError(f"{problem} Or choose a model that is there: {', '.join(others)}.") from problem
     path = folder_paths.get_full_path("echomimic", model)
     if path is None:
         looked = " and ".join(folders)

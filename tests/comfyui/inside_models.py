@@ -126,6 +126,7 @@ with torch.no_grad():
         "many first users": many_first_users(path),
         "short of memory": short_of_memory(path),
         "computes in": [computes_in(model.model, dtype) for dtype in (torch.bfloat16, None)],
+        "not there": sentence(lambda: files.open_model("accelerated", [str(FOLDER)])),
         "saved": saved_of(model, files.load_audio_encoder(opened, "auto", [str(FOLDER)])),
     }
     del opened

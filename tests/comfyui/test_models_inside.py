@@ -49,3 +49,8 @@ def test_what_is_said_of_a_model_and_of_its_parts_is_saved_with_them(seen):
 @pytest.mark.parametrize(("what", "words"), [("changed", "has changed since"), ("gone", "is gone since")])
 def test_a_vae_whose_file_is_another_by_now_is_not_saved_in_its_place(seen, what, words):
     assert words in seen[what] and "whole.safetensors" in seen[what] and "load the model again" in seen[what]
+
+
+def test_who_lacks_the_released_files_is_told_of_the_models_that_are_there(seen):
+    assert "denoising_unet_acc" in seen["not there"]
+    assert "Or choose a model that is there: " in seen["not there"] and "whole.safetensors" in seen["not there"]
