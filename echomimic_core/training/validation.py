@@ -71,7 +71,8 @@ def sample_clip(
     audio, mask = None, None
     if state.audio != "off":
         if state.audio != "body":
-            check_face(clip, clip.pose().take(np.arange(frames)), list(range(frames)), state.audio)
+            why = f"audio that reaches the {state.audio} must have"
+            check_face(clip, clip.pose().take(np.arange(frames)), list(range(frames)), state.audio, why)
         audio = AudioTokens(torch.from_numpy(clip.audio()), FPS, frames)
         mask = audio_reach(clip.pose().take(np.arange(frames)), state.audio, latents.shape[-1])[None]
     conditions = ClipConditions(features, audio, pose_maps, audio_mask=mask)

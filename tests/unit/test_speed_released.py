@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.streaming import GUIDED
 from echomimic_core.config import RELEASED
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.pose_encoder import PoseEncoder
@@ -21,7 +22,7 @@ def test_a_window_of_the_released_size_takes_its_weights_and_little_else():
     """One guided window of 8x8 latents in float32, with seeded weights, in a process of its own."""
     with torch.device("meta"):
         weights = sum(p.nbytes for part in (DenoisingUNet, PoseEncoder) for p in part(RELEASED).parameters())
-    command = [sys.executable, "-m", "benchmarks.memory", "cpu", "released", "float32", "64", "12"]
+    command = [sys.executable, "-m", "benchmarks.memory", "cpu", "released", "float32", "64", "12", GUIDED]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPO)
     assert done.returncode == 0, done.stderr[-2000:]
     peak = int(done.stdout.split()[-1])
