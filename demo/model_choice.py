@@ -9,30 +9,33 @@ import json
 import os
 import struct
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from comfy_setup import REPO, Installation, SetupError, tail
 
+sys.path.insert(0, str(REPO))
+from echomimic_core.weight_files import (  # noqa: E402
+    DOWNLOAD,
+    SUFFIXES,
+    VAE_DOWNLOAD,
+    VAE_LAYERS,
+    VAE_NAME,
+    WHISPER_DOWNLOAD,
+    WHISPER_NAMES,
+    diagnose,
+    is_ft_mse,
+    may_be_vae,
+)
+
 KINDS = ("echomimic", "vae", "audio_encoders")  # of ComfyUI's model folders
-SMALL_SIZE = 128  # pixels, for a small model that does not say what it was trained at
 SMALL_FOLDER = REPO / "demo" / "models"  # the pack's own small model, trained on drawn characters
 SMALL_MODEL = "nano.safetensors"
 SMALL_BYTES = 500e6  # a one-file model of the released size has four times as many at least
 TINY_MODEL = "tiny.safetensors"
 
-ENDINGS = (".safetensors", ".pth", ".pt", ".bin")
 RELEASED = {"accelerated": "_acc", "standard": ""}  # in the names of the files of a variant; the faster one first
-WHISPER = ("tiny.pt", "whisper_tiny.pt", "whisper-tiny.safetensors", "whisper_tiny.safetensors")
-VAE_FIRST = ("decoder.conv_in.weight", "taesd_decoder.1.weight")  # the layer that takes the latents
-VAE_ENDINGS = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
-MODEL_DOWNLOAD = "https://huggingface.co/BadToBest/EchoMimicV2"
-WHISPER_DOWNLOAD = (
-    "https://openaipublic.azureedge.net/main/whisper/models/"
-    "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"
-)
-VAE_NAME = "vae-ft-mse-840000-ema-pruned.safetensors"
-VAE_DOWNLOAD = "https://huggingface.co/stabilityai/sd-vae-ft-mse-original"
 
 Folders = "dict[str, list[Path]]"  # by kind; a text, so that an old Python gets to the sentence about its age
 
@@ -41,13 +44,11 @@ Folders = "dict[str, list[Path]]"  # by kind; a text, so that an old Python gets
 class Choice:
     """What the loader's model widget is set to, and where ComfyUI finds it; the loader finds the VAE.
 
-    `size` is the width and height to set where the user does not, 0 where the model knows its own; `released` whether
-    the networks are as large as the released ones.
+    `released` says whether the networks are as large as the released ones.
     """
 
     model: str
     folders: Folders
-    size: int
     released: bool
     sentence: str
 
@@ -92,16 +93,16 @@ def without_weights(folders: Folders, tiny: Path) -> Choice:
     path = SMALL_FOLDER / SMALL_MODEL
     small = header(path) if path.is_file() else {"networks": ()}
     if "problem" in small:
-        raise SetupError(f"The pack's own small model {path} cannot be used: {small['problem']}.")
+        raise SetupError(f"The pack's own small model {path} cannot be used: {small['problem']}")
     if path.is_file() and "vae" not in small["networks"]:
         raise SetupError(f"The pack's own small model {path} cannot be used: it has no VAE inside; download it again.")
     if small["networks"]:
         own = {"echomimic": [SMALL_FOLDER]}
         sentence = f"model: the pack's own small one, which knows a world of drawn characters; {real}"
-        return Choice(SMALL_MODEL, own, 0, False, sentence)
+        return Choice(SMALL_MODEL, own, False, sentence)
     own = {"echomimic": [tiny / "echomimic"], "vae": [tiny / "vae"]}
     sentence = f"model: a tiny random one, which makes coloured noise instead of a person; {real}"
-    return Choice(TINY_MODEL, own, SMALL_SIZE, False, sentence)
+    return Choice(TINY_MODEL, own, False, sentence)
 
 
 def released(variant: str, folders: Folders) -> Choice:
@@ -109,15 +110,15 @@ def released(variant: str, folders: Folders) -> Choice:
     vae = find_vae(folders)
     if missing or not vae:
         raise SetupError(missing_sentence(f"the {variant} model", missing, vae, folders))
-    return Choice(variant, folders, 0, True, f"model: {variant}, VAE: {vae}")
+    return Choice(variant, folders, True, f"model: {variant}, VAE: {vae}")
 
 
 def one_file(path: Path, root: Path, folders: Folders) -> Choice:
     """A one-file model below `root`; what it has not inside, VAE and audio encoder, comes from the folders."""
     metadata = header(path)
     if metadata.get("format") != "echomimicv2":
-        reason = metadata.get("problem", "it is no one-file model of this pack's Save Model")
-        raise SetupError(f"The model {path} cannot be used: {reason}.")
+        reason = metadata.get("problem", "it is no one-file model: choose one that Save Model wrote.")
+        raise SetupError(f"The model {path} cannot be used: {reason}")
     if "reference_unet" not in metadata["networks"]:
         raise SetupError(f"The model {path} has no reference network inside: save it again with one by Save Model.")
     heard = "audio_encoder" in metadata["networks"]
@@ -129,8 +130,7 @@ def one_file(path: Path, root: Path, folders: Folders) -> Choice:
     large = path.stat().st_size > SMALL_BYTES
     places = {**folders, "echomimic": [root, *others]}
     name = str(path.relative_to(root))
-    size = 0 if large or "size" in metadata else SMALL_SIZE
-    return Choice(name, places, size, large, f"model: {path}, VAE: {vae}")
+    return Choice(name, places, large, f"model: {path}, VAE: {vae}")
 
 
 def missing_sentence(what: str, missing: list[str], vae: str | None, folders: Folders) -> str:
@@ -143,18 +143,18 @@ def lacking(variant: str, folders: Folders) -> list[str]:
     """The files that a released variant still needs, but for the VAE: name, folder and source."""
     suffix = RELEASED[variant]
     stems = (f"denoising_unet{suffix}", f"motion_module{suffix}", "reference_unet", "pose_encoder")
-    place = f"in {folders['echomimic'][0]}, from {MODEL_DOWNLOAD}"
+    place = f"in {folders['echomimic'][0]}, from {DOWNLOAD}"
     return [f"{s}.pth {place}" for s in stems if not find(folders, stem(s))] + lacking_whisper(folders)
 
 
 def lacking_whisper(folders: Folders) -> list[str]:
-    if find(folders, WHISPER) or find(folders, WHISPER, "audio_encoders"):
+    if find(folders, WHISPER_NAMES) or find(folders, WHISPER_NAMES, "audio_encoders"):
         return []
-    return [f"{WHISPER[0]} in {folders['echomimic'][0]}, from {WHISPER_DOWNLOAD}"]
+    return [f"{WHISPER_NAMES[0]} in {folders['echomimic'][0]}, from {WHISPER_DOWNLOAD}"]
 
 
 def stem(name: str) -> tuple[str, ...]:
-    return tuple(name + ending for ending in ENDINGS)
+    return tuple(name + ending for ending in SUFFIXES)
 
 
 def find(folders: Folders, names: tuple[str, ...], kind: str = "echomimic") -> bool:
@@ -162,14 +162,10 @@ def find(folders: Folders, names: tuple[str, ...], kind: str = "echomimic") -> b
 
 
 def find_vae(folders: Folders) -> str | None:
-    """The VAE that the loader will take, as `echomimic_core.vae_files`: sd-vae-ft-mse, else one of four channels.
-
-    SDXL's VAE looks like that of SD 1.5, but for its name or that of its folder.
-    """
-    files = [(root, name) for root, name in files_below(folders["vae"]) if name.endswith(VAE_ENDINGS)]
-    files = [(root, name) for root, name in files if "xl" not in name.lower()]
+    """The VAE that the loader will take, as `echomimic_core.vae_files`: sd-vae-ft-mse, else one of four channels."""
+    files = [(root, name) for root, name in files_below(folders["vae"]) if may_be_vae(name)]
     for _, name in files:
-        if "mse" in name.lower():
+        if is_ft_mse(name):
             return name
     safetensors = ((root, name) for root, name in files if name.endswith(".safetensors"))
     return next((name for root, name in safetensors if header(root / name).get("vae_channels") == 4), None)
@@ -191,7 +187,7 @@ def header(path: Path) -> dict:
     Where it cannot be read, its `problem`.
     """
     if not path.is_file():
-        return {"problem": "there is no such file"}
+        return {"problem": "there is no such file."}
     try:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
@@ -203,26 +199,14 @@ def header(path: Path) -> dict:
         if 8 + length + end != path.stat().st_size:
             raise ValueError("tensors are missing at the end")
     except OSError as error:
-        return {"problem": f"it cannot be read ({error.strerror})"}
+        return {"problem": f"it cannot be read ({error.strerror})."}
     except (ValueError, struct.error, AttributeError, KeyError, TypeError):
         return {"problem": diagnose(path)}
     found = {**metadata, "networks": {name.partition(".")[0] for name in tensors}}
-    for first in VAE_FIRST:
-        if first in tensors:
-            found["vae_channels"] = tensors[first]["shape"][1]
+    for _, decoder in VAE_LAYERS:
+        if decoder in tensors:
+            found["vae_channels"] = tensors[decoder]["shape"][1]
     return found
-
-
-def diagnose(path: Path) -> str:
-    """Why a file is no .safetensors, in the words of `echomimic_core.tensor_file`."""
-    with path.open("rb") as file:
-        head = file.read(200)
-    if head.startswith(b"version https://git-lfs"):
-        return "it is only a Git LFS pointer; download the file itself, or run 'git lfs pull'"
-    if head.lstrip()[:1] == b"<":
-        return "it is a web page, not weights; download the file itself, not its page"
-    size = path.stat().st_size
-    return f"it is no .safetensors file, or damaged or not complete ({size:,} bytes); download or save it again"
 
 
 def model_folders(installation: Installation) -> Folders:

@@ -97,14 +97,12 @@ def run_workflow(server: ComfyServer, options: argparse.Namespace, choice: Choic
     """Queue the workflow with the user's inputs, say how far it is, and return the video."""
     nodes = server.get("/object_info")
     prompt = to_prompt(json.loads(WORKFLOW.read_text(encoding="utf-8")), nodes)
-    width = options.width or options.height or choice.size
     folder = server.base / "input"
     change(prompt, "LoadImage", image=add_input(options.image, folder))
     change(prompt, "LoadAudio", audio=add_input(options.audio, folder))
     change(prompt, "EchoMimicV2LoadPose", folder=add_input(options.pose, folder))
     change(prompt, "EchoMimicV2Loader", model=choice.model)
-    if width:
-        change(prompt, "EchoMimicV2ReferenceEncode", width=width, height=options.height or width)
+    change(prompt, "EchoMimicV2ReferenceEncode", width=options.width or 0, height=options.height or 0)
     change(prompt, "EchoMimicV2Sampler", frames=options.frames)
     titles = {id: nodes[node["class_type"]]["display_name"] or node["class_type"] for id, node in prompt.items()}
     say(f"running {WORKFLOW.name}")

@@ -19,6 +19,7 @@ from .models.pose_encoder import PoseEncoder
 from .models.reference_unet import ReferenceUNet
 from .runtime import TorchOperations
 from .tensor_file import CheckpointError, TensorFile
+from .weight_files import DOWNLOAD, SUFFIXES
 
 NETWORKS = {"denoising_unet": DenoisingUNet, "pose_encoder": PoseEncoder, "reference_unet": ReferenceUNet}
 AUDIO_ENCODER = "audio_encoder"
@@ -29,11 +30,6 @@ ABOUT = ("title", "weights", "license", VAE, AUDIO_ENCODER)
 
 FORMAT = "echomimicv2"
 FORMAT_VERSION = "1"
-DOWNLOAD = "https://huggingface.co/BadToBest/EchoMimicV2"
-WHISPER_DOWNLOAD = (
-    "https://openaipublic.azureedge.net/main/whisper/models/"
-    "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"
-)
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
@@ -199,9 +195,6 @@ def find_file(folders: Iterable[str | Path], names: Iterable[str], what: str, so
     raise CheckpointError(f"{what} is missing: no {' or '.join(names)} in {looked}. Get it from {source}.")
 
 
-RELEASED_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-
-
 def find_released(folders: Iterable[str | Path], variant: str) -> ModelFiles:
     """The released set of files of a variant ("standard" or "accelerated") below the given folders.
 
@@ -214,7 +207,7 @@ def find_released(folders: Iterable[str | Path], variant: str) -> ModelFiles:
     suffix = "_acc" if variant == "accelerated" else ""
 
     def open_one(stem: str, what: str) -> tuple[TensorFile, str]:
-        names = [stem + ending for ending in RELEASED_SUFFIXES]
+        names = [stem + ending for ending in SUFFIXES]
         return TensorFile(find_file(folders, names, f"the {what} of the {variant} model")), ""
 
     return ModelFiles(

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from .weight_files import diagnose
+
 
 class CheckpointError(ValueError):
     """A weights file is missing or is not what it should be; the message says which, where and what to do."""
@@ -74,15 +76,6 @@ def _open_torch(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _diagnose(path: Path, problem: Exception) -> str:
-    with open(path, "rb") as file:
-        head = file.read(200)
-    size = path.stat().st_size
-    if size == 0:
-        return "the file is empty. Download it again."
-    if head.startswith(b"version https://git-lfs"):
-        return "it is only a Git LFS pointer. Download the file itself, or run 'git lfs pull'."
-    if head.lstrip()[:1] == b"<":
-        return "it is a web page, not weights. Download the file itself, not its page."
     if "unsupported global" in str(problem).lower():
         return "it holds more than tensors and might run code, so it was not opened. Use the official file."
-    return f"it is damaged or not complete ({size:,} bytes). Download it again."
+    return diagnose(path)

@@ -6,13 +6,7 @@ from pathlib import Path
 from .checkpoints import FORMAT, VAE, files_below
 from .config import LATENT_CHANNELS
 from .tensor_file import CheckpointError, TensorFile
-
-VAE_NAME = "vae-ft-mse-840000-ema-pruned.safetensors"
-VAE_DOWNLOAD = "https://huggingface.co/stabilityai/sd-vae-ft-mse-original"
-
-# First layers of encoder and decoder, as SD's VAEs and as ComfyUI names those of a TAESD.
-LAYERS = (("encoder.conv_in.weight", "decoder.conv_in.weight"), ("taesd_encoder.0.weight", "taesd_decoder.1.weight"))
-SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin")
+from .weight_files import VAE_DOWNLOAD, VAE_LAYERS, VAE_NAME, is_ft_mse, may_be_vae
 
 
 def is_sd15(file: TensorFile, prefix: str = "") -> bool:
@@ -24,7 +18,7 @@ def is_sd15(file: TensorFile, prefix: str = "") -> bool:
         prefix + encoder in file
         and prefix + decoder in file
         and file.shape(prefix + decoder)[1:2] == (LATENT_CHANNELS,)
-        for encoder, decoder in LAYERS
+        for encoder, decoder in VAE_LAYERS
     )
 
 
@@ -53,21 +47,18 @@ def inside(path: str | Path) -> tuple[TensorFile, str]:
 def find_vae(folders: Iterable[str | Path]) -> tuple[TensorFile, str]:
     """The VAE of SD 1.5 below some folders: sd-vae-ft-mse by its name, else the first with four latent channels.
 
-    Names are those of file and subfolders, for Hugging Face calls every VAE diffusion_pytorch_model.safetensors. Those
-    with "xl" in them are left out: SDXL's VAE would be taken for SD 1.5's, and make wrong colours.
-
     Raises
     ------
     CheckpointError : there is none, with where to get it; or sd-vae-ft-mse is damaged.
     """
     folders = [Path(folder) for folder in folders]
-    names = {path: path.relative_to(folder).as_posix().lower() for folder in folders for path in files_below([folder])}
-    paths = [path for path, name in names.items() if path.suffix in SUFFIXES and "xl" not in name]
-    for path in sorted(paths, key=lambda path: "mse" not in names[path]):
+    names = {path: path.relative_to(folder).as_posix() for folder in folders for path in files_below([folder])}
+    paths = [path for path, name in names.items() if may_be_vae(name)]
+    for path in sorted(paths, key=lambda path: not is_ft_mse(names[path])):
         try:
             file = TensorFile(path)
         except CheckpointError:
-            if "mse" in names[path]:
+            if is_ft_mse(names[path]):
                 raise
             continue
         if is_sd15(file):

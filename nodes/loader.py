@@ -7,7 +7,6 @@ from .types import AudioEncoder, ReferenceNet
 WEIGHT_DTYPES = ["auto", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
 RELEASED = ["standard", "accelerated"]
 AUTO = "auto"
-WHISPER_NAMES = ("tiny.pt", "whisper_tiny.pt", "whisper-tiny.safetensors", "whisper_tiny.safetensors")
 
 
 def echomimic_folders() -> list[str]:

@@ -9,7 +9,6 @@ import torch
 
 from ..echomimic_core.checkpoints import (
     AUDIO_ENCODER,
-    WHISPER_DOWNLOAD,
     CheckpointError,
     ModelFiles,
     TensorFile,
@@ -19,8 +18,9 @@ from ..echomimic_core.checkpoints import (
 )
 from ..echomimic_core.config import VARIANTS
 from ..echomimic_core.models.audio_encoder import build_audio_encoder
+from ..echomimic_core.weight_files import WHISPER_DOWNLOAD, WHISPER_NAMES
 from .comfy_model import EchoMimicModel, GraphDenoiser, choose_dtypes, make_patcher
-from .loader import AUTO, RELEASED, WHISPER_NAMES, one_file_names
+from .loader import AUTO, RELEASED, one_file_names
 
 
 def open_model(model: str, folders: list[str]) -> ModelFiles:

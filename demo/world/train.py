@@ -38,14 +38,13 @@ def train_stage(name: str, out: Path, processes: int, *changes: str) -> Path:
     return sorted(folder.glob("step-*/echomimicv2.safetensors"))[-1]
 
 
-def bundle(model: Path, whisper: Path, vae: Path, size: int, out: Path) -> None:
+def bundle(model: Path, whisper: Path, vae: Path, out: Path) -> None:
     """Write all that the demo needs in float16 as one file that the loader node reads.
 
     Parameters
     ----------
     model, whisper, vae : files with the trained networks, Whisper tiny's encoder, and the VAE as ComfyUI reads it;
         the latter two may also be one-file models that have them inside.
-    size : side in pixels of the pictures it was trained on.
     """
     import torch
 
@@ -61,13 +60,13 @@ def bundle(model: Path, whisper: Path, vae: Path, size: int, out: Path) -> None:
     about = {
         "title": "EchoMimicV2 nano: the small model of the demo, which knows drawn people only",
         "made_by": "demo/world, see docs/drawn_world.md",
-        "size": str(size),
+        "size": str(files.size),
         "license": "Apache-2.0 AND MIT",
         "weights": "trained from nothing on the drawn world of demo/world; Apache-2.0",
         "vae": "TAESD's architecture, trained from nothing on the drawn world of demo/world; Apache-2.0",
         "audio_encoder": "encoder of Whisper tiny.en, OpenAI; MIT, its text in LICENSE.whisper.txt",
     }
-    save_one_file(out, networks, "accelerated", files.config(), torch.float16, about)
+    save_one_file(out, networks, files.variant, files.config(), torch.float16, about)
 
 
 def _gpus() -> int:
@@ -94,7 +93,7 @@ def main() -> None:
     common = (f"data.folders=[{world}]", f"data.size={given.size}", f"vae={narrow}")
     pictures = train_stage("pictures", out, given.processes, *common)
     clips = train_stage("clips", out, given.processes, *common, f"init.file={pictures}")
-    bundle(clips, whisper, vae, given.size, out / "nano.safetensors")
+    bundle(clips, whisper, vae, out / "nano.safetensors")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def refused(taken, wanted=None) -> str:
 
 def test_without_anything_random_weights(taken, models):
     choice = taken()
-    assert (choice.model, choice.size, choice.released) == ("tiny.safetensors", 128, False)
+    assert (choice.model, choice.released) == ("tiny.safetensors", False)
     assert "noise" in choice.sentence and str(models) in choice.sentence
 
 
@@ -82,7 +82,7 @@ def test_the_packs_own_small_model_is_used_where_it_has_a_vae_inside(taken, tmp_
     assert taken().model == "tiny.safetensors"
     write_one_file(small / "nano.safetensors", *WHOLE, size="128")
     choice = taken()
-    assert (choice.model, choice.size, choice.released) == ("nano.safetensors", 0, False)
+    assert (choice.model, choice.released) == ("nano.safetensors", False)
     assert choice.folders["echomimic"] == [small]
     assert "drawn characters" in choice.sentence
 
@@ -126,7 +126,7 @@ def test_real_weights_go_before_the_small_model(taken, models, tmp_path):
     put_variant(models / "echomimic" / "v2" / "released", "")
     put(models / "vae" / "sd15", VAE_NAME)
     choice = taken()
-    assert (choice.model, choice.size, choice.released) == ("standard", 0, True)
+    assert (choice.model, choice.released) == ("standard", True)
     assert choice.sentence.endswith(f"VAE: {Path('sd15', VAE_NAME)}")
 
 
@@ -135,7 +135,7 @@ def test_everything_missing_is_said_at_once(taken, models):
     text = refused(taken)
     for name in ("motion_module_acc.pth", "reference_unet.pth", "pose_encoder.pth", "tiny.pt", VAE_NAME):
         assert name in text
-    assert model_choice.MODEL_DOWNLOAD in text and model_choice.WHISPER_DOWNLOAD in text and VAE_DOWNLOAD in text
+    assert model_choice.DOWNLOAD in text and model_choice.WHISPER_DOWNLOAD in text and VAE_DOWNLOAD in text
     assert "denoising_unet_acc.pth" not in text
 
 
@@ -182,7 +182,7 @@ def test_a_one_file_model_and_what_it_lacks(taken, models, tmp_path):
     text = refused(taken, str(path))
     assert "tiny.pt" in text and VAE_NAME in text and str(path) in text
     whole = write_one_file(tmp_path / "whole.safetensors", *WHOLE, size="256")
-    assert taken(str(whole)).size == 0 and taken(str(whole)).sentence.endswith("VAE: its own")
+    assert taken(str(whole)).sentence.endswith("VAE: its own")
     bare = write_one_file(tmp_path / "bare.safetensors", "denoising_unet")
     assert "no reference network" in refused(taken, str(bare))
 

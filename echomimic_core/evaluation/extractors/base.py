@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from ..clips import Clip
@@ -10,7 +12,7 @@ from ..frechet import Moments
 from ..settings import Settings
 
 
-class Extractor:
+class Extractor(ABC):
     """Base: context manager; `networks` are the files it needs, `needs_face` asks for the face of each frame."""
 
     networks: tuple[str, ...] = ()
@@ -35,11 +37,13 @@ class Extractor:
     def __exit__(self, *error) -> None:
         pass
 
+    @abstractmethod
     def frame(self, seconds: float, picture: np.ndarray, face: Face | None) -> None:
-        raise NotImplementedError
+        """Look at one frame, RGB (H, W, 3) uint8."""
 
+    @abstractmethod
     def finish(self) -> dict[str, np.ndarray]:
-        raise NotImplementedError
+        """What was found, by name."""
 
 
 class Batched(Extractor):
@@ -61,8 +65,9 @@ class Batched(Extractor):
             items, self._waiting = self._waiting, []
             self.process(items)
 
+    @abstractmethod
     def process(self, items: list[np.ndarray]) -> None:
-        raise NotImplementedError
+        """Evaluate items of one shape."""
 
 
 class Distribution(Batched):
