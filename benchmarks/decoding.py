@@ -22,7 +22,7 @@ def load_decoders(machine: Machine, files: list[Path]) -> dict:
     ------
     VAEError : diffusers is not there, or a file is no VAE.
     """
-    from echomimic_core.training.vae import load_vae
+    from echomimic_core.networks.frozen_vae import load_vae
 
     if files:
         decoders = {path.name: load_vae(path) for path in files}
@@ -37,7 +37,7 @@ def demo_taesd():
     """The demo's stand-in of TAESD's architecture: as fast as a real one, its pictures the latents' colours."""
     from safetensors.torch import save_file
 
-    from echomimic_core.training.vae import load_vae
+    from echomimic_core.networks.frozen_vae import load_vae
 
     sys.path.append(str(DEMO))
     from tiny_models import tiny_vae
@@ -52,9 +52,9 @@ def random_kl(machine: Machine):
     """SD 1.5's VAE with random weights."""
     from diffusers import AutoencoderKL
 
-    from echomimic_core.training.vae import SD15, FrozenVAE
+    from echomimic_core.networks.frozen_vae import SD15, FrozenVAE
 
-    from .runs import fill_randomly
+    from .shapes import fill_randomly
 
     with torch.device("meta"):
         network = AutoencoderKL(**SD15)

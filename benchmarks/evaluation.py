@@ -24,11 +24,11 @@ import torch
 from echomimic_core.config import FPS
 from echomimic_core.evaluation.clips import Clip, gather, read_picture
 from echomimic_core.evaluation.evaluate import Evaluation, evaluate
-from echomimic_core.evaluation.jobs import cores
-from echomimic_core.evaluation.metrics import BY_KEY, Metric
+from echomimic_core.evaluation.metrics.registry import BY_KEY, Metric
+from echomimic_core.evaluation.passes.jobs import cores
 from echomimic_core.evaluation.settings import Settings
-from echomimic_core.opencv import cv2
-from echomimic_core.video import VideoWriter, read_audio
+from echomimic_core.media.opencv import cv2
+from echomimic_core.media.video import VideoWriter, read_audio
 
 from .table import print_table
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 
 from echomimic_core.audio import AudioTokens
-from echomimic_core.checkpoints import ModelFiles, open_one_file
 from echomimic_core.config import (
     AUDIO_DIM,
     AUDIO_STATES,
@@ -24,6 +23,7 @@ from echomimic_core.config import (
     SamplingConfig,
     Variant,
 )
+from echomimic_core.files.checkpoints import ModelFiles, open_one_file
 from echomimic_core.models.cpu_linear import fast_linear
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.pose_encoder import PoseEncoder
@@ -38,7 +38,7 @@ from .counting import count_flops
 from .decoding import decode, decode_rows, load_decoders, pictures_of
 from .float8 import float8_rows
 from .measure import GIB, Machine, best_time, matrix_rate, psnr
-from .shapes import meta_window, reference_tokens, window_pair
+from .shapes import fill_randomly, meta_window, reference_tokens, window_pair
 from .streaming import GUIDED, STREAMED, UNGUIDED
 from .trained import trained_conditions, trained_denoiser
 
@@ -155,17 +155,6 @@ def meta_networks(config: ModelConfig, machine: Machine) -> list[torch.nn.Module
     """Denoising U-Net and pose encoder without numbers, in the dtype they are wanted in: none is held in another."""
     with torch.device("meta"):
         return [part(config, dtype=machine.dtype) for part in (DenoisingUNet, PoseEncoder)]
-
-
-def fill_randomly(module: torch.nn.Module) -> torch.nn.Module:
-    with torch.no_grad():
-        for parameter in module.parameters():
-            if parameter.ndim > 1:
-                bound = (3 / parameter[0].numel()) ** 0.5
-                parameter.uniform_(-bound, bound)
-            else:
-                parameter.fill_(0.5)
-    return module.eval().requires_grad_(False)
 
 
 def run_all(settings: Settings) -> Iterator[dict]:

@@ -4,7 +4,11 @@ from collections.abc import Callable
 
 import torch
 
-from echomimic_core.config import AUDIO_DIM, AUDIO_TOKENS, ModelConfig
+from echomimic_core.config import (
+    AUDIO_DIM,
+    AUDIO_TOKENS,
+    ModelConfig,
+)
 from echomimic_core.models.attention import WindowContext
 from echomimic_core.models.chunks import CHUNK_ELEMENTS
 from echomimic_core.models.denoising_unet import DenoisingUNet
@@ -69,3 +73,14 @@ def meta_window(
     with torch.device("meta"):
         unet = DenoisingUNet(config, dtype=dtype)
     return window_pair(unet, pixels, frames, guided, ceiling)
+
+
+def fill_randomly(module: torch.nn.Module) -> torch.nn.Module:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.ndim > 1:
+                bound = (3 / parameter[0].numel()) ** 0.5
+                parameter.uniform_(-bound, bound)
+            else:
+                parameter.fill_(0.5)
+    return module.eval().requires_grad_(False)

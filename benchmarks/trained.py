@@ -5,16 +5,16 @@ from pathlib import Path
 import torch
 
 from echomimic_core.audio import AudioTokens, encode
-from echomimic_core.checkpoints import AUDIO_ENCODER, ModelFiles
 from echomimic_core.config import FPS
+from echomimic_core.files.checkpoints import AUDIO_ENCODER, ModelFiles
+from echomimic_core.media.video import read_audio
+from echomimic_core.media.waveform import resample
 from echomimic_core.models.audio_encoder import build_audio_encoder
 from echomimic_core.models.reference_unet import ReferenceFeatures
 from echomimic_core.pose.files import load as load_pose
 from echomimic_core.sampling.assemble import assemble
 from echomimic_core.sampling.clip import ClipConditions
 from echomimic_core.sampling.denoiser import ClipDenoiser
-from echomimic_core.video import read_audio
-from echomimic_core.waveform import resample
 
 from .decoding import encode_photo
 from .measure import Machine

@@ -16,7 +16,7 @@ from pathlib import Path
 from comfy_setup import REPO, Installation, SetupError, tail
 
 sys.path.insert(0, str(REPO))
-from echomimic_core.weight_files import (  # noqa: E402
+from echomimic_core.files.names import (
     DOWNLOAD,
     SUFFIXES,
     VAE_DOWNLOAD,
@@ -162,7 +162,7 @@ def find(folders: Folders, names: tuple[str, ...], kind: str = "echomimic") -> b
 
 
 def find_vae(folders: Folders) -> str | None:
-    """The VAE that the loader will take, as `echomimic_core.vae_files`: sd-vae-ft-mse, else one of four channels."""
+    """The VAE that the loader will take, as `echomimic_core.files.vae`: sd-vae-ft-mse, else one of four channels."""
     files = [(root, name) for root, name in files_below(folders["vae"]) if may_be_vae(name)]
     for _, name in files:
         if is_ft_mse(name):

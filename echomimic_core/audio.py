@@ -27,8 +27,8 @@ from .config import (
     AUDIO_STATES,
     FPS,
 )
+from .media.waveform import resample as resample
 from .runtime import Progress
-from .waveform import resample as resample
 
 # One position of the features: two mel frames, 20 ms. The encoder has nothing to say about less.
 SAMPLES_PER_POSITION = 2 * AUDIO_HOP

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-# A core ModelPatcher around `echomimic_core.models.reference_unet.ReferenceUNet` (see nodes/comfy_model.py).
+# A core ModelPatcher around `echomimic_core.models.reference_unet.ReferenceUNet` (see bridge/model.py).
 ReferenceNet = io.Custom("ECHOMIMIC_REFERENCE_NET")
 
 # A core ModelPatcher around the Whisper encoder (echomimic_core.models.audio_encoder).

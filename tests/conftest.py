@@ -73,7 +73,7 @@ def film_a_pan(picture: Path, target: Path, frames: int = 16, size: int = 512) -
     import numpy as np
     from PIL import Image
 
-    from echomimic_core.video import VideoWriter
+    from echomimic_core.media.video import VideoWriter
 
     pixels = np.asarray(Image.open(picture).convert("RGB").resize((size, size)))
     with VideoWriter(target, 24.0, size, size, None) as film:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    from .metrics import METRICS
+    from .metrics.registry import METRICS
 
     keys = ", ".join(metric.key for metric in METRICS)
     p = argparse.ArgumentParser(
@@ -71,7 +71,7 @@ class ProgressLine:
 
 
 def _settings(arguments: argparse.Namespace):
-    from .networks.local import NETWORKS
+    from ..networks.local import NETWORKS
     from .settings import Settings
 
     chosen = {}
@@ -110,11 +110,11 @@ def run(arguments: argparse.Namespace) -> int:
     ------
     ValueError : the arguments do not fit.
     """
-    from . import report
-    from .cache import default_folder
     from .clips import gather
     from .evaluate import evaluate
-    from .metrics import choose
+    from .metrics.registry import choose
+    from .passes.cache import default_folder
+    from .report import text as report
 
     if arguments.report and Path(arguments.report).suffix.lower() not in report.SUFFIXES:
         raise ValueError(f"--report {arguments.report} should end in .html or .md")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..pose import HandPose
-from .cache import file_hash
+from .passes.cache import file_hash
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -56,7 +56,7 @@ class Clip:
             return self.rate
         if self.kind == "picture":
             return 1.0
-        from ..video import frame_rate
+        from ..media.video import frame_rate
 
         return frame_rate(self.path)
 
@@ -73,12 +73,12 @@ class Clip:
             return self._frames_in_memory(fps)
         if self.kind == "picture":
             return iter([(0.0, read_picture(self.path))])
-        from ..video import read_frames
+        from ..media.video import read_frames
 
         return read_frames(self.path, fps)
 
     def _frames_in_memory(self, fps: float | None) -> Iterator[tuple[float, np.ndarray]]:
-        from ..video import to_uint8
+        from ..media.video import to_uint8
 
         count, rate = len(self.pictures), self.fps()
         fps = fps or rate
@@ -89,7 +89,7 @@ class Clip:
     def mono(self) -> np.ndarray:
         """The sound (samples,) float32 in -1..1 at 16 kHz; ValueError if there is none."""
         if self.sound is not None:
-            from ..waveform import resample
+            from ..media.waveform import resample
 
             return resample(*self.sound)
         if self.path is None or self.kind != "video":

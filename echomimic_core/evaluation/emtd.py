@@ -25,8 +25,8 @@ import numpy as np
 from ..config import FPS, FRAME_SIZE
 from ..pose.framing import frame_pose, framing
 from ..runtime import Progress
-from .cache import file_hash
 from .clips import VIDEO_SUFFIXES, Clip
+from .passes.cache import file_hash
 from .settings import Settings
 from .slices import frame_picture, frames_between, sound_between
 
@@ -247,9 +247,9 @@ def _bundles(settings: Settings):
 
 
 def _prepare_one(segment: Segment, source: Path, folder: Path, bundles) -> dict:
-    from ..opencv import cv2
+    from ..media.opencv import cv2
+    from ..media.video import VideoWriter, frame_rate
     from ..pose import detect, files
-    from ..video import VideoWriter, frame_rate
 
     edge = EDGE_FRAMES / frame_rate(source)
     start, end = segment.start + edge, segment.end - edge

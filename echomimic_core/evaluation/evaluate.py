@@ -12,14 +12,14 @@ import numpy as np
 
 from ..pose import HandPose
 from ..runtime import Progress
-from . import hands
-from .cache import Cache
 from .clips import CLIP, Clip, match
-from .extract import Result
 from .extractors import EXTRACTORS, GROUPS
-from .frechet import Moments, distance_of
-from .jobs import Job, cores, run_all
-from .metrics import BY_KEY, HANDS_BY_DWPOSE, METRICS, Metric, fvd
+from .metrics import hands
+from .metrics.frechet import Moments, distance_of
+from .metrics.registry import BY_KEY, HANDS_BY_DWPOSE, METRICS, Metric, fvd
+from .passes.cache import Cache
+from .passes.extract import Result
+from .passes.jobs import Job, cores, run_all
 from .scores import CURVES, SCORES
 from .settings import Settings
 

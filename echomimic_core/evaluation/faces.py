@@ -148,7 +148,7 @@ class FaceFinder:
 
 def warp(picture: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
     """The picture under a 2 x 3 matrix (picture to crop), as (size, size, 3); shrinking averages first."""
-    from ..opencv import cv2
+    from ..media.opencv import cv2
 
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
     if scale < 0.5:
@@ -188,7 +188,7 @@ def deep3d_crop(picture: np.ndarray, face: Face) -> np.ndarray:
 
 def sync_crop(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
     """SyncNet's crop around a face box with middle (x, y) and half its longer side: (224, 224, 3)."""
-    from ..opencv import cv2
+    from ..media.opencv import cv2
 
     top, bottom = int(y - half), int(y + half * (1 + 2 * SYNC_SCALE))
     left, right = int(x - half * (1 + SYNC_SCALE)), int(x + half * (1 + SYNC_SCALE))
@@ -204,6 +204,6 @@ def sync_crop(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarra
 
 def sync_whole(picture: np.ndarray) -> np.ndarray:
     """A frame that is a face crop already, at SyncNet's size."""
-    from ..opencv import cv2
+    from ..media.opencv import cv2
 
     return cv2.resize(picture, (SYNC_SIZE, SYNC_SIZE), interpolation=cv2.INTER_AREA)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import expression, hands, identity, sync
 from .clips import Clip
+from .metrics import expression, hands, identity, sync
 
 if TYPE_CHECKING:
     from .evaluate import Findings

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from .cache import file_hash
-from .networks import local
+from ..networks import local
+from .passes.cache import file_hash
 
 PACK = Path(__file__).resolve().parents[2]
 

@@ -59,7 +59,7 @@ def sound_between(path: Path, start: float, end: float) -> tuple[np.ndarray, int
 
 def frame_picture(picture: np.ndarray, frame: Framing) -> np.ndarray:
     """The part of a picture that the framing takes, scaled into the square frame on black: (size, size, 3)."""
-    from ..opencv import cv2
+    from ..media.opencv import cv2
 
     first_row, last_row, first_column, last_column = frame.video_params
     part = picture[first_row : last_row + 1, first_column:last_column]

@@ -1,6 +1,5 @@
 """Spatial transformers: reference self-attention, audio cross-attention, feed-forward (EchoMimicV2, figure 2)."""
 
-import math
 from dataclasses import dataclass, field
 
 import torch
@@ -10,6 +9,7 @@ from torch import nn
 from ..config import AUDIO_ATTENTION_SCALE
 from ..runtime import attention
 from .chunks import CHUNK_ELEMENTS, in_chunks, rows_at_once
+from .merged_reference import HEAD_PADDING, pad_heads, weighed_keys, weighing_queries
 
 GROUP_NORM_EPS = 1e-6
 
@@ -229,26 +229,7 @@ def spread(shared: torch.Tensor, samples: int) -> torch.Tensor:
     return shared.repeat_interleave(samples // len(shared), dim=0)
 
 
-HEAD_PADDING = 8
 """Channels added to each head to carry a weight; kernels want heads in multiples of eight."""
-
-
-def pad_heads(x: torch.Tensor, heads: int, first: float = 0.0) -> torch.Tensor:
-    """Add channels to every head of x (n, tokens, heads * dim): the first of them filled with `first`, the rest 0."""
-    padded = F.pad(x.unflatten(-1, (heads, -1)), (0, HEAD_PADDING))
-    padded[..., -HEAD_PADDING] = first
-    return padded.flatten(-2)
-
-
-def weighed_keys(k: torch.Tensor, heads: int, stands_for: int) -> torch.Tensor:
-    """Keys that count as often as the tokens they stand for: their logarithm is added to what queries find."""
-    return pad_heads(k, heads, math.log(stands_for))
-
-
-def weighing_queries(q: torch.Tensor, heads: int) -> torch.Tensor:
-    """Queries for `weighed_keys`, scaled to the size of head that attention will divide by."""
-    dim = q.shape[-1] // heads
-    return pad_heads(q * math.sqrt((dim + HEAD_PADDING) / dim), heads, math.sqrt(dim + HEAD_PADDING))
 
 
 class SpatialTransformer(nn.Module):

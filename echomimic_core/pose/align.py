@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..config import FRAME_SIZE
+from ..media.picture import fit_scale
 from .draw import HAND_BONES
-from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas, fit_scale
+from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas
 from .hand_pose import HandPose, hand_root, present
 from .hand_skeleton import bone_lengths
 
@@ -133,7 +134,7 @@ def align(
 
 def warp_picture(picture: np.ndarray, matrix: np.ndarray, width: int, height: int, fill: str = "black") -> np.ndarray:
     """The picture (H, W, 3) moved and scaled by `matrix`; beyond its edges it is "black" or repeats the "edge"."""
-    from ..opencv import cv2
+    from ..media.opencv import cv2
 
     scale = float(matrix[0, 0])
     if scale < 0.75:

@@ -318,7 +318,7 @@ def _overlaps(picture: np.ndarray, middle: np.ndarray, radius: float) -> bool:
 
 def _crop(picture: np.ndarray, middle: np.ndarray, radius: float):
     """A square around `middle` scaled to CROP_PIXELS, and the function that takes its points back to the picture."""
-    from ..opencv import cv2
+    from ..media.opencv import cv2
 
     scale = CROP_PIXELS / (2 * radius)
     offset = CROP_PIXELS / 2 - np.asarray(middle) * scale

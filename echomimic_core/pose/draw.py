@@ -75,7 +75,7 @@ def draw_maps(
     local = threading.local()
 
     def draw_frame(index: int) -> None:
-        from ..opencv import cv2
+        from ..media.opencv import cv2
 
         shown = [stroke.points[index][stroke.shown[index]] for stroke in strokes]
         shown = np.concatenate([points.reshape(-1, 2) for points in shown])
@@ -122,7 +122,7 @@ class _Lines:
         self.colours = _HAND_COLOURS * np.trunc(scores[:, a] * scores[:, b] * 255)[..., None]
 
     def draw(self, canvas: np.ndarray, frame: int) -> None:
-        from ..opencv import cv2
+        from ..media.opencv import cv2
 
         shown = self.shown[frame]
         for (start, end), colour in zip(
@@ -140,7 +140,7 @@ class _Dots:
         self.colours = np.trunc(scores[..., None] * colours)
 
     def draw(self, canvas: np.ndarray, frame: int) -> None:
-        from ..opencv import cv2
+        from ..media.opencv import cv2
 
         shown = self.shown[frame]
         for point, colour in zip(self.points[frame][shown].tolist(), self.colours[frame][shown].tolist(), strict=True):
@@ -164,7 +164,7 @@ class _Limbs:
         self.colours = BODY_STICK_BRIGHTNESS * (_BODY_COLOURS[: len(BODY_LIMBS)] * brightness)
 
     def draw(self, canvas: np.ndarray, frame: int) -> None:
-        from ..opencv import cv2
+        from ..media.opencv import cv2
 
         shown = self.shown[frame]
         for (x, y, length, angle), colour in zip(

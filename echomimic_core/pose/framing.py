@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..config import FRAME_SIZE
+from ..media.picture import fit_scale
 from .hand_pose import HandPose
 
 # Room added above and below, as parts of the height from the top of the face to the lowest upper-body point.
@@ -110,18 +111,6 @@ def frame_pose(pose: HandPose, frame: Framing) -> HandPose:
     moved = pose.whole_canvas().map_points(lambda points: (points - (x_min, y_min)) / (x_max - x_min, y_max - y_min))
     region = None if frame.region == (0, frame.size, 0, frame.size) else frame.region
     return replace(moved, width=frame.size, height=frame.size, region=region)
-
-
-def fit_scale(width: int, height: int, to_width: int, to_height: int, mode: str) -> tuple[float, float, float]:
-    """Scale and offset (scale, dx, dy), in pixels, that fit a picture into another size without stretching.
-
-    "crop" fills the new size and cuts what stands out; "pad" keeps everything and leaves bars. Both keep the centre.
-    """
-    if mode not in ("crop", "pad"):
-        raise ValueError(f"the fit is {mode!r}, but it must be 'crop' or 'pad'")
-    choose = max if mode == "crop" else min
-    scale = choose(to_width / width, to_height / height)
-    return scale, (to_width - width * scale) / 2, (to_height - height * scale) / 2
 
 
 def fit_canvas(pose: HandPose, height: int, width: int, mode: str) -> HandPose:

@@ -72,7 +72,7 @@ def contact_sheet(pictures: Iterable[np.ndarray], labels: Sequence[str], max_wid
     -------
     (h, w, 3) uint8 with w at most about `max_width`.
     """
-    from ..opencv import cv2
+    from ..media.opencv import cv2
 
     pictures = iter(pictures)
     first = next(pictures)

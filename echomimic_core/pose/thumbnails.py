@@ -19,7 +19,7 @@ def write_thumbnails(folder: Path, side: int = SIDE) -> list[Path]:
     """Write one looping .webp for each gesture into the folder and return their paths."""
     from PIL import Image
 
-    from ..opencv import cv2
+    from ..media.opencv import cv2
 
     folder.mkdir(parents=True, exist_ok=True)
     made = []

@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from ..apdh import ORIGINAL, APDHOptions, box_mask, face_box, feather_mask
-from ..apdh_schedule import keep_groups
+from ..apdh.schedule import keep_groups
+from ..apdh.steering import ORIGINAL, APDHOptions, box_mask, face_box, feather_mask
 from ..config import PIXELS_PER_LATENT
+from ..media.picture import fit_picture
 from ..models.reference_unet import ReferenceFeatures
-from ..picture import fit_picture
 from ..pose import HandPose
 from ..pose.draw import draw_maps
 from ..pose.edit import change_rate, fit_length

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import torch
 
-from ..apdh import ORIGINAL, APDHOptions, attention_sizes, level_gains
+from ..apdh.steering import ORIGINAL, APDHOptions, attention_sizes, level_gains
 from ..config import AUDIO_POSITIONS, AUDIO_STATES
 from ..models.attention import KeysValues, WindowContext
 from ..models.denoising_unet import DenoisingUNet

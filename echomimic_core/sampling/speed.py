@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from ..apdh import phase_of
+from ..apdh.steering import phase_of
 from ..models.attention import KeysValues
 
 DEEP_FEATURE_BYTES = 2**30

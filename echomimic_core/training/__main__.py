@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from .records import bar_options
+from .run.records import bar_options
 from .settings import load_settings, parse_changes
 
 BUILT_IN = Path(__file__).with_name("configs")
@@ -35,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("accelerate").setLevel(logging.WARNING)
     try:
         settings = load_settings(find_config(given.config), parse_changes(given.set))
-        from .checkpoint import find_checkpoints
-        from .loop import Trainer
+        from .run.checkpoint import find_checkpoints
+        from .run.loop import Trainer
 
         trainer = Trainer(settings, given.resume)
     except (ValueError, OSError) as problem:

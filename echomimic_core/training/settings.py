@@ -8,11 +8,11 @@ import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..apdh_schedule import DEFAULT_PHASES, APDHPhase, APDHSchedule
+from ..apdh.schedule import DEFAULT_PHASES, APDHPhase, APDHSchedule
 from ..config import LARGEST_SIDE, MAX_CONTEXT_FRAMES, NANO, PIXELS_PER_LATENT, RELEASED, TINY, VARIANTS, ModelConfig
 from .limits import find_fault
-from .losses import PhDWeights
-from .networks import AUDIO, MOTION, PARTS, SPATIAL
+from .loss.phd import PhDWeights
+from .model.networks import AUDIO, MOTION, PARTS, SPATIAL
 
 SIZES = {"released": RELEASED, "tiny": TINY, "nano": NANO}
 SOURCES = ("nothing", "sd15", "released", "one_file")

@@ -14,10 +14,10 @@ from comfy_extras.nodes_custom_sampler import SamplerCustomAdvanced
 from safetensors.torch import load_file
 
 (PARITY,) = ARGUMENTS
-bridge = load("echomimicv2.nodes.comfy_model")
-sampling = load("echomimicv2.nodes.comfy_sampling")
-conditioning = load("echomimicv2.nodes.conditioning")
-verify = load("echomimicv2.echomimic_core.verify")
+bridge = load("echomimicv2.bridge.model")
+sampling = load("echomimicv2.bridge.sampling")
+payload = load("echomimicv2.bridge.payload")
+verify = load("echomimicv2.echomimic_core.parity.__main__")
 clip = load("echomimicv2.echomimic_core.sampling.clip")
 denoiser = load("echomimicv2.echomimic_core.sampling.denoiser")
 schedule = load("echomimicv2.echomimic_core.sampling.schedule")
@@ -47,7 +47,7 @@ def run(case: dict, model, patcher, sampler_name: str, frames: int | None) -> fl
     )
     windows = denoiser.WindowSettings(context_frames, overlap)
     halves = [
-        conditioning.as_conditioning(bridge.ClipPayload(half, len(noise), *noise.shape[-2:], windows))
+        payload.as_conditioning(payload.ClipPayload(half, len(noise), *noise.shape[-2:], windows))
         for half in (conditions, None)
     ]
     guider = comfy.samplers.CFGGuider(patcher)
@@ -75,7 +75,9 @@ with torch.no_grad():
             continue
         model = verify.Model(PARITY, index["models"][case["model"]], torch.device("cpu"), torch.float32)
         graph = bridge.GraphDenoiser(model.denoiser.denoising_unet, model.denoiser.pose_encoder)
-        patcher = bridge.make_patcher(bridge.EchoMimicModel(graph, model.config, config.STANDARD, None))
+        patcher = load("echomimicv2.bridge.patcher").make_patcher(
+            bridge.EchoMimicModel(graph, model.config, config.STANDARD, None)
+        )
         name = Path(case["file"]).stem
         results[name] = run(case, model, patcher, "original", None)
         if name == "sample_standard":

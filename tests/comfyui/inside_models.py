@@ -20,12 +20,13 @@ from safetensors.torch import load_file, save_file
 
 (FOLDER,) = ARGUMENTS
 folder_paths.folder_names_and_paths["echomimic"] = ([str(FOLDER)], {".safetensors"})
-checkpoints = load("echomimicv2.echomimic_core.checkpoints")
+checkpoints = load("echomimicv2.echomimic_core.files.checkpoints")
 windows = load("echomimicv2.echomimic_core.sampling.denoiser").WindowSettings()
-bridge = load("echomimicv2.nodes.comfy_model")
-lazy_vae = load("echomimicv2.nodes.lazy_vae")
-files = load("echomimicv2.nodes.model_files")
-save_model = load("echomimicv2.nodes.save_model").EchoMimicV2SaveModel
+bridge = load("echomimicv2.bridge.model")
+payload = load("echomimicv2.bridge.payload")
+lazy_vae = load("echomimicv2.bridge.vae")
+files = load("echomimicv2.bridge.model_files")
+save_model = load("echomimicv2.nodes.model.save").EchoMimicV2SaveModel
 
 ABOUT = {"title": "Mine", "weights": "my own", "license": "MIT", "vae": "a small one", "audio_encoder": "Whisper"}
 THREADS = 4
@@ -100,8 +101,8 @@ def computes_in(inner, dtype: torch.dtype) -> str:
     inner.manual_cast_dtype = dtype
     latents = torch.zeros(2, 4, 8, 8)
     try:
-        payload = bridge.ClipPayload(None, *latents.shape[::2], 8, windows)
-        half = inner.extra_conds(**{bridge.PAYLOAD: payload}, noise=latents, device="cpu")[bridge.PAYLOAD].cond
+        half_payload = payload.ClipPayload(None, *latents.shape[::2], 8, windows)
+        half = inner.extra_conds(**{payload.PAYLOAD: half_payload}, noise=latents, device="cpu")[payload.PAYLOAD].cond
         inner.diffusion_model(latents, torch.full((2,), 500.0), echomimic=[half])
     finally:
         del network.forward

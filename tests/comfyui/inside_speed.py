@@ -23,16 +23,16 @@ from torch.utils._pytree import tree_iter
 (FOLDER,) = ARGUMENTS
 folder_paths.set_output_directory(str(FOLDER))
 audio = load("echomimicv2.echomimic_core.audio")
-checkpoints = load("echomimicv2.echomimic_core.checkpoints")
+checkpoints = load("echomimicv2.echomimic_core.files.checkpoints")
 memory = load("echomimicv2.echomimic_core.sampling.memory")
 reference_unet = load("echomimicv2.echomimic_core.models.reference_unet")
 runtime = load("echomimicv2.echomimic_core.runtime")
-bridge = load("echomimicv2.nodes.comfy_model")
-segments = load("echomimicv2.nodes.comfy_segments")
-files = load("echomimicv2.nodes.model_files")
-long_sampler = load("echomimicv2.nodes.long_sampler")
-sampler = load("echomimicv2.nodes.sampler")
-speed = load("echomimicv2.nodes.speed")
+bridge = load("echomimicv2.bridge.model")
+segments = load("echomimicv2.bridge.segments")
+files = load("echomimicv2.bridge.model_files")
+long_sampler = load("echomimicv2.nodes.sampling.long_sampler")
+sampler = load("echomimicv2.nodes.sampling.sampler")
+speed = load("echomimicv2.nodes.model.speed")
 
 HEIGHT, WIDTH = 4, 6
 STEPS = 3
@@ -360,7 +360,7 @@ def compiled() -> dict:
         for frames in lengths:
             errors.append(distance(sample(fast, frames=frames, steps=2), sample(frames=frames, steps=2)))
     finally:
-        runtime.set_attention(bridge.optimized_attention)
+        runtime.set_attention(load("comfy.ldm.modules.attention").optimized_attention)
     return {"graphs": graphs, "errors": errors, "breaks": sum(counters["graph_break"].values())}
 
 

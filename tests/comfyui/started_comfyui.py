@@ -26,6 +26,7 @@ def load_pack():
     module = importlib.util.module_from_spec(spec)
     sys.modules["echomimicv2"] = module
     spec.loader.exec_module(module)
+    importlib.import_module("echomimicv2.bridge").install()
     return importlib.import_module
 
 

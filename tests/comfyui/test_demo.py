@@ -37,9 +37,9 @@ def test_the_command_makes_a_video_with_the_packs_own_small_model(tmp_path, monk
     import tiny_models
     from safetensors.torch import save_file
 
-    from demo.world.train import bundle
-    from echomimic_core.checkpoints import write_tiny_model
+    from drawn_world.train import bundle
     from echomimic_core.config import NANO
+    from echomimic_core.files.checkpoints import write_tiny_model
 
     folder = tmp_path / "small"
     folder.mkdir()

@@ -16,7 +16,7 @@ def clip(comfy, samples) -> str:
     """The name of a short video with sound in ComfyUI's input folder."""
     from PIL import Image
 
-    from echomimic_core.video import VideoWriter, read_audio
+    from echomimic_core.media.video import VideoWriter, read_audio
 
     picture = np.array(Image.open(samples / "reference" / "0035.png").convert("RGB").resize((384, 384)))
     sound = read_audio(samples / "audio" / "ultraman.wav")

@@ -76,7 +76,7 @@ def mediapipe_models(comfy):
 @pytest.fixture(scope="module")
 def driving_video(comfy, samples) -> str:
     """A second of a real picture that swings from side to side, 30 frames a second, in the input directory."""
-    from echomimic_core.video import VideoWriter
+    from echomimic_core.media.video import VideoWriter
 
     image = cv2.imread(str(samples / "reference" / "0035.png"))
     image = cv2.resize(image, (640, 640), interpolation=cv2.INTER_AREA)[..., ::-1]

@@ -12,8 +12,8 @@ from prompts import WORKFLOWS, small
 from safetensors.torch import load_file, save_file
 from tiny_models import MODEL_NAME, VAE_NAME, tiny_vae
 
-from echomimic_core.tensor_file import TensorFile
-from echomimic_core.vae_files import VAE_NAME as SD_VAE_NAME
+from echomimic_core.files.tensor_file import TensorFile
+from echomimic_core.files.vae import VAE_NAME as SD_VAE_NAME
 
 WITH_VAE, SIZE = "with_vae.safetensors", 72
 FRAMES = 2

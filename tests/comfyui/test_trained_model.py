@@ -21,7 +21,7 @@ FRAMES = 4
 
 def train(comfy, folder, **sections):
     """A short run that starts from the server's tiny model; the folder of its checkpoint."""
-    from echomimic_core.training.loop import Trainer
+    from echomimic_core.training.run.loop import Trainer
     from echomimic_core.training.settings import load_settings
 
     tiny = str(comfy.base / "models" / "echomimic" / MODEL_NAME)
@@ -84,9 +84,9 @@ def test_a_trained_lora_goes_through_core_s_loader(comfy, object_info, tmp_path)
 
 def test_adapters_do_in_comfyui_what_they_did_in_training(comfy, tmp_path):
     """Merged by ComfyUI's rule, weight + alpha / rank * B A, the plain networks compute what peft's did."""
-    from echomimic_core.checkpoints import open_one_file
-    from echomimic_core.training.initialise import build_model
-    from echomimic_core.training.lora import add_lora
+    from echomimic_core.files.checkpoints import open_one_file
+    from echomimic_core.training.model.initialise import build_model
+    from echomimic_core.training.model.lora import add_lora
     from echomimic_core.training.settings import Settings, parse
 
     checkpoint = train(comfy, tmp_path, lora={"rank": 4, "alpha": 8}, optimizer={"learning_rate": 1e-2})

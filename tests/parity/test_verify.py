@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from echomimic_core.verify import main, seeded_weights, verify
+from echomimic_core.parity.__main__ import main, seeded_weights, verify
 
 PARITY = Path(__file__).parents[3] / "shared" / "parity"
 needs_parity = pytest.mark.skipif(not PARITY.is_dir(), reason="the parity cases (../shared/parity) are not here")

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from echomimic_core.evaluation.faces import Face
-from echomimic_core.video import VideoWriter
+from echomimic_core.media.video import VideoWriter
 
 REPO = Path(__file__).resolve().parents[2]
 RATE = 16_000

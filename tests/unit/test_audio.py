@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from echomimic_core.audio import AudioTokens, clip_frames, count_chunks, encode, frame_tokens, log_mel, mel_filters
-from echomimic_core.audio_parity import check_audio, relative_error
 from echomimic_core.models.audio_encoder import build_audio_encoder
+from echomimic_core.parity.audio import check_audio, relative_error
 
 SHARED = Path(__file__).parents[3] / "shared"
 

@@ -8,7 +8,7 @@ import numpy as np
 from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS, ModelConfig
 from echomimic_core.pose import HandPose
 from echomimic_core.pose.landmarks import TYPICAL_FACE
-from echomimic_core.training.shards import (
+from echomimic_core.training.data.shards import (
     HEADSHOT,
     SEMI_BODY,
     ClipData,

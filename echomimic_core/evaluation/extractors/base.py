@@ -8,7 +8,7 @@ import numpy as np
 
 from ..clips import Clip
 from ..faces import Face
-from ..frechet import Moments
+from ..metrics.frechet import Moments
 from ..settings import Settings
 
 
@@ -34,7 +34,7 @@ class Extractor(ABC):
     def __enter__(self):
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error) -> None:  # noqa: B027 (nothing to close, unless a subclass opens something)
         pass
 
     @abstractmethod
@@ -65,8 +65,7 @@ class Batched(Extractor):
             items, self._waiting = self._waiting, []
             self.process(items)
 
-    @abstractmethod
-    def process(self, items: list[np.ndarray]) -> None:
+    def process(self, items: list[np.ndarray]) -> None:  # noqa: B027 (only for subclasses that add items)
         """Evaluate items of one shape."""
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import expression, faces, identity, sync
+from .. import faces
 from ..clips import sound
+from ..metrics import expression, identity, sync
 from .base import Batched, Distribution, Extractor
 
 

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
+from ...networks import dwpose
 from ..clips import CLIP
-from ..networks import dwpose
 from .base import Extractor
 
 

@@ -6,9 +6,10 @@ from collections import deque
 
 import numpy as np
 
-from .. import faces, sync
+from .. import faces
 from ..clips import CLIP, Clip, sound
 from ..faces import Face
+from ..metrics import sync
 from ..settings import Settings
 from .base import Batched
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from ...networks import i3d
 from ..clips import CLIP
-from ..networks import i3d
 from .base import Distribution
 
 

@@ -1,0 +1,17 @@
+"""All that knows ComfyUI from inside: folders, memory, models, sampling, progress, values of the graph."""
+
+
+def install() -> None:
+    """Tell ComfyUI of our model folders, and the core of ComfyUI's attention and memory. Called once, by the door."""
+    import comfy.model_management
+    from comfy.ldm.modules.attention import optimized_attention
+
+    from ..echomimic_core.runtime import set_attention
+    from ..echomimic_core.sampling.memory import set_memory_hooks
+    from .folders import register_model_folders
+
+    register_model_folders()
+    set_attention(optimized_attention)
+    set_memory_hooks(
+        lambda device: int(comfy.model_management.get_free_memory(device)), comfy.model_management.soft_empty_cache
+    )

@@ -1,0 +1,24 @@
+"""Which dtype weights are kept in and which they compute in."""
+
+import comfy.model_management
+import torch
+
+from ..echomimic_core.files.checkpoints import FLOAT8
+
+COMPUTE_DTYPES = [torch.float16, torch.bfloat16, torch.float32]
+
+
+def choose_dtypes(stored: torch.dtype, wanted: torch.dtype | None, parameters: int):
+    """(dtype of the weights, dtype to cast to for computing or None), as core would choose for its own models."""
+    dtype = wanted or comfy.model_management.unet_dtype(
+        device=comfy.model_management.get_torch_device(),
+        model_params=parameters,
+        supported_dtypes=COMPUTE_DTYPES,
+        weight_dtype=stored if stored in FLOAT8 else None,
+    )
+    return dtype, manual_cast_dtype(dtype)
+
+
+def manual_cast_dtype(dtype: torch.dtype) -> torch.dtype | None:
+    device = comfy.model_management.get_torch_device()
+    return comfy.model_management.unet_manual_cast(dtype, device, COMPUTE_DTYPES)

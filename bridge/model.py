@@ -1,0 +1,228 @@
+"""The bridge: EchoMimicV2 as a native ComfyUI MODEL, so that core samplers, patches, LoRA and previews work on it."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+
+import comfy.latent_formats
+import comfy.model_base
+import comfy.model_management
+import comfy.model_sampling
+import comfy.supported_models_base
+import torch
+
+from ..echomimic_core.config import CONTEXT_FRAMES, FRAME_SIZE, NOISE_CLAMP, ModelConfig, Variant
+from ..echomimic_core.models.chunks import CHUNK_ELEMENTS
+from ..echomimic_core.sampling.clip import CACHE_BYTES
+from ..echomimic_core.sampling.denoiser import ClipDenoiser
+from ..echomimic_core.sampling.memory import (
+    CORE_LATENT_COPIES,
+    ON_CPU,
+    Batching,
+    RunSize,
+    WindowRunner,
+    activation_bytes,
+    estimate,
+    free_memory,
+    plan_batching,
+)
+from ..echomimic_core.sampling.schedule import comfy_sigmas
+from ..echomimic_core.sampling.speed import EXACT
+from .payload import (
+    BATCHING,
+    LATENT_COPIES_KEY,
+    MOMENT,
+    PAYLOAD,
+    SPEED,
+    WINDOWS,
+    ClipCond,
+    ClipPayload,
+    PreparedHalf,
+    check_latents,
+    sampling_step,
+)
+from .progress import window_report
+
+# Audio and pose, each up to its budget.
+CLIP_CACHES = 2 * CACHE_BYTES
+
+
+class GraphDenoiser(ClipDenoiser):
+    """`diffusion_model` as core calls it: a batch of one or both halves of guidance.
+
+    With `WindowHandler` at work each half is some windows of the clip; without it, each is the whole clip.
+    """
+
+    # only this stays out of a compiled graph, so one graph of the networks serves every clip length
+    @torch.compiler.disable(recursive=False)
+    def forward(
+        self, x, timesteps, context=None, control=None, transformer_options=None, echomimic=None, **kwargs
+    ) -> torch.Tensor:
+        """Velocity (halves * frames, 4, height, width) for scaled noisy latents of the same shape."""
+        options = transformer_options or {}
+        halves: list[PreparedHalf] = echomimic
+        windows, speed = options.get(WINDOWS), options.get(SPEED, EXACT)
+        # reading numbers from a device waits for it, so `WindowHandler` has read them once for all windows of a step
+        step, timestep = options.get(MOMENT) or (sampling_step(options), float(timesteps[0]))
+        for half in halves:
+            if half.clip is not None:
+                half.clip.set_speed(speed, step)
+        if windows is None:
+            frames = len(x) // len(halves)
+            if frames != halves[0].frames:
+                raise ValueError(
+                    f"Another node cut the clip of {halves[0].frames} frames down to {frames}: remove the Context "
+                    "Windows node, EchoMimicV2 has its own (context_frames of the sampler or of APDH Conditioning)."
+                )
+            windows = halves[0].windows.at_step(frames, speed.window_step(step))
+            run = self._whole_clip
+        else:
+            run = self._few_windows
+        chunks = list(x.chunk(len(halves)))
+        plain = [index for index, half in enumerate(halves) if half.clip is None]
+        results: dict[int, torch.Tensor] = {}
+        for index, half in enumerate(halves):
+            if half.clip is None:
+                continue
+            shared = bool(plain) and not results
+            *silent, results[index] = run(chunks[index], timestep, windows, half, shared, options)
+            if shared:
+                results.update(dict.fromkeys(plain, silent[0]))
+        if not results:
+            only = run(chunks[plain[0]], timestep, windows, halves[plain[0]], True, options)
+            results = dict.fromkeys(plain, only[0])
+        return torch.cat([results[index] for index in range(len(halves))])
+
+    @torch.compiler.disable(recursive=False)
+    def _whole_clip(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
+        return self.predict(
+            latents,
+            timestep,
+            windows,
+            half.clip,
+            unconditional,
+            runner=half.runner,
+            transformer_options=options,
+            progress=window_report(options),
+        )
+
+    @torch.compiler.disable(recursive=False)
+    def _few_windows(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
+        rows = torch.arange(len(latents), device=latents.device).unflatten(0, (len(windows), -1))
+        timesteps = torch.full((1,), timestep, dtype=torch.float32, device=latents.device)
+        # core has already decided whether the halves go together
+        batching = replace(options[BATCHING], halves_together=True)
+        return self.run_windows(
+            latents, timesteps, timestep, windows, rows, half.clip, unconditional, batching, options
+        ).unbind(0)
+
+
+class ZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION):
+    """The original's noise schedule and its clamped noise, for every sampler of core."""
+
+    def __init__(self):
+        super().__init__()
+        self.zsnr = True
+        self.set_sigmas(comfy_sigmas())
+
+    def noise_scaling(self, sigma, noise, latent_image, max_denoise=False):
+        return super().noise_scaling(sigma, noise.clamp(-NOISE_CLAMP, NOISE_CLAMP), latent_image, max_denoise)
+
+
+class EchoMimicModelConfig(comfy.supported_models_base.BASE):
+    """What core wants to know of a model it did not detect itself."""
+
+    unet_config = {"disable_unet_model_creation": True}
+    latent_format = comfy.latent_formats.SD15
+    memory_usage_factor = 1.0
+
+
+class EchoMimicModel(comfy.model_base.BaseModel):
+    """Denoising U-Net, motion modules and pose encoder behind core's model interface.
+
+    Attributes
+    ----------
+    picture_size : side in pixels of the pictures it was trained on.
+    vae_file, vae_stamp : the one-file model it comes from, where that has a VAE inside, and its stamp at loading.
+    about : what its metadata say of it (`ModelFiles.about`).
+    """
+
+    picture_size = FRAME_SIZE
+    vae_file: Path | None = None
+    vae_stamp: tuple[int, int] | None = None
+    about: Mapping[str, str] = MappingProxyType({})
+
+    def __init__(self, denoiser: GraphDenoiser, config: ModelConfig, variant: Variant, manual_cast_dtype):
+        model_config = EchoMimicModelConfig(EchoMimicModelConfig.unet_config)
+        model_config.manual_cast_dtype = manual_cast_dtype
+        super().__init__(model_config, comfy.model_base.ModelType.V_PREDICTION)
+        self.model_sampling = ZeroSNRSampling()
+        self.diffusion_model = denoiser
+        self.config = config
+        self.variant = variant
+
+    def compute_dtype(self) -> torch.dtype:
+        return self.manual_cast_dtype or self.get_dtype()
+
+    def extra_conds_shapes(self, **kwargs) -> dict[str, list[int]]:
+        payload: ClipPayload | None = kwargs.get(PAYLOAD)
+        # the unconditional half knows nothing of the sampler
+        told = payload is not None and payload.conditions is not None
+        return {LATENT_COPIES_KEY: [payload.latent_copies]} if told else {}
+
+    def extra_conds(self, **kwargs):
+        payload: ClipPayload | None = kwargs.get(PAYLOAD)
+        if payload is None:
+            raise ValueError(
+                "This EchoMimicV2 model got a conditioning that is not for it: "
+                "connect both outputs of 'APDH Conditioning' to positive and negative, or use the APDH Sampler."
+            )
+        noise, device = kwargs["noise"], kwargs["device"]
+        check_latents(noise, payload)
+        # of this run: core's ModelComputeDtype changes it after loading
+        self.diffusion_model.compute_dtype = self.compute_dtype()
+        clip = None
+        device = torch.device(device)
+        if payload.conditions is None:
+            return {PAYLOAD: ClipCond(PreparedHalf(len(noise), None, payload.windows, WindowRunner()))}
+        batching = self.plan(noise, payload, device)
+        clip = self.diffusion_model.prepare(payload.conditions, device, self.compute_dtype(), batching)
+        return {PAYLOAD: ClipCond(PreparedHalf(len(noise), clip, payload.windows, clip.runner))}
+
+    def run_size(self, frames: int, height: int, width: int, context_frames: int = CONTEXT_FRAMES) -> RunSize:
+        itemsize = self.compute_dtype().itemsize
+        # whether there is guidance is not known here: take it that there is
+        return RunSize(self.config, height, width, frames, context_frames, True, itemsize, cache_bytes=CLIP_CACHES)
+
+    def plan(self, noise: torch.Tensor, payload: ClipPayload, device: torch.device) -> Batching:
+        """How windows will go through the network, by the memory that is left; logged. ValueError if none can."""
+        frames, _, height, width = noise.shape
+        size = self.run_size(frames, height, width, payload.windows.context_frames)
+        size = replace(size, latent_copies=payload.latent_copies)
+        widest = ON_CPU if comfy.model_management.is_device_cpu(device) else None
+        batching = plan_batching(size, free_memory(device), widest)
+        logging.info("EchoMimicV2: %d frames, %s; besides weights %s", frames, batching, estimate(size, batching))
+        return batching
+
+    def memory_required(self, input_shape, cond_shapes=None) -> float:
+        """Bytes besides the weights for one guided window: core would otherwise ask for the whole clip at once."""
+        samples, _, height, width = input_shape
+        # core asks for both halves of the whole clip, and again for the few windows that run at once
+        copies = max((shape[0] for shape in (cond_shapes or {}).get(LATENT_COPIES_KEY, [])), default=CORE_LATENT_COPIES)
+        size = replace(self.run_size(max(samples // 2, 1), height, width), latent_copies=copies)
+        at_once = min(samples, 2 * size.window_frames * size.widest().windows)
+        needed = estimate(size, Batching())
+        return needed.latents + needed.conditions + activation_bytes(size, at_once, CHUNK_ELEMENTS)
+
+
+def require_echomimic(model, what: str) -> EchoMimicModel:
+    """The `EchoMimicModel` in a MODEL; ValueError for any other kind of model."""
+    inner = getattr(model, "model", None)
+    if not isinstance(inner, EchoMimicModel):
+        raise ValueError(
+            f"{what} needs the MODEL of 'Load EchoMimicV2' (perhaps through LoRA or other patches), "
+            f"but got a {type(inner).__name__}."
+        )
+    return inner

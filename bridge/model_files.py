@@ -1,0 +1,130 @@
+"""From files to ComfyUI's patchers: choosing files, dtypes and layer classes."""
+
+import logging
+from pathlib import Path
+
+import comfy.ops
+import folder_paths
+import torch
+
+from ..echomimic_core.config import VARIANTS
+from ..echomimic_core.files.checkpoints import (
+    AUDIO_ENCODER,
+    CheckpointError,
+    ModelFiles,
+    TensorFile,
+    find_file,
+    find_released,
+    open_one_file,
+)
+from ..echomimic_core.files.names import WHISPER_DOWNLOAD, WHISPER_NAMES
+from ..echomimic_core.models.audio_encoder import build_audio_encoder
+from .dtypes import choose_dtypes
+from .model import EchoMimicModel, GraphDenoiser
+from .patcher import make_patcher
+
+WEIGHT_DTYPES = ["auto", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
+RELEASED = ["standard", "accelerated"]
+AUTO = "auto"
+
+
+def echomimic_folders() -> list[str]:
+    return folder_paths.get_folder_paths("echomimic")
+
+
+def one_file_names() -> list[str]:
+    """Our one-file models: .safetensors in models/echomimic that are not part of the released set or Whisper's."""
+    parts = ("denoising_unet", "motion_module", "reference_unet", "pose_encoder", "whisper")
+    names = folder_paths.get_filename_list("echomimic")
+    return [
+        name
+        for name in names
+        if name.endswith(".safetensors") and not name.replace("\\", "/").rsplit("/", 1)[-1].startswith(parts)
+    ]
+
+
+def whisper_names() -> list[str]:
+    """Files that may be a Whisper encoder, from models/echomimic and core's models/audio_encoders."""
+    names = [n for n in folder_paths.get_filename_list("echomimic") if "whisper" in n.lower() or n.endswith("tiny.pt")]
+    if "audio_encoders" in folder_paths.folder_names_and_paths:
+        names += [n for n in folder_paths.get_filename_list("audio_encoders") if n not in names]
+    return names
+
+
+def open_model(model: str, folders: list[str]) -> ModelFiles:
+    """The files of a choice of the loader: a released variant, or a one-file model in models/echomimic."""
+    if model in RELEASED:
+        try:
+            return find_released(folders, model)
+        except CheckpointError as problem:
+            others = one_file_names()
+            if not others:
+                raise
+            raise CheckpointError(f"{problem} Or choose a model that is there: {', '.join(others)}.") from problem
+    path = folder_paths.get_full_path("echomimic", model)
+    if path is None:
+        looked = " and ".join(folders)
+        raise CheckpointError(
+            f"{model} is not in {looked}. Put the file there, or choose 'standard' or 'accelerated' for the released "
+            "weights, and press R to refresh the list."
+        )
+    return open_one_file(path)
+
+
+def load_models(files: ModelFiles, wanted: torch.dtype | None):
+    """The MODEL and the reference net of a set of files; the latter is None where the files have none."""
+    config = files.config()
+    file, prefix = files.networks["denoising_unet"][0]
+    sample = file.tensor(f"{prefix}mid_block.resnets.0.conv1.weight")
+    parameters = sum(torch.Size(file.shape(name)).numel() for name in file.names())
+    dtype, manual_cast = choose_dtypes(sample.dtype, wanted, parameters)
+    operations = comfy.ops.pick_operations(dtype, manual_cast)
+
+    def build(name: str):
+        return files.build(name, config, dtype, operations)
+
+    denoiser = GraphDenoiser(build("denoising_unet"), build("pose_encoder"))
+    inner = EchoMimicModel(denoiser, config, VARIANTS[files.variant], manual_cast)
+    inner.picture_size, inner.vae_file, inner.about = files.size, files.vae_file(), files.about
+    inner.vae_stamp = None if inner.vae_file is None else stamp(inner.vae_file)
+    model = make_patcher(inner)
+    reference = None
+    if "reference_unet" in files.networks:
+        reference = make_patcher(build("reference_unet"))
+        reference.model.picture_size = files.size
+    logging.info("EchoMimicV2: %s model, weights %s, computing in %s", files.variant, dtype, manual_cast or dtype)
+    return model, reference
+
+
+def stamp(path: Path) -> tuple[int, int]:
+    """What tells a file from what may lie in its place later: when it was changed, in ns, and its bytes."""
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size
+
+
+def load_audio_encoder(files: ModelFiles, choice: str, folders: list[str]):
+    """The Whisper encoder: the chosen file, or the one-file model's own, or tiny.pt where it usually lies."""
+    if choice == AUTO and AUDIO_ENCODER in files.networks:
+        file, prefix = files.networks[AUDIO_ENCODER][0]
+        weights, name = file.state_dict(prefix), file.path.name
+    else:
+        path = find_whisper(choice, folders)
+        weights, name = TensorFile(path).state_dict(), path.name
+    try:
+        encoder = build_audio_encoder(weights)
+    except ValueError as problem:
+        raise CheckpointError(f"{name}: {problem}") from problem
+    return make_patcher(encoder)
+
+
+def find_whisper(choice: str, folders: list[str]) -> Path:
+    if choice != AUTO:
+        for category in ("echomimic", "audio_encoders"):
+            if category in folder_paths.folder_names_and_paths:
+                path = folder_paths.get_full_path(category, choice)
+                if path is not None:
+                    return Path(path)
+        raise CheckpointError(f"the audio encoder {choice} is in neither models/echomimic nor models/audio_encoders.")
+    if "audio_encoders" in folder_paths.folder_names_and_paths:
+        folders = folders + folder_paths.get_folder_paths("audio_encoders")
+    return find_file(folders, WHISPER_NAMES, "the Whisper tiny audio encoder", WHISPER_DOWNLOAD)

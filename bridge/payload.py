@@ -1,0 +1,124 @@
+"""What travels with ComfyUI's conditioning to our denoiser: a clip's audio, pose and reference, and how to run it."""
+
+from dataclasses import dataclass
+
+import comfy.conds
+import torch
+
+from ..echomimic_core.apdh.steering import ORIGINAL
+from ..echomimic_core.config import SamplingConfig
+from ..echomimic_core.pose import gestures
+from ..echomimic_core.sampling.assemble import assemble
+from ..echomimic_core.sampling.clip import ClipConditions, PreparedClip
+from ..echomimic_core.sampling.denoiser import WindowSettings
+from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, WindowRunner
+
+# Key under which a CONDITIONING carries a `ClipPayload`, and transformer option with a window-wise progress callable.
+PAYLOAD = "echomimic"
+PROGRESS = "echomimic_progress"
+
+# Transformer options with which `WindowHandler` hands single windows to the model.
+WINDOWS = "echomimic_windows"
+BATCHING = "echomimic_batching"
+MOMENT = "echomimic_moment"
+
+# Transformer option with a guidance scale: `WindowHandler` then combines both halves itself.
+GUIDANCE = "echomimic_guidance"
+
+# Transformer option with the `SpeedOptions` of EchoMimicV2 Speed Options.
+SPEED = "echomimic_speed"
+
+# What `extra_conds_shapes` tells `memory_required`: how often the sampler holds the clip's latents.
+LATENT_COPIES_KEY = "echomimic_latent_copies"
+
+# The library gesture of a clip without a pose.
+IDLE = "idle"
+
+
+@dataclass(frozen=True)
+class ClipPayload:
+    """What APDH Conditioning hangs on a CONDITIONING.
+
+    Attributes
+    ----------
+    conditions : those of the clip, or None for the unconditional half of guidance.
+    frames, height, width : of the latents they were made for.
+    windows : how the clip is cut.
+    latent_copies : how often the sampler holds the clip's latents.
+    """
+
+    conditions: ClipConditions | None
+    frames: int
+    height: int
+    width: int
+    windows: WindowSettings
+    latent_copies: int = CORE_LATENT_COPIES
+
+
+class ClipCond(comfy.conds.CONDConstant):
+    """A clip's conditions on their way through core's samplers, which may run both halves of guidance in one batch.
+
+    Nothing is moved to the GPU here: the denoiser draws what a window needs when its turn comes.
+    """
+
+    def can_concat(self, other) -> bool:
+        return isinstance(other, ClipCond)
+
+    def concat(self, others) -> list:
+        return [self.cond, *(other.cond for other in others)]
+
+
+@dataclass
+class PreparedHalf:
+    """One half of guidance in one sampling run of so many frames; `clip` is None for the unconditional half."""
+
+    frames: int
+    clip: PreparedClip | None
+    windows: WindowSettings
+    runner: WindowRunner
+
+
+@torch.compiler.disable
+def sampling_step(transformer_options: dict) -> int:
+    """Index of the denoising step core's sampler is at: how many of its sigmas are above the current one."""
+    sigmas, current = transformer_options.get("sample_sigmas"), transformer_options.get("sigmas")
+    if sigmas is None or current is None:
+        return 0
+    return int((sigmas > current.flatten()[0].to(sigmas) * (1.0 + 1e-5)).sum())
+
+
+def check_latents(noise: torch.Tensor, payload: ClipPayload) -> None:
+    """Compare the latents being sampled with those the conditioning was made for; ValueError where they differ."""
+    if noise.ndim != 4:
+        raise ValueError(
+            f"EchoMimicV2 samples latents of (frames, 4, height, width), but these have {noise.ndim} dimensions: "
+            "use the LATENT of 'APDH Conditioning'."
+        )
+    frames, _, height, width = noise.shape
+    if (height, width) != (payload.height, payload.width):
+        raise ValueError(
+            f"The latents are {width * 8}x{height * 8} pixels, but the reference was encoded at "
+            f"{payload.width * 8}x{payload.height * 8}: use the LATENT of 'APDH Conditioning'."
+        )
+    if frames > payload.frames:
+        raise ValueError(
+            f"The latents have {frames} frames, but voice and pose were laid out for {payload.frames}: "
+            "raise 'frames' of APDH Conditioning or use its LATENT."
+        )
+
+
+def make_payloads(reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop=True):
+    """(payload of the conditional half, payload of the unconditional half) for a clip; ValueError for bad settings."""
+    SamplingConfig(context_frames=context_frames, context_overlap=context_overlap)
+    frames = frames or len(audio_embeds)
+    if pose is None:
+        pose = gestures.clip(IDLE, frames, fps=audio_embeds.fps)
+    conditions = assemble(reference, audio_embeds, pose, frames, pose_fit, apdh or ORIGINAL, audio_embeds.fps)
+    windows = WindowSettings(context_frames, context_overlap, wrap=loop)
+    size = (frames, reference.height, reference.width)
+    return ClipPayload(conditions, *size, windows), ClipPayload(None, *size, windows)
+
+
+def as_conditioning(payload) -> list:
+    """A CONDITIONING that carries a payload; its text part is empty, the model does not read it."""
+    return [[torch.zeros(1, 1, 1), {PAYLOAD: payload}]]

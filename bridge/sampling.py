@@ -1,0 +1,84 @@
+"""The original's DDIM as a ComfyUI sampler, guidance window by window, and progress that moves with every window."""
+
+import comfy.samplers
+import torch
+from comfy.k_diffusion import sampling as k_diffusion_sampling
+
+from ..echomimic_core.config import LATENT_CHANNELS
+from ..echomimic_core.sampling.loop import STEP_FRAMES
+from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, LATENT_COPIES
+from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step
+from .payload import GUIDANCE
+from .windows import WindowHandler
+
+# What other nodes put on a MODEL to change how both halves of guidance are combined.
+OTHER_GUIDANCE = (
+    "sampler_calc_cond_batch_function",
+    "sampler_pre_cfg_function",
+    "sampler_cfg_function",
+    "sampler_post_cfg_function",
+    "disable_cfg1_optimization",
+)
+
+
+class ClipGuider(comfy.samplers.CFGGuider):
+    """Core's guidance for a clip, without holding the clip once for every term of the formula.
+
+    Both halves are combined for a few windows at a time. Where another node has its own idea of guidance, both halves
+    of the whole clip are handed to core as ever.
+    """
+
+    def predict_noise(self, x, timestep, model_options=None, seed=None):
+        options = model_options or {}
+        if not guides_windows(options):
+            return super().predict_noise(x, timestep, options, seed)
+        conds = [self.conds["positive"]]
+        if self.cfg != 1.0:
+            conds.append(self.conds["negative"])
+            transformer_options = {**options.get("transformer_options", {}), GUIDANCE: self.cfg}
+            options = {**options, "transformer_options": transformer_options}
+        return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)[0]
+
+
+def guides_windows(model_options: dict) -> bool:
+    """Whether both halves of guidance are combined for a few windows at a time, no other node having its own idea."""
+    ours = isinstance(model_options.get("context_handler"), WindowHandler)
+    return ours and not any(model_options.get(key) for key in OTHER_GUIDANCE)
+
+
+def latent_copies(model, original: bool) -> int:
+    """How often sampling holds latents of the whole clip, `original` being our own sampler without a mask."""
+    return LATENT_COPIES if original and guides_windows(model.model_options) else CORE_LATENT_COPIES
+
+
+def empty_clip(frames: int, height: int, width: int, device: torch.device) -> torch.Tensor:
+    """Latents of zeros (frames, 4, height, width) that take no memory; only to be read."""
+    return torch.zeros((), device=device).expand(frames, LATENT_CHANNELS, height, width)
+
+
+def original_sampler(steps: int) -> comfy.samplers.KSAMPLER:
+    """DDIM as the original runs it, for a schedule of so many steps (eta 0, whole numbers of timesteps down)."""
+    return comfy.samplers.KSAMPLER(sample_ddim, {"schedule_steps": steps})
+
+
+@torch.no_grad()
+def sample_ddim(model, x, sigmas, extra_args=None, callback=None, disable=None, schedule_steps=None):
+    """Sample by the original's DDIM steps; on noise levels of another schedule by plain steps between them (euler)."""
+    steps = schedule_steps or len(sigmas) - 1
+    timesteps = schedule_of(sigmas, steps)
+    if timesteps is None:
+        return k_diffusion_sampling.sample_euler(model, x, sigmas, extra_args, callback, disable)
+    for index, timestep in enumerate(timesteps):
+        sigma = sigmas[index]
+        clean = model(x, sigma * x.new_ones(len(x)), **(extra_args or {}))
+        if callback is not None:
+            callback({"x": x, "i": index, "sigma": sigma, "sigma_hat": sigma, "denoised": clean})
+        # into the old latents and part by part: every term of the formula would be as long as the clip
+        for start in range(0, len(x), STEP_FRAMES):
+            part = slice(start, start + STEP_FRAMES)
+            x[part] = sigma_ddim_step(x[part], clean[part], sigma, sigmas[index + 1], timestep, steps)
+        del clean
+    return x
+
+
+ORIGINAL = "original"

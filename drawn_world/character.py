@@ -1,0 +1,259 @@
+"""Characters: what is random about a person and how a frame of them is drawn around keypoints."""
+
+from __future__ import annotations
+
+import colorsys
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from echomimic_core.media.opencv import cv2
+
+FINGERS = [[0, *range(4 * finger + 1, 4 * finger + 5)] for finger in range(5)]
+PALM = [0, 1, 5, 9, 13, 17]
+MOUTH_INSIDE = (50, 8, 16)
+# Drawn at this many times the size, then averaged down.
+OVERSAMPLING = 2
+_FRACTION = 4  # bits of OpenCV's sub-pixel places
+
+
+@dataclass(frozen=True)
+class Character:
+    """Colours are RGB 0..255; sizes are factors about 1."""
+
+    skin: tuple
+    lips: tuple
+    hair: tuple
+    eyes: tuple
+    clothes: tuple
+    collar: tuple
+    walls: tuple  # colours of the background at its top and bottom
+    things: tuple  # of the background: (x, y, w, h, colour) in 0..1
+    hair_style: int
+    sleeves: bool  # down to the wrists, or to the elbows
+    face_width: float
+    face_height: float
+    mouth_width: float
+    brow: float
+
+
+def random_character(rng: np.random.Generator) -> Character:
+    """Someone who was not there before."""
+
+    def colour(hue, saturation, value):
+        hue, saturation, value = (rng.uniform(*v) if isinstance(v, tuple) else v for v in (hue, saturation, value))
+        return tuple(round(255 * v) for v in colorsys.hsv_to_rgb(hue % 1, saturation, value))
+
+    depth = rng.uniform(0, 1)
+    skin = tuple(np.array([250, 216, 190]) * (1 - depth) + np.array([110, 70, 48]) * depth + rng.uniform(-8, 8, 3))
+    hair = colour((0.03, 0.12), (0.3, 0.8), (0.08, 0.85)) if rng.random() < 0.8 else colour((0, 1), 0.5, (0.4, 0.8))
+    hue = rng.uniform(0, 1)
+    things = tuple(
+        (rng.uniform(0, 0.9), rng.uniform(0, 0.6), rng.uniform(0.1, 0.3), rng.uniform(0.1, 0.4))
+        + (colour((hue - 0.1, hue + 0.1), (0.1, 0.5), (0.4, 0.9)),)
+        for _ in range(rng.integers(0, 3))
+    )
+    return Character(
+        skin=skin,
+        lips=tuple((np.array(skin) + (205, 90, 95)) / 2),
+        hair=hair,
+        eyes=colour((0.05, 0.6), (0.4, 0.8), (0.2, 0.55)),
+        clothes=colour((0, 1), (0.2, 0.85), (0.2, 0.9)),
+        collar=colour((0, 1), (0.0, 0.6), (0.3, 0.95)),
+        walls=(colour(hue, (0.05, 0.4), (0.55, 0.95)), colour(hue, (0.05, 0.5), (0.35, 0.8))),
+        things=things,
+        hair_style=int(rng.integers(0, 4)),
+        sleeves=bool(rng.random() < 0.6),
+        face_width=rng.uniform(0.92, 1.1),
+        face_height=rng.uniform(0.94, 1.08),
+        mouth_width=rng.uniform(0.9, 1.15),
+        brow=rng.uniform(0.7, 1.4),
+    )
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Everything of one frame that moves; points in 0..1 of the frame.
+
+    Attributes
+    ----------
+    hands (2, 21, 2), depth (2, 21) larger is nearer, arms (2, 3, 2) shoulder, elbow, wrist; face (68, 2); neck (2,);
+    eyelids 0 closed to 1 open; mouth opening 0..1; gaze (2,) in -1..1.
+    """
+
+    hands: np.ndarray
+    depth: np.ndarray
+    arms: np.ndarray
+    face: np.ndarray
+    neck: np.ndarray
+    eyelids: float
+    opening: float
+    gaze: np.ndarray
+
+
+class Painter:
+    """Draws a character at a size; the background is drawn once."""
+
+    def __init__(self, character: Character, size: int):
+        self.who, self.size = character, size
+        self.side = size * OVERSAMPLING
+        self.wall = self._background()
+
+    def frame(self, moment: Moment) -> np.ndarray:
+        """A picture (size, size, 3) uint8 RGB."""
+        picture = self.wall.copy()
+        head = _Head(self.who, moment.face)
+        self._hair_behind(picture, head)
+        self._body(picture, moment)
+        self._head(picture, head, moment)
+        order = np.argsort(moment.depth.mean(axis=1))
+        for side in order:
+            self._arm(picture, moment.arms[side])
+        for side in order:
+            self._hand(picture, moment.hands[side], moment.depth[side])
+        return cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_AREA)
+
+    def _background(self) -> np.ndarray:
+        share = np.linspace(0, 1, self.side)[:, None, None]
+        top, bottom = (np.array(colour, float) for colour in self.who.walls)
+        picture = np.ascontiguousarray(
+            (top + (bottom - top) * share).repeat(self.side, axis=1).round().astype(np.uint8)
+        )
+        for x, y, w, h, colour in self.who.things:
+            a, b = self._places(np.array([(x, y), (x + w, y + h)]))
+            cv2.rectangle(picture, a.tolist(), b.tolist(), colour, -1, cv2.LINE_AA, _FRACTION)
+            cv2.rectangle(picture, a.tolist(), b.tolist(), _shade(colour, 0.7), OVERSAMPLING, cv2.LINE_AA, _FRACTION)
+        return picture
+
+    def _places(self, points: np.ndarray) -> np.ndarray:
+        return np.round((points * self.side - 0.5) * 2**_FRACTION).astype(int)
+
+    def _fill(self, picture, points, colour, outline: float = 0.0) -> None:
+        places = [self._places(np.asarray(points))]
+        cv2.fillPoly(picture, places, colour, cv2.LINE_AA, _FRACTION)
+        if outline:
+            cv2.polylines(picture, places, True, _shade(colour, outline), self._width(0.004), cv2.LINE_AA, _FRACTION)
+
+    def _line(self, picture, points, colour, width: float) -> None:
+        cv2.polylines(
+            picture, [self._places(np.asarray(points))], False, colour, self._width(width), cv2.LINE_AA, _FRACTION
+        )
+
+    def _oval(self, picture, middle, radii, colour, angle: float = 0.0) -> None:
+        turns = np.linspace(0, 2 * np.pi, 40, endpoint=False)
+        turned = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
+        self._fill(picture, middle + (np.stack([np.cos(turns), np.sin(turns)], 1) * radii) @ turned.T, colour)
+
+    def _width(self, width: float) -> int:
+        return max(1, round(width * self.side))
+
+    def _body(self, picture, moment: Moment) -> None:
+        (left, right), neck = moment.arms[:, 0], moment.neck
+        across = left - right
+        down = np.array([-across[1], across[0]])
+        skin, cloth = self.who.skin, self.who.clothes
+        top = moment.face[8]
+        half = 0.13 * across
+        self._fill(picture, [top - half, top + half, neck + 1.3 * half, neck - 1.3 * half], _shade(skin, 0.86))
+        wide = 0.1 * across
+        shape = [neck + 0.22 * across - 0.06 * down, left + 0.5 * wide, left + wide + 0.2 * down]
+        shape += [left - wide + 1.8 * down, right + wide + 1.8 * down, right - wide + 0.2 * down]
+        shape += [right - 0.5 * wide, neck - 0.22 * across - 0.06 * down]
+        self._fill(picture, shape, cloth, 0.75)
+        self._fill(
+            picture,
+            [neck + 0.2 * across - 0.07 * down, neck + 0.3 * down, neck - 0.2 * across - 0.07 * down],
+            self.who.collar,
+            0.8,
+        )
+        self._fill(picture, [neck + 1.1 * half, neck + 0.16 * down, neck - 1.1 * half], _shade(skin, 0.9))
+
+    def _hair_behind(self, picture, head: _Head) -> None:
+        if self.who.hair_style in (1, 2):
+            long = 1.9 if self.who.hair_style == 1 else 1.35
+            self._oval(
+                picture, head.at(0, 0.15), head.radii * (1.22, long * 0.72), _shade(self.who.hair, 0.8), head.angle
+            )
+
+    def _head(self, picture, head: _Head, moment: Moment) -> None:
+        who = self.who
+        for sign in (-1, 1):
+            self._oval(picture, head.at(sign * 1.0, 0.05), head.radii * (0.14, 0.2), _shade(who.skin, 0.88), head.angle)
+        self._oval(picture, head.at(0, 0), head.radii, who.skin, head.angle)
+        self._hair(picture, head)
+        face = moment.face
+        for eye, brow in ((face[36:42], face[17:22]), (face[42:48], face[22:27])):
+            middle, wide = eye.mean(0), 0.5 * np.linalg.norm(eye[3] - eye[0])
+            self._oval(
+                picture, middle, np.array([wide, wide * 0.62 * moment.eyelids + 1e-4]), (250, 250, 250), head.angle
+            )
+            if moment.eyelids > 0.35:
+                iris = middle + moment.gaze * wide * 0.3
+                self._oval(picture, iris, np.full(2, wide * 0.48), who.eyes)
+                self._oval(picture, iris, np.full(2, wide * 0.22), (15, 15, 15))
+            else:
+                self._line(picture, [eye[0], eye[3]], _shade(who.skin, 0.5), 0.004)
+            self._line(picture, brow, _shade(who.hair, 0.7), 0.006 * who.brow)
+        self._line(picture, [face[28], face[30], face[33]], _shade(who.skin, 0.72), 0.005)
+        lips = face[48:60], face[60:68]
+        self._fill(picture, lips[0], who.lips)
+        if moment.opening > 0.04:
+            self._fill(picture, lips[1], MOUTH_INSIDE)
+        else:
+            self._line(picture, [lips[1][0], lips[1][2], lips[1][4]], _shade(who.lips, 0.6), 0.003)
+
+    def _hair(self, picture, head: _Head) -> None:
+        turns = np.linspace(np.pi, 2 * np.pi, 24)
+        cap = np.stack([1.06 * np.cos(turns), 1.1 * np.sin(turns) - 0.02], 1)
+        fringe = {0: (0.55, 0.6, 0.55), 1: (0.3, 0.75, 0.3), 2: (0.35, 0.4, 0.75), 3: (0.75, 0.85, 0.75)}
+        right, middle, left = fringe[self.who.hair_style]
+        line = [(1.0, 0.05), (0.8, -left), (0.0, -middle), (-0.8, -right), (-1.0, 0.05)]
+        points = np.concatenate([cap, line])
+        self._fill(picture, [head.at(*point) for point in points], self.who.hair, 0.8)
+
+    def _arm(self, picture, arm: np.ndarray) -> None:
+        shoulder, elbow, wrist = arm
+        cloth, skin = self.who.clothes, self.who.skin
+        fore = cloth if self.who.sleeves else skin
+        for shade, more in ((0.72, 0.008), (0.95, 0.0)):
+            self._line(picture, [elbow, wrist], _shade(fore, shade), 0.068 + more)
+            self._line(picture, [shoulder, elbow], _shade(cloth, shade), 0.095 + more)
+
+    def _hand(self, picture, hand: np.ndarray, depth: np.ndarray) -> None:
+        """Palm and bones from far to near, each with a darker rim, so that fingers can be counted."""
+        skin = self.who.skin
+        thick = 0.115 * max(np.linalg.norm(hand[9] - hand[0]), 0.6 * np.linalg.norm(hand[5] - hand[17]))
+        hull = cv2.convexHull(hand[PALM].astype(np.float32))[:, 0]
+        parts = [(depth[PALM].mean(), None)]
+        parts += [(depth[a] + depth[b], (a, b)) for f in FINGERS for a, b in pairwise(f[1:])]
+        parts = [(d if part is None else d / 2, part) for d, part in parts]
+        for _, part in sorted(parts, key=lambda item: item[0]):
+            for shade, more in ((0.62, 0.006), (1.0, 0.0)):
+                colour = _shade(skin, shade)
+                points = np.concatenate([hull, hull[:1]]) if part is None else hand[list(part)]
+                if part is None:
+                    self._fill(picture, hull, colour)
+                self._line(picture, points, colour, thick * 2 + more)
+
+
+class _Head:
+    """The head's oval from its face points: `at(1, 0)` is its left edge, `at(0, -1)` its crown."""
+
+    def __init__(self, who: Character, face: np.ndarray):
+        across = face[16] - face[0]
+        self.angle = float(np.arctan2(across[1], across[0]))
+        half = 0.5 * np.linalg.norm(across)
+        chin, brows = face[8], face[17:27].mean(0)
+        height = np.linalg.norm(chin - brows)
+        self.radii = np.array([half * 1.02, height * 0.78])
+        self._across = across / (2 * half)
+        self._down = np.array([-self._across[1], self._across[0]])
+        self._middle = chin - self._down * self.radii[1]
+
+    def at(self, x: float, y: float) -> np.ndarray:
+        return self._middle + self._across * self.radii[0] * x + self._down * self.radii[1] * y
+
+
+def _shade(colour, factor: float) -> tuple:
+    return tuple(float(min(255.0, channel * factor)) for channel in colour)

@@ -1,0 +1,110 @@
+"""The drawn world as training clips: python -m drawn_world.make OUT --speeches 60 --size 128 --whisper FILE."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from echomimic_core.audio import encode
+from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
+from echomimic_core.files.checkpoints import TensorFile
+from echomimic_core.models.audio_encoder import build_audio_encoder
+from echomimic_core.pose.hand_pose import HandPose
+from echomimic_core.training.data.shards import (
+    HEADSHOT,
+    SEMI_BODY,
+    ClipData,
+    ClipInfo,
+    encode_jpeg,
+    write_manifest,
+    write_shard,
+)
+
+from .clip import HELD_OUT_GESTURES, WorldClip, make_clip
+from .speech import Speaker, Speech, random_sentence, random_voice
+
+SENTENCES, CLIPS_PER_SPEECH, CLIP_FRAMES = 7, 8, 72
+HEADSHOT_SHARE = 0.2
+# A headshot is this many times larger than the head of a semi-body clip.
+HEADSHOT_ZOOM = 2.0
+# Seeds from here on are never trained on: their voices, and a third of their gestures, are others.
+HELD_OUT = 100_000
+HELD_OUT_VOICES = (("es", "en-gb-scotland", "cmn", "de"), ("f4", "f5", "m4", "m5"))
+
+
+def random_speech(speaker: Speaker, seed: int) -> tuple[Speech, str]:
+    """About 20 seconds of one voice, and a name of the voice."""
+    rng = np.random.default_rng([seed, 0])
+    voice = random_voice(rng, *HELD_OUT_VOICES) if seed >= HELD_OUT else random_voice(rng)
+    text = " ".join(random_sentence(rng, voice.language) for _ in range(SENTENCES))
+    return speaker.say(text, voice), f"{voice.language}+{voice.variant} {voice.rate}/{voice.pitch}"
+
+
+def headshot(clip: WorldClip, size: int) -> tuple[list[np.ndarray], HandPose]:
+    """Frames (size, size, 3) of the head alone, and their keypoints."""
+    low, high = clip.pose.faces.min((0, 1)), clip.pose.faces.max((0, 1))
+    side = 1 / HEADSHOT_ZOOM
+    corner = np.clip((low + high) / 2 - side * np.array([0.5, 0.55]), 0, 1 - side)
+    whole = round(size * HEADSHOT_ZOOM)
+    left, top = (corner * whole).round().astype(int)
+    frames = [frame[top : top + size, left : left + size] for frame in clip.frames(whole)]
+    pose = clip.pose.map_points(lambda points: (points * whole - (left, top)) / size)
+    return frames, replace(pose, hand_scores=np.zeros_like(pose.hand_scores))
+
+
+def film_speech(seed: int, out: Path, size: int, whisper: Path) -> list[ClipInfo]:
+    """Film a speech in several clips, each with another character, into one shard."""
+    speech, name = random_speech(Speaker(), seed)
+    states = encode(build_audio_encoder(TensorFile(whisper).state_dict()), speech.sound).numpy()
+    rng = np.random.default_rng([seed, 2])
+    latest = max(0.0, len(speech.sound) / AUDIO_SAMPLE_RATE - CLIP_FRAMES / FPS)
+    clips = []
+    for index, begin in enumerate(np.linspace(0, latest, CLIPS_PER_SPEECH)):
+        begin = round(begin * 50) / 50  # Whisper's states are 20 ms apart
+        held_out = seed >= HELD_OUT
+        gesture = HELD_OUT_GESTURES[0] if held_out and index % 3 == 0 else None
+        clip = make_clip(seed * CLIPS_PER_SPEECH + index, speech, CLIP_FRAMES, begin, gesture)
+        kind = HEADSHOT if rng.random() < HEADSHOT_SHARE and not held_out else SEMI_BODY
+        frames, pose = headshot(clip, size) if kind == HEADSHOT else (clip.frames(size), clip.pose)
+        info = ClipInfo(f"speech-{seed:05d}.safetensors", f"{index}", kind, CLIP_FRAMES, size, name, begin)
+        first = round(begin * 50)
+        audio = states[first : first + round(CLIP_FRAMES / FPS * 50)]
+        pose = replace(pose, width=size, height=size)
+        clips.append(ClipData(info, [encode_jpeg(frame) for frame in frames], pose, audio, clip.sound))
+    write_shard(out / clips[0].info.shard, clips)
+    return [clip.info for clip in clips]
+
+
+def make_world(out: Path, seeds: range, size: int, whisper: Path, workers: int = 2) -> int:
+    """Film a speech per seed into a folder that training reads; the number of clips."""
+    from tqdm import tqdm
+
+    out.mkdir(parents=True, exist_ok=True)
+    with get_context("spawn").Pool(workers) as pool:
+        films = pool.imap(partial(film_speech, out=out, size=size, whisper=whisper), seeds)
+        clips = [info for film in tqdm(films, total=len(seeds), unit="speech") for info in film]
+    write_manifest(out, clips)
+    return len(clips)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--whisper", type=Path, required=True, help="Whisper tiny's encoder")
+    parser.add_argument("--first", type=int, default=0, help="seed of the first speech")
+    parser.add_argument("--speeches", type=int, default=60)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--workers", type=int, default=2)
+    given = parser.parse_args()
+    seeds = range(given.first, given.first + given.speeches)
+    count = make_world(given.out, seeds, given.size, given.whisper, given.workers)
+    print(f"{count} clips in {given.out}")
+
+
+if __name__ == "__main__":
+    main()

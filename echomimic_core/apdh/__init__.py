@@ -1,0 +1,1 @@
+"""Audio-Pose Dynamic Harmonization: one definition, used by sampling and by training."""

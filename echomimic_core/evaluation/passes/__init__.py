@@ -1,0 +1,1 @@
+"""Passes over the clips' frames: what to read, in how many processes, and what is cached."""

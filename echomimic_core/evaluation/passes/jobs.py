@@ -1,0 +1,245 @@
+"""The passes over clips, one after another or in several processes, with what is cached left out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+
+from ...runtime import Progress
+from ..clips import Clip, ClipError
+from ..extractors import EXTRACTORS
+from ..settings import Settings
+from .cache import Cache
+from .compare import compare
+from .extract import Fact, Result, extract
+
+# Fewer frames than this are done before a second process has started.
+FRAMES_WORTH_A_PROCESS = 150
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pass: the extractors `names` over `clip`, or the measures `names` of it against `reference`.
+
+    limit : frames to read, 0 for all.
+    """
+
+    clip: Clip
+    names: tuple[str, ...]
+    reference: Clip | None = None
+    limit: int = 0
+
+    def frames(self) -> int:
+        """About how many frames are read."""
+        length = self.clip.length()
+        return min(self.limit, length) if self.limit else length
+
+    def cache_key(self, name: str, settings: Settings) -> tuple | None:
+        """What the result under a name depends on; None if a clip lies in memory."""
+        if self.clip.path is None or (self.reference and self.reference.path is None):
+            return None
+        if self.reference:
+            networks, options = (("lpips",) if name == "lpips" else ()), ()
+        else:
+            networks, options = EXTRACTORS[name].networks, EXTRACTORS[name].options(settings)
+        networks = tuple(settings.fingerprint(network) for network in networks if settings.find(network))
+        # Devices round differently, and another MediaPipe finds other points with the same bundle.
+        networks += (settings.device, settings.mediapipe_version()) if networks else ()
+        reference = self.reference.fingerprint() if self.reference else ""
+        return (name, self.clip.fingerprint(), reference, self.limit, networks, options)
+
+    def run(self, settings: Settings, tick: Callable[[], None]) -> tuple[dict[str, Result], list[str]]:
+        """Results by name, and remarks; a clip that cannot be read gives its sentence under every name."""
+        try:
+            if self.reference:
+                return compare(self.clip, self.reference, list(self.names), settings, tick)
+            return extract(self.clip, list(self.names), settings, tick, self.limit), []
+        except ValueError as error:
+            sentence = Fact(error) if isinstance(error, ClipError) else str(error)
+            return dict.fromkeys(self.names, sentence), []
+        except Exception as error:
+            # Whatever one file does, the others are still to be evaluated.
+            logging.debug("%s failed", self.clip.name, exc_info=True)
+            return dict.fromkeys(self.names, f"{self.clip.name} failed with {type(error).__name__}: {error}"), []
+
+
+Outcome = tuple[Job, dict[str, Result], list[str]]
+
+
+def run_all(
+    jobs: Iterable[Job], settings: Settings, cache: Cache, processes: int = 0, progress: Progress | None = None
+) -> Iterator[Outcome]:
+    """Yield each job with its results by name and its remarks, in no particular order.
+
+    Parameters
+    ----------
+    processes : at most so many at once; 0 is one for each core. Results do not depend on it.
+    progress : called with (frames done, frames of all); may raise to cancel.
+    """
+    remaining = []
+    for job in jobs:
+        kept, rest = _from_cache(job, settings, cache)
+        if kept:
+            yield job, {name: result for name, result, _ in kept}, sorted({r for *_, rs in kept for r in rs})
+        if rest:
+            remaining.append(Job(job.clip, tuple(rest), job.reference, job.limit))
+    # The longest first, so that none is left over for the end.
+    sized = sorted(((job.frames(), job) for job in remaining), key=lambda pair: -pair[0])
+    total = sum(frames for frames, _ in sized)
+    count = min(processes or cores(), len(sized))
+    if not processes and total < FRAMES_WORTH_A_PROCESS * count:
+        count = min(count, 1)
+    in_memory = any(job.clip.path is None or (job.reference and job.reference.path is None) for job in remaining)
+    runner = _in_processes if count > 1 and not in_memory else _in_turn
+    try:
+        for job, results, remarks in runner([job for _, job in sized], settings, count, _Counter(progress, total)):
+            _to_cache(job, results, remarks, settings, cache)
+            yield job, results, remarks
+    except _Cancelled as cancelled:
+        raise cancelled.reason from None
+
+
+def _from_cache(job: Job, settings: Settings, cache: Cache) -> tuple[list, list[str]]:
+    kept, rest = [], []
+    for name in job.names:
+        try:
+            key = job.cache_key(name, settings)
+        except OSError:
+            key = None
+        found = cache.get(*key) if key else None
+        if found is None:
+            rest.append(name)
+        else:
+            remarks = [str(remark) for remark in found.pop("remarks", ())]
+            kept.append((name, Fact(found["sentence"]) if "sentence" in found else found, remarks))
+    return kept, rest
+
+
+def _to_cache(job: Job, results: dict[str, Result], remarks: list[str], settings: Settings, cache: Cache) -> None:
+    for name, result in results.items():
+        if isinstance(result, Fact):
+            result = {"sentence": np.array(str(result))}
+        # A file that was taken away meanwhile has no hash any more.
+        with suppress(OSError):
+            if isinstance(result, dict) and (key := job.cache_key(name, settings)):
+                cache.put(result | ({"remarks": np.array(remarks)} if remarks else {}), *key)
+
+
+class _Cancelled(BaseException):
+    """What the progress callable raised, on its way past everything that forgives the failures of a file."""
+
+    def __init__(self, reason: Exception):
+        super().__init__(reason)
+        self.reason = reason
+
+
+class _Counter:
+    """Frames done, told to the progress callable."""
+
+    def __init__(self, progress: Progress | None, total: int):
+        self.progress, self.total, self.done = progress, total, 0
+
+    def __call__(self, frames: int = 1) -> None:
+        self._tell(self.done, max(self.total, self.done))
+        self.done += frames
+
+    def finish(self) -> None:
+        if self.total:
+            self._tell(self.total, self.total)
+
+    def _tell(self, done: int, total: int) -> None:
+        if self.progress:
+            try:
+                self.progress(done, total)
+            except Exception as error:
+                raise _Cancelled(error) from error
+
+
+def _in_turn(jobs: list[Job], settings: Settings, _count: int, counter: _Counter) -> Iterator[Outcome]:
+    for job in jobs:
+        yield (job, *job.run(settings, counter))
+    counter.finish()
+
+
+def _in_processes(jobs: list[Job], settings: Settings, count: int, counter: _Counter) -> Iterator[Outcome]:
+    # Spawned, not forked: MediaPipe and CUDA do not survive a fork.
+    context = get_context("spawn")
+    ticks = context.Queue()
+    pool = ProcessPoolExecutor(count, context, _start, (ticks, max(cores() // count, 1)))
+    waiting: dict[Future, Job] = {pool.submit(_work, job, settings): job for job in jobs}
+    try:
+        while waiting:
+            done, _ = wait(waiting, POLL_SECONDS, FIRST_COMPLETED)
+            counter(_drain(ticks))
+            for future in done:
+                job = waiting.pop(future)
+                try:
+                    yield (job, *future.result())
+                except BrokenProcessPool:
+                    sentence = f"{job.clip.name}: the process that worked on it ended, perhaps for lack of memory"
+                    yield job, dict.fromkeys(job.names, sentence), []
+        counter.finish()
+    finally:
+        # On cancel, passes are still running and nobody wants their results.
+        running = list((pool._processes or {}).values()) if waiting else []
+        pool.shutdown(wait=not waiting, cancel_futures=True)
+        for process in running:
+            process.terminate()
+        ticks.close()
+
+
+def _drain(ticks) -> int:
+    frames = 0
+    while True:
+        try:
+            frames += ticks.get_nowait()
+        except queue.Empty:
+            return frames
+
+
+_ticks = None
+
+
+def _start(ticks, threads: int) -> None:
+    global _ticks
+    _ticks = ticks
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    import torch
+
+    from ...media.opencv import cv2
+
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(threads)
+
+
+def _work(job: Job, settings: Settings) -> tuple[dict[str, Result], list[str]]:
+    pending = 0
+
+    def tick() -> None:
+        nonlocal pending
+        pending += 1
+        if pending == 8:
+            _ticks.put(pending)
+            pending = 0
+
+    outcome = job.run(settings, tick)
+    _ticks.put(pending)
+    return outcome
+
+
+def cores() -> int:
+    """Processor cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""Files of weights: opened safely, found, described and written."""

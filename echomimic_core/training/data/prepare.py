@@ -1,0 +1,372 @@
+"""Make training clips of videos: `python -m echomimic_core.training.prepare VIDEOS OUT`.
+
+Each video is looked at by one process and becomes one shard or more; what is done is not done again, so a run that was
+stopped goes on where it was. OUT/report.json says of every video what became of it, and why parts were rejected.
+"""
+
+import argparse
+import hashlib
+import itertools
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ...config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
+from ...media.video import read_audio, read_frames
+from ...media.waveform import resample
+from ...pose.bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, find_bundle
+from ...pose.detect import Detections, steady
+from ...pose.landmarks import ESTIMATED_FACE_SCORE
+from ...runtime import Progress
+from ..run.records import bar_options
+from .processes import in_processes
+from .selection import Piece, Rules, Video, choose_pieces, cut_detections, piece_picture, piece_pose
+from .shards import LATENTS, MANIFEST, ClipData, ClipInfo, encode_jpeg, write_manifest, write_shard
+
+logger = logging.getLogger(__name__)
+
+SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
+RESULTS, REPORT = "results", "report.json"
+SMALL = 48
+PEOPLE_EVERY = 12
+MAX_PEOPLE = 3
+SMOOTHING = 0.2
+# Raised when clips come out otherwise than before, so that those of before are made again.
+RECIPE = 2
+# What is held of a long video are the clips of one shard, up to 80 s: about 350 MB at 768 x 768.
+CLIPS_A_SHARD = 8
+# Share of frames with an estimated face from which a video is named in the report.
+ESTIMATED_TOLERATED = 0.5
+
+Frames = Iterator[tuple[float, np.ndarray]]
+
+
+@dataclass
+class Tools:
+    """What looks and listens.
+
+    Attributes
+    ----------
+    detect : frames -> detections of all of them.
+    count_people : a picture -> number of people in it.
+    encode : sound (samples,) at 16 kHz -> Whisper states (T, 5, 384).
+    """
+
+    detect: Callable[[Frames], Detections]
+    count_people: Callable[[np.ndarray], int]
+    encode: Callable[[np.ndarray], np.ndarray]
+
+
+def real_tools(hand: str, pose: str, face: str | None, whisper: str) -> Tools:
+    """MediaPipe and Whisper from files; ValueError if one is missing."""
+    from ...audio import encode
+    from ...files.checkpoints import TensorFile
+    from ...models.audio_encoder import build_audio_encoder
+    from ...pose.detect import detect
+
+    bundles = Bundles(Path(hand), Path(pose), Path(face) if face else None)
+    encoder = build_audio_encoder(TensorFile(whisper).state_dict())
+    return Tools(
+        detect=lambda frames: detect(frames, bundles),
+        count_people=PeopleCounter(Path(pose)),
+        encode=lambda sound: encode(encoder, sound).numpy(),
+    )
+
+
+class PeopleCounter:
+    """Counts people with MediaPipe's body model."""
+
+    def __init__(self, bundle: Path):
+        from mediapipe.tasks.python import BaseOptions, vision
+
+        options = vision.PoseLandmarkerOptions(
+            base_options=BaseOptions(model_asset_buffer=bundle.read_bytes()),
+            running_mode=vision.RunningMode.IMAGE,
+            num_poses=MAX_PEOPLE,
+        )
+        self._landmarker = vision.PoseLandmarker.create_from_options(options)
+
+    def __call__(self, picture: np.ndarray) -> int:
+        import mediapipe
+
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
+        return len(self._landmarker.detect(image).pose_landmarks)
+
+
+def look_and_listen(path: Path, tools: Tools) -> Video:
+    """One pass over a video; ValueError where it cannot be read or has no sound."""
+    from ...media.opencv import cv2
+
+    waveform, rate = read_audio(path)
+    people, change = [], []
+
+    def watched() -> Frames:
+        last = None
+        for index, (time, picture) in enumerate(read_frames(path, FPS)):
+            small = cv2.resize(picture, (SMALL, SMALL), interpolation=cv2.INTER_AREA).mean(-1) / 255
+            change.append(0.0 if last is None else float(np.abs(small - last).mean()))
+            last = small
+            people.append(tools.count_people(picture) if index % PEOPLE_EVERY == 0 else -1)
+            yield time, picture
+
+    found = tools.detect(watched())
+    return Video(found, np.array(people), np.array(change), resample(waveform, rate))
+
+
+def prepare_video(path: Path, name: str, out: Path, tools: Tools, rules: Rules, size: int) -> dict:
+    """Make the shards of a video, each written as soon as it is full; what became of it, for the report."""
+    video = look_and_listen(path, tools)
+    pieces, rejections = choose_pieces(video, rules, size)
+    infos: list[ClipInfo] = []
+    clips = cut_out(path, name, video, pieces, tools, size) if pieces else iter(())
+    for old in out.glob(f"{name}-*.safetensors"):
+        old.unlink()  # of other rules
+    for old in out.glob(f"{LATENTS}/*/{name}-*.safetensors"):
+        old.unlink()  # of the clips of before
+    while shard := list(itertools.islice(clips, CLIPS_A_SHARD)):
+        write_shard(out / shard[0].info.shard, shard)
+        infos += [clip.info for clip in shard]
+    return {
+        "clips": [asdict(info) for info in infos],
+        "rejected": [
+            {"start": round(r.start / FPS, 2), "seconds": round((r.stop - r.start) / FPS, 2), "reason": r.reason}
+            for r in rejections
+        ],
+        "estimated_faces": round(estimated_faces(video.found, pieces), 3),
+    }
+
+
+def cut_out(path: Path, name: str, video: Video, pieces: list[Piece], tools: Tools, size: int) -> Iterator[ClipData]:
+    """A second pass over the video that cuts the pieces out, in order; only one piece's JPEG files are held."""
+    states = tools.encode(video.sound).astype(np.float16)
+    waiting, files = list(enumerate(pieces)), []
+    for index, (_, picture) in enumerate(read_frames(path, FPS)):
+        if index >= waiting[0][1].stop:
+            yield make_clip(path, name, video, *waiting.pop(0), files, states, size)
+            files = []
+            if not waiting:
+                return
+        if index >= waiting[0][1].start:
+            files.append(encode_jpeg(piece_picture(picture, waiting[0][1], size)))
+    if files:
+        yield make_clip(path, name, video, *waiting[0], files, states, size)
+
+
+def make_clip(
+    path: Path, name: str, video: Video, number: int, piece: Piece, files: list[bytes], states: np.ndarray, size: int
+) -> ClipData:
+    """The clip of a piece: its frames as JPEG files, healed pose, Whisper states (of the whole video's) and sound."""
+    # a hand that is out of sight for long is not there: one held where it was last would teach invented hands
+    pose = steady(cut_detections(video.found, piece.start, piece.stop), FPS, SMOOTHING, long_gaps="empty")
+    # healing works by time and may round a frame away at the end
+    frames = min(len(files), len(pose))
+    pose = piece_pose(pose.take(np.arange(frames)), piece, size)
+    seconds = np.array([piece.start, piece.start + frames]) / FPS
+    first, last = (seconds * AUDIO_FEATURE_RATE).astype(int)
+    begin, end = (seconds * AUDIO_SAMPLE_RATE).round().astype(int)
+    shard = f"{name}-{number // CLIPS_A_SHARD:03d}.safetensors"
+    info = ClipInfo(shard, f"{number:03d}", piece.kind, frames, size, path.name, float(seconds[0]))
+    heard = states[first : max(last + 1, first + 1)]
+    return ClipData(info, files[:frames], pose, heard, video.sound[begin:end])
+
+
+def estimated_faces(found: Detections, pieces: list[Piece]) -> float:
+    """Share of the pieces' frames whose face points are only estimated from the head: their scores are halved."""
+    scores = [found.face_scores[piece.start : piece.stop].max(1) for piece in pieces]
+    return float((np.concatenate(scores) <= ESTIMATED_FACE_SCORE).mean()) if scores else 0.0
+
+
+def find_videos(folder: Path) -> list[Path]:
+    """Videos below a folder, in order; ValueError where there are none."""
+    if not folder.exists():
+        raise ValueError(f"there is no folder {folder}")
+    found = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise ValueError(f"{folder} holds no videos ({', '.join(sorted(SUFFIXES))})")
+    return found
+
+
+def video_name(path: Path, root: Path) -> str:
+    """A name for the shard of a video: its own, made unique by where it lies."""
+    place = path.relative_to(root).as_posix() if path != root else path.name
+    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in path.stem)[:60]
+    return f"{plain}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
+
+
+_tools: Tools | ValueError | None = None
+
+
+def _start_worker(make_tools: Callable[[], Tools]) -> None:
+    global _tools
+    import torch
+
+    from ...media.opencv import cv2
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+    try:
+        _tools = make_tools()
+    except ValueError as problem:
+        _tools = problem  # raised by the first job: a process that does not start says nothing
+
+
+def _work(path: Path, name: str, out: Path, rules: Rules, size: int, fingerprint: dict) -> dict:
+    """Prepare one video and note the result; a video that cannot be used is a result too."""
+    if isinstance(_tools, ValueError):
+        raise _tools
+    try:
+        result = prepare_video(path, name, out, _tools, rules, size)
+    except ValueError as problem:
+        result = {"clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": str(problem)}]}
+    result = {"video": str(path), "fingerprint": fingerprint, **result}
+    target = out / RESULTS / f"{name}.json"
+    partial_file = target.with_suffix(f".{os.getpid()}.partial")
+    partial_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    partial_file.replace(target)
+    return result
+
+
+def prepare(
+    videos: Path,
+    out: Path,
+    make_tools: Callable[[], Tools],
+    rules: Rules = Rules(),  # noqa: B008 (frozen)
+    size: int = FRAME_SIZE,
+    workers: int = 1,
+    progress: Progress | None = None,
+) -> dict:
+    """Prepare all videos of a folder that are not prepared yet, then write manifest and report.
+
+    Parameters
+    ----------
+    make_tools : called once in every process; picklable.
+
+    Returns
+    -------
+    The report: counts of videos, clips, seconds, and the rejected with their reasons.
+
+    Raises
+    ------
+    ValueError : no videos, or `out` holds something else.
+    """
+    paths = find_videos(videos)
+    if out.exists() and any(out.iterdir()) and not (out / RESULTS).is_dir():
+        raise ValueError(f"{out} holds other files: give a new folder, or one that prepare made. Nothing was changed.")
+    (out / RESULTS).mkdir(parents=True, exist_ok=True)
+    results, waiting = {}, []
+    for path in paths:
+        name, stat = video_name(path, videos), path.stat()
+        source = {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
+        fingerprint = {**source, "rules": asdict(rules), "size": size, "recipe": RECIPE}
+        done = _read_result(out, name)
+        if done is not None and done["fingerprint"] == fingerprint:
+            results[name] = done
+        else:
+            waiting.append((path, name, fingerprint))
+    logger.info("%d videos, %d of them done before", len(paths), len(results))
+    jobs = {name: (path, name, out, rules, size, mark) for path, name, mark in waiting}
+    for name, result in in_processes(_work, jobs, workers, _start_worker, (make_tools,)):
+        results[name] = result if result is not None else _killed(jobs[name][0])
+        if progress is not None:
+            progress(len(results), len(paths))
+    if progress is not None:
+        progress(len(paths), len(paths))
+    return _finish(out, [results[name] for name in sorted(results)])
+
+
+def _killed(path: Path) -> dict:
+    reason = (
+        "the process that prepared it was killed: there was not enough memory (try --workers 1), or a damaged file "
+        "crashed the decoder. It is tried again next time"
+    )
+    return {"video": str(path), "clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": reason}]}
+
+
+def _read_result(out: Path, name: str) -> dict | None:
+    try:
+        result = json.loads((out / RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+        whole = all((out / clip["shard"]).is_file() for clip in result["clips"])
+        return result if whole and "fingerprint" in result else None
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _finish(out: Path, results: list[dict]) -> dict:
+    clips = [ClipInfo(**clip) for result in results for clip in result["clips"]]
+    write_manifest(out, clips)
+    rejected = [{"video": r["video"], **part} for r in results for part in r["rejected"]]
+    report = {
+        "videos": len(results),
+        "clips": len(clips),
+        "kinds": {kind: sum(c.kind == kind for c in clips) for kind in sorted({c.kind for c in clips})},
+        "seconds": round(sum(clip.frames for clip in clips) / FPS, 1),
+        "estimated_faces": [r["video"] for r in results if r.get("estimated_faces", 0.0) > ESTIMATED_TOLERATED],
+        "rejected": rejected,
+    }
+    if report["estimated_faces"]:
+        report["warning"] = (
+            f"in {len(report['estimated_faces'])} videos the face was mostly estimated from the head: lip and head "
+            "boxes are rough there. Put face_landmarker.task into the folder of --models and prepare into a new folder"
+        )
+    (out / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    return report
+
+
+def main(arguments: list[str] | None = None) -> int:
+    from tqdm import tqdm
+
+    parser = argparse.ArgumentParser(prog="python -m echomimic_core.training.prepare", description=__doc__)
+    parser.add_argument("videos", type=Path, help="a folder of videos (searched with its folders), or one video")
+    parser.add_argument("out", type=Path, help="folder for the clips")
+    parser.add_argument("--models", type=Path, default=Path(BUNDLE_FOLDER), help="folder with MediaPipe's bundles")
+    parser.add_argument("--whisper", required=True, help="Whisper tiny: tiny.pt or model.safetensors")
+    parser.add_argument("--size", type=int, default=FRAME_SIZE, help="side of the square frames in pixels")
+    parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    for name, value in asdict(Rules()).items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value, help=f"see Rules; {value:g}")
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    rules = Rules(**{name: getattr(given, name) for name in asdict(Rules())})
+    try:
+        bundles = {kind: find_bundle(kind, [given.models]) for kind in BUNDLE_LINKS}
+        for kind in ("hand", "pose"):
+            if bundles[kind] is None:
+                raise ValueError(
+                    f"{given.models} holds no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}"
+                )
+        if not Path(given.whisper).is_file():
+            raise ValueError(f"there is no Whisper file {given.whisper}")
+        tools = partial(real_tools, bundles["hand"], bundles["pose"], bundles["face"], given.whisper)
+        bar = tqdm(unit="video", dynamic_ncols=True, **bar_options())
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = prepare(given.videos, given.out, tools, rules, given.size, given.workers, progress)
+        bar.close()
+    except ValueError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    except OSError as problem:
+        print(f"{problem.filename or given.out}: {problem.strerror or problem}. What is done is kept.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped: the same command goes on where it was", file=sys.stderr)
+        return 130
+    print(f"{report['clips']} clips, {report['seconds']} s, from {report['videos']} videos: {given.out / MANIFEST}")
+    print(f"{len(report['rejected'])} parts rejected, see {given.out / REPORT}")
+    if "warning" in report:
+        print(f"Warning: {report['warning']}")
+    return 0 if report["clips"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

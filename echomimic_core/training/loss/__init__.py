@@ -1,0 +1,1 @@
+"""The phase-specific denoising loss and its parts."""

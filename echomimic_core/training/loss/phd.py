@@ -1,0 +1,160 @@
+"""PhD loss (EchoMimicV2, §3.5): the latent loss everywhere, and one more term by the phase of the timestep.
+
+t in [900, 1000): L_pose, keypoint maps; [300, 900): L_detail, edges; [0, 300): L_low, LPIPS. The extra terms compare
+the decoded one-step prediction of one or two frames with the frames of the film.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ...apdh.steering import phase_of
+from ...config import PHASES
+from .diffusion import min_snr_weights, one_step_clean
+from .edges import soft_canny
+
+PHASE_NAMES = tuple(PHASES)
+# A mask that keeps less of a picture than this is no head, and its few pixels must not outweigh all others.
+SMALLEST_SHARE = 1e-3
+
+
+@dataclass(frozen=True)
+class PhDWeights:
+    """Factors of the terms and of min-SNR; 0 switches a term off."""
+
+    latent: float = 1.0
+    pose: float = 0.1
+    detail: float = 0.1
+    low: float = 0.1
+    min_snr_gamma: float = 5.0
+
+    def of_phase(self, name: str) -> float:
+        return getattr(self, name)
+
+
+def masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Mean (B,) of errors (B, ...) per sample, weighed by the mask (broadcastable, 0 or more); 0 where it keeps
+    nothing. What lies outside the mask contributes exactly nothing."""
+    if mask is None:
+        return errors.flatten(1).mean(1)
+    mask = mask.expand_as(errors)
+    # not a product: errors that are infinite outside the mask must not leak through 0 * inf
+    kept = torch.where(mask > 0, errors * mask, 0.0).flatten(1).sum(1)
+    return kept / mask.flatten(1).sum(1).clamp_min(1e-6)
+
+
+def latent_loss(
+    velocity: torch.Tensor,
+    target: torch.Tensor,
+    timesteps: torch.Tensor,
+    gamma: float,
+    mask: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Loss (B,) per sample: the squared error of the velocity (B, F, 4, h, w), averaged within a sample, then weighed.
+
+    The min-SNR weight belongs to the sample, so it multiplies before the mean over the batch is taken.
+    """
+    errors = (velocity.float() - target.float()).square()
+    return masked_mean(errors, mask) * min_snr_weights(timesteps, gamma)
+
+
+class PhDLoss(nn.Module):
+    """The loss of a batch.
+
+    Parameters
+    ----------
+    weights : factors of the terms.
+    decode : scaled latents (n, 4, h, w) -> pictures (n, 3, H, W) in about 0..1, frozen but differentiable; None for
+        the latent loss alone.
+    keypoints : pictures -> keypoint maps (n, k, h, w), frozen but differentiable; None switches L_pose off.
+    perceptual : two batches of pictures -> distance (n,); None switches L_low off.
+    """
+
+    def __init__(
+        self,
+        weights: PhDWeights,
+        decode: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        keypoints: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        perceptual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+    ):
+        super().__init__()
+        self.weights = weights
+        self.decode, self.keypoints, self.perceptual = decode, keypoints, perceptual
+
+    def forward(
+        self,
+        velocity: torch.Tensor,
+        target: torch.Tensor,
+        noisy: torch.Tensor,
+        timesteps: torch.Tensor,
+        frames: torch.Tensor,
+        picked: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        pixel_mask: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Loss of a batch and its parts for the log.
+
+        Parameters
+        ----------
+        velocity, target, noisy : (B, F, 4, h, w), one timestep a clip (B,).
+        frames : (B, n, 3, H, W) in 0..1, the frames of the film that are decoded for the second term.
+        picked : (B, n) their indices among the F.
+        mask : (B, 1, 1, h, w) weights of the latents, 0 outside of HPA's mask; pixel_mask : (B, 1, H, W) that mask over
+            the pictures; or None.
+
+        Returns
+        -------
+        The mean over the batch (), and per-sample terms (B,): "latent", and of "pose", "detail", "low" those in use,
+        NaN for samples in another phase.
+        """
+        latent = latent_loss(velocity, target, timesteps, self.weights.min_snr_gamma, mask)
+        total, parts = self.weights.latent * latent, {"latent": latent.detach()}
+        if self.decode is None:
+            return total.mean(), parts
+        clean = self.prediction(velocity, target, noisy, timesteps, mask)
+        terms = []
+        for sample, timestep in enumerate(timesteps.tolist()):
+            name = PHASE_NAMES[phase_of(timestep)]
+            weight = self.weights.of_phase(name)
+            if weight == 0 or not self._available(name):
+                terms.append(latent.new_zeros(()))
+                continue
+            decoded = self.decode(clean[sample, picked[sample]])
+            keep = None if pixel_mask is None else pixel_mask[sample : sample + 1]
+            term = self.term(name, decoded, frames[sample], keep)
+            parts.setdefault(name, torch.full_like(latent, torch.nan).detach())[sample] = term.detach()
+            terms.append(weight * term)
+        return (total + torch.stack(terms)).mean(), parts
+
+    @staticmethod
+    def prediction(velocity, target, noisy, timesteps, mask: torch.Tensor | None) -> torch.Tensor:
+        """Predicted clean latents (B, F, 4, h, w), the true ones where the mask hides the prediction.
+
+        A decoder looks beyond each latent cell, so a hidden prediction would reach the pixels that count.
+        """
+        clean = one_step_clean(noisy, velocity, timesteps)
+        if mask is None:
+            return clean
+        return torch.where(mask > 0, clean, one_step_clean(noisy, target, timesteps).detach())
+
+    def _available(self, name: str) -> bool:
+        return {"pose": self.keypoints, "detail": soft_canny, "low": self.perceptual}[name] is not None
+
+    def term(self, phase: str, decoded: torch.Tensor, frames: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
+        """L_pose, L_detail or L_low () of decoded pictures (n, 3, H, W) and the film's, over the mask (1, 1, H, W).
+
+        Always in float32. It is a mean over what the mask keeps, so a headshot weighs as much as a whole picture.
+        """
+        share = 1.0
+        decoded, frames = decoded.float(), frames.float()
+        if keep is not None:
+            # both pictures become black outside, so no map can differ there
+            decoded, frames = torch.where(keep > 0, decoded, 0.0), torch.where(keep > 0, frames, 0.0)
+            share = keep.float().mean().clamp_min(SMALLEST_SHARE)
+        with torch.autocast(decoded.device.type, enabled=False):
+            if phase == "low":
+                return self.perceptual(decoded, frames).mean() / share
+            maps = self.keypoints if phase == "pose" else soft_canny
+            return (maps(decoded) - maps(frames).detach()).square().mean() / share

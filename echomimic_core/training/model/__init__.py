@@ -1,0 +1,1 @@
+"""The networks in training: their start, what is open, averages, LoRA."""

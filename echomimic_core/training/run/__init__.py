@@ -1,0 +1,1 @@
+"""A training run: steps, phases, checkpoints, validation, logs."""

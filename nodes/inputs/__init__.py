@@ -1,0 +1,1 @@
+"""Nodes for the picture and the voice."""

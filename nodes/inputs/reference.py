@@ -1,0 +1,117 @@
+"""Reference Encode: the photo, seen once by the reference U-Net."""
+
+from comfy_api.latest import io
+
+from ...echomimic_core.config import FRAME_SIZE, LARGEST_SIDE, SMALLEST_SIDE
+from ..types import Reference, ReferenceNet
+
+FITS = ["crop", "pad"]
+
+
+class EchoMimicV2ReferenceEncode(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2ReferenceEncode",
+            display_name="EchoMimicV2 Reference Encode",
+            category="EchoMimicV2",
+            description="Looks at the picture once, at the size of the video to be made.",
+            inputs=[
+                ReferenceNet.Input("reference_net", tooltip="The reference network of Load EchoMimicV2."),
+                io.Vae.Input(
+                    "vae",
+                    tooltip="The vae of Load EchoMimicV2, or sd-vae-ft-mse (or another SD 1.5 VAE) from Load VAE.",
+                ),
+                io.Image.Input(
+                    "image",
+                    tooltip="One person from the hips up, facing the camera, hands visible. "
+                    "Of a batch only the first picture is used.",
+                ),
+                io.Int.Input(
+                    "width",
+                    default=768,
+                    min=0,
+                    max=LARGEST_SIDE,
+                    step=8,
+                    tooltip="Width of the video; 0 is the size that the loaded model was trained at, or the height if "
+                    "that is set. The released model was trained at 768x768; 512 is faster and lighter but softer, "
+                    "other shapes work.",
+                ),
+                io.Int.Input(
+                    "height",
+                    default=768,
+                    min=0,
+                    max=LARGEST_SIDE,
+                    step=8,
+                    tooltip="Height of the video; 0 is the size that the loaded model was trained at, or the width if "
+                    "that is set.",
+                ),
+                io.Combo.Input(
+                    "fit",
+                    options=FITS,
+                    default="crop",
+                    tooltip="How the picture gets this shape: crop cuts off what sticks out, pad adds borders. "
+                    "It is never stretched, and the pose follows.",
+                ),
+            ],
+            outputs=[
+                Reference.Output(display_name="reference", tooltip="For the APDH Sampler."),
+                io.Image.Output(display_name="image", tooltip="The picture as the model sees it."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, reference_net, vae, image, width, height, fit) -> io.NodeOutput:
+        import comfy.latent_formats
+        import comfy.model_management
+        import torch
+
+        from ...bridge.dtypes import manual_cast_dtype
+        from ...echomimic_core.media.picture import fit_picture
+        from ...echomimic_core.models.reference_unet import ReferenceFeatures
+        from ...echomimic_core.sampling.memory import picture_bytes
+
+        if reference_net is None:
+            raise ValueError(
+                "This one-file model has no reference network inside: load one that has, "
+                "or take reference_net from a second Load EchoMimicV2."
+            )
+        if vae is None:
+            raise ValueError(
+                "There is no VAE: this checkpoint has none. Connect the vae of Load EchoMimicV2, or sd-vae-ft-mse from "
+                "Load VAE."
+            )
+        width, height = video_size(width, height, reference_net.model.picture_size)
+        picture = fit_picture(image[:1].float(), height, width, fit)
+        latents = comfy.latent_formats.SD15().process_in(vae.encode(picture))
+        if latents.shape[-2:] != (height // 8, width // 8) or latents.shape[1] != 4:
+            raise ValueError(
+                f"This VAE makes latents of {tuple(latents.shape[1:])}, but EchoMimicV2 needs "
+                f"{(4, height // 8, width // 8)}: use sd-vae-ft-mse or another SD 1.5 VAE."
+            )
+        network, device = reference_net.model, reference_net.load_device
+        dtype = manual_cast_dtype(network.dtype) or network.dtype
+        comfy.model_management.load_models_gpu([reference_net], memory_required=picture_bytes(network.config, latents))
+        with torch.no_grad():
+            tokens = network(latents.to(device, dtype))
+        tokens = [x.to(comfy.model_management.intermediate_device()) for x in tokens]
+        return io.NodeOutput(ReferenceFeatures(tokens, *latents.shape[-2:], fit=fit), picture)
+
+
+def video_size(width: int, height: int, trained_at: int) -> tuple[int, int]:
+    """Width and height in pixels; both 0: the square the model was trained at, one 0: a square of the other.
+
+    Raises
+    ------
+    ValueError : a side shorter than SMALLEST_SIDE.
+    """
+    width, height = width or height or trained_at, height or width or trained_at
+    if min(width, height) < SMALLEST_SIDE:
+        raise ValueError(
+            f"The video would be {width}x{height} pixels, but each side needs {SMALLEST_SIDE} at least: set width "
+            f"and height to {SMALLEST_SIDE} or more ({FRAME_SIZE} is what the released model was trained at)."
+        )
+    return width, height
+
+
+NODES = [EchoMimicV2ReferenceEncode]

@@ -1,0 +1,71 @@
+"""Load EchoMimicV2: weights on disk in; the MODEL, reference network, audio encoder and VAE of the graph out."""
+
+from comfy_api.latest import io
+
+from ...bridge.model_files import AUTO, RELEASED, WEIGHT_DTYPES, echomimic_folders, one_file_names, whisper_names
+from ..types import AudioEncoder, ReferenceNet
+
+
+class EchoMimicV2Loader(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2Loader",
+            display_name="Load EchoMimicV2",
+            category="EchoMimicV2",
+            description="Loads the denoiser, the reference network and the audio encoder from models/echomimic, "
+            "and the VAE that belongs to them.",
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=RELEASED + one_file_names(),
+                    tooltip="standard: best quality, 30 steps with guidance. accelerated: 6 steps, about 10 times "
+                    "faster. Both are the released files in models/echomimic; below them your one-file models.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=WEIGHT_DTYPES,
+                    default=AUTO,
+                    tooltip="How weights are kept in memory. auto is right for your card (and obeys ComfyUI's own "
+                    "flags). float8 halves memory again for a small loss of detail; float32 is exact and slow.",
+                ),
+                io.Combo.Input(
+                    "audio_encoder",
+                    options=[AUTO] + whisper_names(),
+                    default=AUTO,
+                    tooltip="The Whisper tiny encoder that listens to the voice. auto takes the one inside a one-file "
+                    "model, else tiny.pt from models/echomimic or models/audio_encoders.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="Denoiser, motion modules and pose encoder."),
+                ReferenceNet.Output(display_name="reference_net", tooltip="For Reference Encode."),
+                AudioEncoder.Output(display_name="audio_encoder", tooltip="For Audio Embeds."),
+                io.Vae.Output(
+                    display_name="vae",
+                    tooltip="For Reference Encode and Decode To Video: the VAE inside a one-file model, else "
+                    "sd-vae-ft-mse (or another SD 1.5 VAE) from models/vae. It is read only if you connect it.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model, audio_encoder):
+        # Lists of files change: a missing one gets the loader's own sentence instead of core's "not in list".
+        return True
+
+    @classmethod
+    def execute(cls, model, weight_dtype, audio_encoder) -> io.NodeOutput:
+        import torch
+
+        from ...bridge.model_files import load_audio_encoder, load_models, open_model
+        from ...bridge.vae import LazyVAE
+
+        files = open_model(model, echomimic_folders())
+        dtype = None if weight_dtype == AUTO else getattr(torch, weight_dtype)
+        denoiser, reference_net = load_models(files, dtype)
+        encoder = load_audio_encoder(files, audio_encoder, echomimic_folders())
+        return io.NodeOutput(denoiser, reference_net, encoder, LazyVAE(files.vae_file()))
+
+
+NODES = [EchoMimicV2Loader]

@@ -1,0 +1,108 @@
+"""Save Model: what is loaded (LoRA included) as one file."""
+
+from comfy_api.latest import io
+
+from ...bridge.model_files import AUTO, WEIGHT_DTYPES
+from ..types import AudioEncoder, ReferenceNet
+
+
+class EchoMimicV2SaveModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2SaveModel",
+            display_name="EchoMimicV2 Save Model",
+            category="EchoMimicV2",
+            description="Writes one .safetensors into models/echomimic: smaller, quicker to load, easy to share.",
+            is_output_node=True,
+            inputs=[
+                io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2; LoRA on it is baked in."),
+                ReferenceNet.Input(
+                    "reference_net", optional=True, tooltip="Connect it to make the file complete (adds about 60 %)."
+                ),
+                AudioEncoder.Input(
+                    "audio_encoder", optional=True, tooltip="Connect it to need no separate Whisper file (adds 16 MB)."
+                ),
+                io.String.Input(
+                    "filename",
+                    default="echomimicv2",
+                    tooltip="Name in models/echomimic, without ending. A number is added if the name is taken.",
+                ),
+                io.Combo.Input(
+                    "weight_dtype",
+                    options=WEIGHT_DTYPES,
+                    default="float16",
+                    tooltip="float16 halves the released files without visible loss; float8 quarters them, "
+                    "with a small loss of detail; auto keeps what is loaded.",
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(cls, model, filename, weight_dtype, reference_net=None, audio_encoder=None) -> io.NodeOutput:
+        from pathlib import Path
+
+        import comfy.model_management
+        import torch
+
+        from ...bridge.model import require_echomimic
+        from ...bridge.model_files import echomimic_folders
+        from ...echomimic_core.files.checkpoints import AUDIO_ENCODER, VAE, save_one_file
+
+        inner = require_echomimic(model, "EchoMimicV2 Save Model")
+        path = free_path(Path(echomimic_folders()[0]), filename)
+        patchers = [patcher for patcher in (model, reference_net, audio_encoder) if patcher is not None]
+        comfy.model_management.load_models_gpu(patchers, force_patch_weights=True)
+        networks = {
+            "denoising_unet": inner.diffusion_model.denoising_unet.state_dict(),
+            "pose_encoder": inner.diffusion_model.pose_encoder.state_dict(),
+        }
+        if reference_net is not None:
+            networks["reference_unet"] = reference_net.model.state_dict()
+        if audio_encoder is not None:
+            networks[AUDIO_ENCODER] = audio_encoder.model.encoder.state_dict()
+        if inner.vae_file is not None:  # without it the model would be decoded by a VAE it was not trained with
+            networks[VAE] = vae_inside(inner)
+        dtype = None if weight_dtype == AUTO else getattr(torch, weight_dtype)
+        # what is said of a part goes along with that part
+        about = {key: said for key, said in inner.about.items() if key not in (VAE, AUDIO_ENCODER) or key in networks}
+        information = {**about, "size": str(inner.picture_size)}
+        saved = save_one_file(path, networks, inner.variant.name, inner.config, dtype, information)
+        return io.NodeOutput(ui={"text": [f"Saved {saved.name} ({saved.stat().st_size / 1e9:.2f} GB)"]})
+
+
+def vae_inside(inner) -> dict:
+    """The weights of the VAE in the file that an `EchoMimicModel` was loaded from; ValueError if that has changed."""
+    from ...bridge.model_files import stamp
+    from ...echomimic_core.files.vae import inside
+
+    file = inner.vae_file
+    if not file.is_file() or stamp(file) != inner.vae_stamp:
+        raise ValueError(
+            f"The model's own VAE cannot be saved: {file} {'has changed' if file.is_file() else 'is gone'} since the "
+            "model was loaded from it. Put the file in its place and load the model again (restart ComfyUI, or choose "
+            "another model in Load EchoMimicV2 and then this one)."
+        )
+    tensors, prefix = inside(file)
+    return tensors.state_dict(prefix)
+
+
+WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
+
+
+def free_path(folder, filename: str):
+    """A path in the folder that does not exist yet; ValueError for names that would leave the folder."""
+    name = filename.strip().removesuffix(".safetensors")
+    reserved = name.partition(".")[0].upper() in WINDOWS_DEVICES
+    if not 0 < len(name) <= 200 or name[0] == "." or reserved or any(c in name for c in '/\\:*?"<>|\0'):
+        raise ValueError(f"{filename!r} is not a file name: use letters, numbers, spaces, dots, - and _")
+    folder.mkdir(parents=True, exist_ok=True)
+    path, number = folder / f"{name}.safetensors", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{name}_{number}.safetensors"
+    return path
+
+
+NODES = [EchoMimicV2SaveModel]

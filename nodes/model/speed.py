@@ -1,0 +1,65 @@
+"""Speed Options: shortcuts on a MODEL that change the picture a little, all off unless asked for."""
+
+from comfy_api.latest import io
+
+
+class EchoMimicV2SpeedOptions(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        phases = (
+            ("guidance_start", "first tenth of the steps, which lays out the pose"),
+            ("guidance_middle", "middle six tenths of the steps, which draw the details"),
+            ("guidance_end", "last three tenths of the steps, which polish"),
+        )
+        return io.Schema(
+            node_id="EchoMimicV2SpeedOptions",
+            display_name="EchoMimicV2 Speed Options",
+            category="EchoMimicV2",
+            description="Trades a little likeness to the exact result for time. Unchanged, it does nothing.",
+            inputs=[
+                io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2."),
+                *(
+                    io.Boolean.Input(
+                        name,
+                        default=True,
+                        tooltip=f"Guidance in the {what}. Off, these steps take about half the time and follow picture "
+                        "and voice less strictly. No effect on the accelerated model, which has no guidance.",
+                    )
+                    for name, what in phases
+                ),
+                io.Int.Input(
+                    "reuse_steps",
+                    default=1,
+                    min=1,
+                    max=5,
+                    tooltip="1 computes every step. 2 computes every other step whole and only the outermost layers in "
+                    "between: nearly twice as fast, softer motion. Not for the accelerated model's few steps.",
+                ),
+                io.Int.Input(
+                    "merge_reference",
+                    default=1,
+                    min=1,
+                    max=4,
+                    tooltip="2 looks at the picture in squares of 2x2 tokens: less work at large sizes, slightly less "
+                    "fine texture.",
+                ),
+            ],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(
+        cls, model, guidance_start, guidance_middle, guidance_end, reuse_steps, merge_reference
+    ) -> io.NodeOutput:
+        from ...bridge.model import require_echomimic
+        from ...bridge.payload import SPEED
+        from ...echomimic_core.sampling.speed import SpeedOptions
+
+        require_echomimic(model, "EchoMimicV2 Speed Options")
+        model = model.clone()
+        phases = (guidance_start, guidance_middle, guidance_end)
+        model.model_options["transformer_options"][SPEED] = SpeedOptions(phases, reuse_steps, merge_reference)
+        return io.NodeOutput(model)
+
+
+NODES = [EchoMimicV2SpeedOptions]

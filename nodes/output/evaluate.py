@@ -1,0 +1,150 @@
+"""How good is a clip? The evaluation's numbers and curves in the graph."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import comfy.model_management
+import torch
+from comfy_api.latest import InputImpl, io, ui
+
+from ...bridge.folders import model_folders
+from ...bridge.progress import cancellable_progress
+from ...bridge.video import active_window, is_as_in_file, reader
+from ...echomimic_core.evaluation.clips import Clip
+
+ALL = "all"
+# Room on the GPU for the largest of the feature networks with a batch of frames.
+NETWORK_BYTES = 2 << 30
+
+
+class EchoMimicV2Evaluate(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2Evaluate",
+            display_name="EchoMimicV2 Evaluate",
+            category="EchoMimicV2",
+            description="Says how good a clip is, in numbers and curves over time that show where it fails. Numbers "
+            "whose network is not installed are named with the place to get it.",
+            is_output_node=True,
+            inputs=[
+                io.Video.Input(
+                    "video", tooltip="The clip to judge, with its sound: from Decode To Video or Load Video."
+                ),
+                io.MultiType.Input(
+                    "reference",
+                    types=[io.Video, io.Image],
+                    optional=True,
+                    tooltip="The picture the clip was made from, for likeness (CSIM); or the real video of the same "
+                    "scene, for PSNR, SSIM, LPIPS, FID, FVD and E-FID. Without it, hands, face and lip sync alone.",
+                ),
+                io.String.Input(
+                    "metrics",
+                    default=ALL,
+                    tooltip="all, or names with commas between, such as HKC, Sync, PSNR. Fewer are quicker: hands cost "
+                    "about a twentieth of a second a frame, FID and FVD more without a GPU.",
+                ),
+            ],
+            outputs=[
+                io.String.Output("report", display_name="report", tooltip="The numbers as text, and what was noticed."),
+                io.Image.Output("curves", display_name="curves", tooltip="Curves over time; rose is where it fails."),
+                io.String.Output("scores", display_name="scores", tooltip="Numbers and curves as JSON, for programs."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, video, metrics=ALL, reference=None) -> io.NodeOutput:
+        from ...echomimic_core.evaluation.evaluate import evaluate
+        from ...echomimic_core.evaluation.metrics.registry import choose
+        from ...echomimic_core.evaluation.report import curves
+        from ...echomimic_core.evaluation.report import text as report
+        from ...echomimic_core.networks import local
+
+        names = [name for name in metrics.split(",") if name.strip()]
+        chosen = None if not names or [name.strip().lower() for name in names] == [ALL] else choose(names)
+        clip = _clip(video, "video")
+        try:
+            evaluation = evaluate(
+                [clip],
+                [_clip(reference, "reference", clip.fps())] if reference is not None else None,
+                chosen,
+                _settings(),
+                progress=cancellable_progress(),
+            )
+        finally:
+            # Feature networks are used once in a while: their memory belongs to the models.
+            local.load.cache_clear()
+            comfy.model_management.soft_empty_cache()
+        text = report.as_text(evaluation)
+        picture = torch.from_numpy(curves.draw(evaluation.clips[0]).copy())[None].float() / 255
+        shown = ui.PreviewImage(picture, cls=cls).as_dict() | ui.PreviewText(text).as_dict()
+        return io.NodeOutput(text, picture, report.as_json(evaluation), ui=shown)
+
+
+def _settings():
+    """Networks from `metrics` in the model folders of the pack, on the device that ComfyUI chooses."""
+    from ...echomimic_core.evaluation.settings import Settings
+
+    def folders(name: str) -> list[Path]:
+        return [Path(folder) for folder in model_folders(name)]
+
+    device = comfy.model_management.get_torch_device()
+    settings = Settings(
+        folders=tuple(folder / "metrics" for folder in folders("echomimic")),
+        mediapipe=tuple(folders("mediapipe")),
+        device=str(device),
+    )
+    if any(settings.find(name) for name in ("inception", "i3d", "lpips", "syncnet", "arcface", "deep3d", "dwpose")):
+        comfy.model_management.free_memory(NETWORK_BYTES, device)
+    return settings
+
+
+@dataclass(frozen=True, eq=False)
+class GraphVideo(Clip):
+    """A VIDEO of the graph that lies in a file: read frame by frame, with the part that the graph has cut out.
+
+    source : path or BytesIO, which may also be that of another clip: each reading opens it anew.
+    begin, duration : seconds of the file; a duration of 0 is to its end.
+    """
+
+    source: object = None
+    begin: float = 0.0
+    duration: float = 0.0
+
+    def fps(self) -> float:
+        from ...echomimic_core.media.video import frame_rate
+
+        return frame_rate(reader(self.source))
+
+    def frames(self, fps=None):
+        from ...echomimic_core.media.video import read_frames
+        from ...echomimic_core.pose.detect import between
+
+        for seconds, picture in between(read_frames(reader(self.source), fps), self.begin, self.duration):
+            yield seconds - self.begin, picture
+
+    def mono(self):
+        from ...echomimic_core.evaluation.sound import read_mono
+
+        return read_mono(reader(self.source), self.begin, self.duration)
+
+    def length(self) -> int:
+        left = max(self.header_length(reader(self.source)) - int(self.begin * self.fps()), 1)
+        return min(max(int(self.duration * self.fps()), 1), left) if self.duration else left
+
+
+def _clip(value, name: str, fps: float = 1.0) -> Clip:
+    """A VIDEO, or an IMAGE: a single one is a picture, a batch is the frames of a video at `fps`."""
+    if isinstance(value, InputImpl.VideoFromFile) and is_as_in_file(value):
+        begin, duration = active_window(value)
+        return GraphVideo(name, "video", source=value.get_stream_source(), begin=begin, duration=duration)
+    if hasattr(value, "get_components"):
+        parts = value.get_components()
+        sound = (parts.audio["waveform"], parts.audio["sample_rate"]) if parts.audio else None
+        return Clip(name, "video", pictures=parts.images, rate=float(parts.frame_rate), sound=sound)
+    if len(value) == 1:
+        return Clip(name, "picture", pictures=value)
+    return Clip(name, "video", pictures=value, rate=fps)
+
+
+NODES = [EchoMimicV2Evaluate]

@@ -1,0 +1,115 @@
+"""The film: latents in, a video file with sound out, a few frames at a time."""
+
+import logging
+import os
+import uuid
+from contextlib import ExitStack
+
+import comfy.model_management
+import comfy.utils
+import folder_paths
+from comfy_api.latest import InputImpl, io
+
+LATENT_DIMENSIONS = 4
+PREVIEW_SIZE = 512
+
+
+class EchoMimicV2DecodeToVideo(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2DecodeToVideo",
+            display_name="EchoMimicV2 Decode To Video",
+            category="EchoMimicV2",
+            description="Decodes the frames straight into a video file: memory stays the same at any length. "
+            "Wire the video to Save Video.",
+            inputs=[
+                io.Latent.Input("samples", tooltip="The frames of the clip, from the APDH Sampler."),
+                io.Vae.Input(
+                    "vae",
+                    tooltip="The vae of Load EchoMimicV2, or any SD 1.5 VAE: sd-vae-ft-mse; a TAESD for a quick look.",
+                ),
+                io.Audio.Input(
+                    "audio",
+                    optional=True,
+                    tooltip="The sound of the video: the audio output of Audio Embeds. It is cut, or followed by "
+                    "silence, to the length of the picture. Nothing here makes a silent film.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=0.0,
+                    min=0.0,
+                    max=120.0,
+                    step=0.001,
+                    tooltip="Frames a second; 0 is what the clip was made for. "
+                    "With another rate lips and sound drift apart.",
+                ),
+                io.Int.Input(
+                    "frames_per_batch",
+                    default=4,
+                    min=1,
+                    max=64,
+                    tooltip="Frames decoded at once. More is a little faster and needs more memory; 1 needs the least.",
+                ),
+            ],
+            outputs=[io.Video.Output(display_name="video")],
+        )
+
+    @classmethod
+    def execute(cls, samples, vae, fps, frames_per_batch, audio=None) -> io.NodeOutput:
+        from ...echomimic_core.config import FPS
+        from ...echomimic_core.media.video import VideoWriter, to_uint8
+
+        latents = _frames_first(samples["samples"])
+        channels = getattr(vae, "latent_channels", latents.shape[1])
+        if channels != latents.shape[1]:
+            raise ValueError(
+                f"the VAE decodes latents of {channels} channels, but these have {latents.shape[1]}: "
+                "use a Stable Diffusion 1.5 VAE such as sd-vae-ft-mse"
+            )
+        fps = fps or samples.get("fps", FPS)
+        sound = (audio["waveform"], audio["sample_rate"]) if audio is not None else None
+        folder = folder_paths.get_temp_directory()
+        os.makedirs(folder, exist_ok=True)
+        path = os.path.join(folder, f"EchoMimicV2_{uuid.uuid4().hex}.mp4")
+
+        total = len(latents)
+        bar = comfy.utils.ProgressBar(total)
+        with ExitStack() as stack:
+            writer = broken = None
+            for start in range(0, total, frames_per_batch):
+                comfy.model_management.throw_exception_if_processing_interrupted()
+                decoded = vae.decode(latents[start : start + frames_per_batch])
+                if broken is None and not decoded.isfinite().all():
+                    broken = start
+                pictures = to_uint8(decoded)
+                if writer is None:
+                    height, width = pictures.shape[1:3]
+                    writer = stack.enter_context(VideoWriter(path, fps, width, height, sound))
+                writer.write(pictures)
+                bar.update_absolute(start + len(pictures), total, _preview(pictures[-1]))
+        if broken is not None:
+            logging.warning(
+                "EchoMimicV2: the VAE gave values that are not numbers from frame %d on, shown black: "
+                "start ComfyUI with --fp32-vae, or try another VAE",
+                broken,
+            )
+        return io.NodeOutput(InputImpl.VideoFromFile(path))
+
+
+def _frames_first(latents):
+    """Latents (frames, 4, h, w), also from a video latent (1, 4, frames, h, w)."""
+    if latents.ndim == LATENT_DIMENSIONS + 1 and len(latents) == 1:
+        latents = latents[0].movedim(1, 0)
+    if latents.ndim != LATENT_DIMENSIONS or len(latents) == 0:
+        raise ValueError(f"samples have shape {tuple(latents.shape)} instead of (frames, 4, height / 8, width / 8)")
+    return latents
+
+
+def _preview(picture):
+    from PIL import Image
+
+    return "JPEG", Image.fromarray(picture), PREVIEW_SIZE
+
+
+NODES = [EchoMimicV2DecodeToVideo]

@@ -1,0 +1,109 @@
+"""Align Pose: picture and pose brought together, and a number that says how well they fit."""
+
+from comfy_api.latest import io, ui
+
+from ...bridge.images import first_picture, to_images
+from ...echomimic_core.config import FRAME_SIZE
+from .. import types
+
+FRAMINGS = ["show hands", "original", "keep"]
+
+
+class EchoMimicV2AlignPose(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2AlignPose",
+            display_name="EchoMimicV2 Align Pose",
+            category="EchoMimicV2",
+            description="Frames the picture as the model was trained, and moves and scales the pose onto the person: "
+            "shoulders, reach of the arms, size of the hands.",
+            inputs=[
+                io.Image.Input(
+                    "image", tooltip="The reference picture: one person, head, shoulders, arms and hands visible."
+                ),
+                types.Pose.Input("pose", tooltip="The pose to bring onto the person, from anywhere."),
+                types.Pose.Input(
+                    "image_pose",
+                    optional=True,
+                    tooltip="The pose found in the picture itself. Without it the picture is looked at here, as Hand "
+                    "Pose does.",
+                ),
+                io.Int.Input("width", default=FRAME_SIZE, min=64, max=4096, step=8, tooltip="Width of the video."),
+                io.Int.Input("height", default=FRAME_SIZE, min=64, max=4096, step=8, tooltip="Height of the video."),
+                io.Combo.Input(
+                    "framing",
+                    options=FRAMINGS,
+                    default=FRAMINGS[0],
+                    tooltip="original: from above the head to below the elbows, as the model was trained. show hands: "
+                    "the same, but wider where the pose's hands would leave the picture. keep: only crop to the size.",
+                ),
+                io.Boolean.Input(
+                    "fit_hands",
+                    default=True,
+                    tooltip="On: hands get the person's size and arms the person's reach. Off: the pose is only moved "
+                    "and scaled as a whole.",
+                ),
+                io.Combo.Input(
+                    "fill",
+                    options=["black", "edge"],
+                    default="black",
+                    tooltip="What is seen where the frame goes beyond the picture: black bars, or its edge drawn out.",
+                ),
+                io.Int.Input(
+                    "overlay_frames",
+                    default=6,
+                    min=1,
+                    max=1000,
+                    tooltip="Frames of the pose to draw over the picture, spread over the clip.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("aligned_image", display_name="image", tooltip="For Reference Encode."),
+                types.Pose.Output("aligned_pose", display_name="pose", tooltip="For the APDH Sampler."),
+                io.Image.Output("overlay", display_name="overlay"),
+                io.Float.Output("score", display_name="score", tooltip="0 to 100: how well the aligned pose fits."),
+                io.Float.Output("score_before", display_name="score before", tooltip="How well it fitted as given."),
+                io.String.Output("report", display_name="report", tooltip="Both scores and what lowers them."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, image, pose, width, height, framing, fit_hands, fill, overlay_frames, image_pose=None
+    ) -> io.NodeOutput:
+        from ...echomimic_core.pose import align, preview
+
+        picture = first_picture(image)
+        person = image_pose if image_pose is not None else _find_person(picture)
+        if abs(person.width / person.height - picture.shape[1] / picture.shape[0]) > 0.01:
+            raise ValueError(
+                f"image_pose was found in a picture of {person.width}x{person.height}, but the picture here is "
+                f"{picture.shape[1]}x{picture.shape[0]}: connect the pose of this very picture, or none"
+            )
+        person = align.on_canvas(person, picture.shape[1], picture.shape[0])
+        result = align.align(person, pose, width, height, framing, fit_hands)
+        aligned = align.warp_picture(picture, result.matrix, width, height, fill)
+        frames = preview.spread(len(result.pose), overlay_frames)
+        drawn = preview.overlay(result.pose, aligned, frames, ("body", "hands"))
+        report = f"as given: {result.before}\naligned: {result.after}"
+        overlay = to_images(drawn)
+        return io.NodeOutput(
+            to_images(aligned[None]),
+            result.pose,
+            overlay,
+            result.after.score,
+            result.before.score,
+            report,
+            ui={**ui.PreviewImage(overlay, cls=cls).as_dict(), "text": (report,)},
+        )
+
+
+def _find_person(picture):
+    from ...bridge.mediapipe import find_bundles
+    from ...echomimic_core.pose import detect
+
+    return detect.steady(detect.detect([(0.0, picture)], find_bundles()))
+
+
+NODES = [EchoMimicV2AlignPose]

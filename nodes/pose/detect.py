@@ -1,0 +1,144 @@
+"""Hand Pose: a steady pose from a driving video."""
+
+from comfy_api.latest import InputImpl, io, ui
+
+from ...bridge.images import uint8_frames
+from ...bridge.progress import cancellable_progress, until_cancelled
+from ...bridge.video import active_window, is_as_in_file
+from ...echomimic_core.config import FPS
+from .. import types
+
+
+class EchoMimicV2HandPose(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2HandPose",
+            display_name="EchoMimicV2 Hand Pose",
+            category="EchoMimicV2",
+            description="Finds hands, body and face in a driving video (or pictures) and makes them a steady pose.",
+            inputs=[
+                io.MultiType.Input(
+                    "source",
+                    types=[io.Video, io.Image],
+                    tooltip="The driving video from Load Video, or a batch of pictures. One person, hands visible. "
+                    "A video is read frame by frame, so it may be long.",
+                ),
+                io.Float.Input(
+                    "source_fps",
+                    default=FPS,
+                    min=1.0,
+                    max=240.0,
+                    step=0.001,
+                    tooltip="Pictures a second of a picture batch. A video knows its own, and this is then not used.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=FPS,
+                    min=1.0,
+                    max=120.0,
+                    step=0.001,
+                    tooltip="Frames a second of the pose: that of the video to be made. The gestures keep their speed.",
+                ),
+                io.Float.Input(
+                    "start",
+                    default=0.0,
+                    min=0.0,
+                    max=36000.0,
+                    step=0.1,
+                    tooltip="Second of the source at which the pose begins.",
+                ),
+                io.Float.Input(
+                    "duration",
+                    default=0.0,
+                    min=0.0,
+                    max=36000.0,
+                    step=0.1,
+                    tooltip="Seconds to take; 0 takes all. Shorter is quicker: each frame costs about a twentieth of a "
+                    "second.",
+                ),
+                io.Float.Input(
+                    "smoothing",
+                    default=0.3,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Takes the jitter of detection away without lag. Too much makes quick gestures small.",
+                ),
+                io.Float.Input(
+                    "max_gap",
+                    default=0.5,
+                    min=0.0,
+                    max=10.0,
+                    step=0.05,
+                    tooltip="Seconds: where a hand is lost for no longer, its way is filled in.",
+                ),
+                io.Combo.Input(
+                    "long_gaps",
+                    options=["hold", "empty"],
+                    default="hold",
+                    tooltip="What happens where a hand is lost for longer: hold keeps the place nearest in time "
+                    "(before or after the gap), empty leaves it out and the model invents it.",
+                ),
+                io.Boolean.Input(
+                    "download_models",
+                    default=False,
+                    tooltip="Fetches MediaPipe's models (17 MB) from Google into models/mediapipe if they are missing.",
+                ),
+            ],
+            outputs=[
+                types.Pose.Output("pose", display_name="pose"),
+                io.String.Output("report", display_name="report", tooltip="How often each hand was found."),
+                io.Float.Output("confidence", display_name="confidence", tooltip="Mean confidence of the hands (HKC)."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, source, source_fps, fps, start, duration, smoothing, max_gap, long_gaps, download_models
+    ) -> io.NodeOutput:
+        from ...bridge.mediapipe import find_bundles
+        from ...echomimic_core.pose import detect
+
+        progress = cancellable_progress()
+        bundles = find_bundles(download_models, progress)
+        frames, seconds, rate = _timed_frames(source, source_fps)
+        pose, report = detect.hand_pose(
+            detect.between(frames, start, duration),
+            bundles,
+            fps=fps,
+            smoothing=smoothing,
+            max_gap=max_gap,
+            long_gaps=long_gaps,
+            total=detect.count_between(seconds, rate, start, duration),
+            progress=progress,
+        )
+        return io.NodeOutput(pose, str(report), report.confidence, ui=ui.PreviewText(str(report)))
+
+
+def _timed_frames(source, source_fps: float):
+    """(seconds, picture) of a VIDEO or IMAGE, one at a time; its length in seconds and frame rate, 0 if unknown."""
+    from ...echomimic_core.media.video import frame_rate, read_frames
+    from ...echomimic_core.pose.detect import between
+
+    if isinstance(source, InputImpl.VideoFromFile) and is_as_in_file(source):
+        begin, length = active_window(source)
+        file = source.get_stream_source()
+        frames = between(until_cancelled(read_frames(file)), begin, length)
+        return frames, length or _known(source.get_duration), _known(lambda: frame_rate(file))
+    if hasattr(source, "get_components"):
+        components = source.get_components()
+        source, source_fps = components.images, float(components.frame_rate)
+    frames = ((index / source_fps, picture) for index, picture in enumerate(uint8_frames(source)))
+    return frames, len(source) / source_fps, source_fps
+
+
+def _known(ask) -> float:
+    """What a video says about itself, or 0 where its container does not tell: it is only for the progress."""
+    try:
+        return float(ask())
+    except (TypeError, ValueError):
+        return 0.0
+
+
+NODES = [EchoMimicV2HandPose]

@@ -1,0 +1,193 @@
+"""Load, look at and save hand poses."""
+
+import logging
+import os
+from pathlib import Path
+
+import folder_paths
+from comfy_api.latest import io, ui
+
+from ...bridge.folders import find_pose, list_poses, output_directory
+from ...bridge.images import first_picture, one_by_one, to_images
+from ...bridge.progress import cancellable_progress
+from ...echomimic_core.config import FPS
+from ...echomimic_core.pose import draw, edit, files, preview
+from .. import types
+
+CATEGORY = "EchoMimicV2"
+
+# Frames shown in the node itself; the IMAGE output carries all that were asked for.
+FRAMES_IN_NODE = 16
+MAX_FRAMES = 100_000
+
+
+class EchoMimicV2LoadPose(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2LoadPose",
+            display_name="EchoMimicV2 Load Pose",
+            category=CATEGORY,
+            description="Reads the hand poses of a clip: a released folder (0.npy, 1.npy, …) or a file of Save Pose.",
+            inputs=[
+                io.Combo.Input(
+                    "folder",
+                    options=list_poses(),
+                    tooltip="A pose folder or pose file in ComfyUI's input directory; [models] marks those of "
+                    "models/echomimic/poses, [output] those of Save Pose.",
+                ),
+                io.Int.Input(
+                    "start_frame",
+                    default=0,
+                    min=0,
+                    max=MAX_FRAMES,
+                    tooltip="Frames to leave out at the beginning: the clip starts with this frame of the pose.",
+                ),
+                io.Int.Input(
+                    "frames",
+                    default=0,
+                    min=0,
+                    max=MAX_FRAMES,
+                    tooltip="Frames to take; 0 takes all. Shorter poses need no care: the sampler continues them.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=FPS,
+                    min=1.0,
+                    max=120.0,
+                    step=0.001,
+                    tooltip="Frames a second of the pose folder (released folders: 24). A pose file knows its own, and "
+                    "this is then not used.",
+                ),
+            ],
+            outputs=[types.Pose.Output("pose", display_name="pose")],
+        )
+
+    @classmethod
+    def validate_inputs(cls, folder):
+        try:
+            find_pose(folder)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, folder, start_frame, frames, fps):
+        path = find_pose(folder)
+        parts = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+        return [(part.name, part.stat().st_mtime_ns, part.stat().st_size) for part in parts]
+
+    @classmethod
+    def execute(cls, folder, start_frame, frames, fps):
+        path = find_pose(folder)
+        pose = files.load_folder(path, fps=fps) if path.is_dir() else files.load(path)
+        if not pose.shows_hands():
+            logging.warning(
+                "EchoMimicV2: the pose %s shows no hand in any frame, so nothing will lead the hands.", path
+            )
+        try:
+            return io.NodeOutput(edit.trim(pose, start_frame, frames))
+        except ValueError as error:
+            raise ValueError(f"{folder}: {error}") from error
+
+
+class EchoMimicV2PreviewPose(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2PreviewPose",
+            display_name="EchoMimicV2 Preview Pose",
+            category=CATEGORY,
+            description="Shows a pose as the model sees it, or over the reference picture.",
+            is_output_node=True,
+            inputs=[
+                types.Pose.Input("pose", tooltip="The pose to look at."),
+                io.Image.Input(
+                    "image",
+                    optional=True,
+                    tooltip="The fitted reference picture. With it, the pose is drawn over the picture, so that one "
+                    "sees whether the hands lie right; a pose of another shape is cropped to it, as Reference Encode "
+                    "does with fit crop. Without it, the pose is drawn on its own canvas: the map that the model sees "
+                    "where the pose has the video's size, as after Align Pose.",
+                ),
+                io.Int.Input(
+                    "max_frames",
+                    default=FRAMES_IN_NODE,
+                    min=0,
+                    max=MAX_FRAMES,
+                    tooltip="Frames to draw, evenly spread over the clip; 0 draws every frame.",
+                ),
+                io.Boolean.Input(
+                    "body_and_face",
+                    default=False,
+                    tooltip="Also draws body and face, in OpenPose colours. The released model never sees these.",
+                ),
+                io.Boolean.Input(
+                    "contact_sheet",
+                    default=False,
+                    tooltip="Puts all drawn frames on one picture, with their numbers, instead of a batch of pictures.",
+                ),
+            ],
+            outputs=[io.Image.Output("image_out", display_name="image")],
+        )
+
+    @classmethod
+    def execute(cls, pose, max_frames, body_and_face, contact_sheet, image=None):
+        groups = draw.GROUPS if body_and_face else ("hands",)
+        frames = preview.spread(len(pose), max_frames)
+        picture = None if image is None else first_picture(image)
+
+        def drawn(part):
+            if picture is None:
+                return draw.draw_maps(pose, part, pose.height, pose.width, groups)
+            return preview.overlay(pose, picture, part, groups)
+
+        pictures = preview.in_parts(drawn, frames, cancellable_progress())
+        if contact_sheet:
+            out = in_node = to_images(preview.contact_sheet(pictures, [str(frame) for frame in frames])[None])
+        else:
+            out = one_by_one(pictures, len(frames))
+            in_node = out[preview.spread(len(out), FRAMES_IN_NODE)]
+        return io.NodeOutput(out, ui=ui.PreviewImage(in_node, cls=cls))
+
+
+class EchoMimicV2SavePose(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2SavePose",
+            display_name="EchoMimicV2 Save Pose",
+            category=CATEGORY,
+            description="Writes a pose to a file in output/poses, which Load Pose offers. Nothing is overwritten.",
+            is_output_node=True,
+            inputs=[
+                types.Pose.Input("pose", tooltip="The pose to keep."),
+                io.String.Input(
+                    "filename",
+                    default="pose",
+                    tooltip="Name of the file without ending; a number is added. Folders may be part of it.",
+                ),
+                io.Combo.Input(
+                    "format",
+                    options=["safetensors", "json"],
+                    default="safetensors",
+                    tooltip="safetensors is small and exact; json can be read and edited in any text editor.",
+                ),
+            ],
+            outputs=[types.Pose.Output("pose_out", display_name="pose")],
+        )
+
+    @classmethod
+    def execute(cls, pose, filename, format):
+        directory = os.path.abspath(output_directory())
+        wanted = os.path.abspath(os.path.join(directory, filename))
+        if wanted == directory or os.path.commonpath([directory, wanted]) != directory:
+            raise ValueError(f"the filename {filename!r} leads out of the output directory: give a name without '..'")
+        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(filename, directory)
+        while (path := Path(folder) / f"{name}_{counter:05}.{format}").exists():
+            counter += 1
+        files.save(pose, path)
+        return io.NodeOutput(pose, ui=ui.PreviewText(f"saved as {Path('poses', subfolder, path.name).as_posix()}"))
+
+
+NODES = [EchoMimicV2LoadPose, EchoMimicV2PreviewPose, EchoMimicV2SavePose]

@@ -1,0 +1,85 @@
+"""POSE_KEYPOINT of other packs, in and out."""
+
+from comfy_api.latest import io
+
+from ...echomimic_core.config import FPS
+from .. import types
+
+# OpenPose-like keypoints, as core's and other packs' detectors pass them on.
+PoseKeypoint = io.Custom("POSE_KEYPOINT")
+
+
+class EchoMimicV2PoseFromKeypoints(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2PoseFromKeypoints",
+            display_name="EchoMimicV2 Pose From Keypoints",
+            category="EchoMimicV2",
+            description="Takes the keypoints of another detector or editor (DWPose, SDPose, OpenPose) as a pose.",
+            inputs=[
+                PoseKeypoint.Input("keypoints", tooltip="POSE_KEYPOINT of a whole clip, one entry for each frame."),
+                io.Float.Input(
+                    "source_fps",
+                    default=FPS,
+                    min=1.0,
+                    max=240.0,
+                    step=0.001,
+                    tooltip="Frames a second of the keypoints: that of the video they were found in.",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=FPS,
+                    min=1.0,
+                    max=120.0,
+                    step=0.001,
+                    tooltip="Frames a second of the pose: that of the video to be made. The gestures keep their speed.",
+                ),
+            ],
+            outputs=[types.Pose.Output("pose", display_name="pose")],
+        )
+
+    @classmethod
+    def execute(cls, keypoints, source_fps, fps) -> io.NodeOutput:
+        from ...echomimic_core.pose import edit
+        from ...echomimic_core.pose.keypoints import from_keypoints
+
+        return io.NodeOutput(edit.change_rate(from_keypoints(keypoints, source_fps), fps))
+
+
+class EchoMimicV2PoseToKeypoints(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2PoseToKeypoints",
+            display_name="EchoMimicV2 Pose To Keypoints",
+            category="EchoMimicV2",
+            description="Gives a pose to other packs' editors and renderers as POSE_KEYPOINT.",
+            inputs=[
+                types.Pose.Input("pose", tooltip="The pose to pass on."),
+                io.Boolean.Input(
+                    "keep_scores",
+                    default=False,
+                    tooltip="On: the true confidences. Off: each point counts fully or not at all, which many readers "
+                    "need: they drop every point below 1.",
+                ),
+                io.Float.Input(
+                    "min_score",
+                    default=0.3,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="Points of less confidence are left out. Not used with keep_scores.",
+                ),
+            ],
+            outputs=[PoseKeypoint.Output("keypoints", display_name="keypoints")],
+        )
+
+    @classmethod
+    def execute(cls, pose, keep_scores, min_score) -> io.NodeOutput:
+        from ...echomimic_core.pose.keypoints import to_keypoints
+
+        return io.NodeOutput(to_keypoints(pose, keep_scores, min_score))
+
+
+NODES = [EchoMimicV2PoseFromKeypoints, EchoMimicV2PoseToKeypoints]

@@ -1,0 +1,46 @@
+"""APDH Conditioning: voice, pose and picture as CONDITIONING for core's own samplers."""
+
+from comfy_api.latest import io
+
+from ...bridge.payload import as_conditioning, make_payloads
+from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, window_inputs
+
+
+def empty_latent(payload, fps: float) -> dict:
+    """An empty LATENT for the clip; it remembers the frame rate for Decode To Video."""
+    import comfy.model_management
+    import torch
+
+    shape = (payload.frames, 4, payload.height, payload.width)
+    return {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device()), "fps": fps}
+
+
+class EchoMimicV2APDHConditioning(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2APDHConditioning",
+            display_name="EchoMimicV2 APDH Conditioning",
+            category="EchoMimicV2",
+            description="The APDH Sampler's conditions for KSampler or SamplerCustomAdvanced.",
+            inputs=[*clip_inputs(), *length_inputs(), *window_inputs(), APDH_INPUT, LOOP_INPUT],
+            outputs=[
+                io.Conditioning.Output(display_name="positive"),
+                io.Conditioning.Output(display_name="negative", tooltip="The half without picture, voice and pose."),
+                io.Latent.Output(display_name="latent", tooltip="Empty, of the right length and size."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls, reference, audio_embeds, frames, pose_fit, context_frames, context_overlap, pose=None, apdh=None, loop=True
+    ) -> io.NodeOutput:
+        positive, negative = make_payloads(
+            reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
+        )
+        return io.NodeOutput(
+            as_conditioning(positive), as_conditioning(negative), empty_latent(positive, audio_embeds.fps)
+        )
+
+
+NODES = [EchoMimicV2APDHConditioning]

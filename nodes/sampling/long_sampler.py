@@ -1,0 +1,127 @@
+"""Long Sampler: clips of any length, in segments on disk, going on where a crash or a cancel left off."""
+
+import logging
+import os
+
+from comfy_api.latest import io
+
+from ...bridge.payload import make_payloads
+from .inputs import APDH_INPUT, clip_inputs, length_inputs, sampling_inputs, window_inputs
+
+FOLDER = "EchoMimicV2_segments"
+
+
+class EchoMimicV2LongSampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        reference, audio_embeds, pose = clip_inputs()
+        return io.Schema(
+            node_id="EchoMimicV2LongSampler",
+            display_name="APDH Long Sampler",
+            category="EchoMimicV2",
+            description="The APDH Sampler for long clips: memory as for one segment, every finished segment on disk, "
+            "and a run that was stopped goes on from there when queued again.",
+            inputs=[
+                *sampling_inputs(reference, audio_embeds, pose),
+                *length_inputs(),
+                *window_inputs(),
+                io.Int.Input(
+                    "segment_frames",
+                    default=240,
+                    min=8,
+                    max=10_000,
+                    tooltip="Frames sampled together, 240 being ten seconds. Fewer need less memory and lose less when "
+                    "stopped; more have fewer seams.",
+                ),
+                io.Int.Input(
+                    "held_frames",
+                    default=12,
+                    min=1,
+                    max=64,
+                    tooltip="Frames of the last segment that lead into the next. More is smoother and a little slower.",
+                ),
+                io.Boolean.Input(
+                    "loop",
+                    default=False,
+                    tooltip="The end of the clip runs into its beginning, to be played in a loop.",
+                ),
+                io.String.Input(
+                    "folder",
+                    default="",
+                    tooltip="Name of a folder for the segments in ComfyUI's output folder. Empty chooses one by the "
+                    "inputs, so that the same graph goes on by itself.",
+                ),
+                APDH_INPUT,
+            ],
+            outputs=[io.Latent.Output(tooltip="The whole clip, for Decode To Video.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        reference,
+        audio_embeds,
+        seed,
+        steps,
+        cfg,
+        sampler_name,
+        frames,
+        pose_fit,
+        context_frames,
+        context_overlap,
+        segment_frames,
+        held_frames,
+        loop,
+        folder,
+        pose=None,
+        apdh=None,
+    ) -> io.NodeOutput:
+        import comfy.model_management
+        import torch
+
+        from ...bridge.model import require_echomimic
+        from ...bridge.payload import SPEED
+        from ...bridge.segments import graph_sampler, model_fingerprint
+        from ...echomimic_core.sampling.segments import SegmentStore, fingerprint, plan_segments, run_segments
+
+        variant = require_echomimic(model, "APDH Long Sampler").variant
+        steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
+        # wrapping windows only where one segment is the whole clip
+        payload, _ = make_payloads(
+            reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
+        )
+        segments = plan_segments(payload.frames, segment_frames, held_frames, loop)
+        run = fingerprint(
+            *(model_fingerprint(model), reference.tokens, reference.height, reference.width, reference.fit),
+            *(audio_embeds, pose, apdh, payload.frames, pose_fit, context_frames, context_overlap),
+            *(seed, steps, cfg, sampler_name, segment_frames, held_frames, loop),
+            model.model_options["transformer_options"].get(SPEED),
+        )
+        path = segment_folder(folder or run[:16])
+        store = SegmentStore(path, run, segments)
+        logging.info("EchoMimicV2: %d segments of %d frames in %s", len(segments), segment_frames, path)
+        sample_segment = graph_sampler(model, payload, seed, steps, cfg, sampler_name, len(segments) == 1 and loop)
+        bar = comfy.utils.ProgressBar(payload.frames)
+        latents = None
+        for segment, values in run_segments(segments, store, sample_segment, bar.update_absolute):
+            if latents is None:
+                latents = torch.empty(payload.frames, *values.shape[1:])
+            latents[segment.first : segment.last] = values
+            bar.update_absolute(segment.last, payload.frames)
+            comfy.model_management.throw_exception_if_processing_interrupted()
+        return io.NodeOutput({"samples": latents, "fps": audio_embeds.fps})
+
+
+def segment_folder(name: str) -> str:
+    """Folder of that name in ComfyUI's output folder; ValueError for a name that leads out of it."""
+    import folder_paths
+
+    root = os.path.join(folder_paths.get_output_directory(), FOLDER)
+    path = os.path.abspath(os.path.join(root, name))
+    if os.path.commonpath([os.path.abspath(root), path]) != os.path.abspath(root) or path == os.path.abspath(root):
+        raise ValueError(f"the folder {name!r} leads out of {root}: give a plain name")
+    return path
+
+
+NODES = [EchoMimicV2LongSampler]

@@ -1,0 +1,115 @@
+"""APDH Sampler: a thin node over comfy.samplers with the original's schedule; and that schedule for core's nodes."""
+
+from comfy_api.latest import io
+
+from ...bridge.payload import as_conditioning, make_payloads
+from ...bridge.sampling import ORIGINAL
+from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, sampling_inputs, steps_input, window_inputs
+
+
+class EchoMimicV2Sampler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        reference, audio_embeds, pose = clip_inputs()
+        return io.Schema(
+            node_id="EchoMimicV2Sampler",
+            display_name="APDH Sampler",
+            category="EchoMimicV2",
+            description="Makes the clip: picture, voice and hand poses to latents.",
+            inputs=[
+                *sampling_inputs(reference, audio_embeds, pose),
+                *length_inputs(),
+                *window_inputs(),
+                APDH_INPUT,
+                LOOP_INPUT,
+            ],
+            outputs=[io.Latent.Output(tooltip="For Decode To Video (any length) or VAE Decode (short clips).")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        model,
+        reference,
+        audio_embeds,
+        seed,
+        steps,
+        cfg,
+        sampler_name,
+        frames,
+        pose_fit,
+        context_frames,
+        context_overlap,
+        pose=None,
+        apdh=None,
+        loop=True,
+    ) -> io.NodeOutput:
+        from dataclasses import replace
+
+        import comfy.sample
+
+        from ...bridge.model import require_echomimic
+        from ...bridge.payload import PROGRESS
+        from ...bridge.progress import window_progress
+        from ...bridge.sampling import ClipGuider, empty_clip, latent_copies, original_sampler
+        from ...echomimic_core.sampling.schedule import trailing_sigmas
+
+        variant = require_echomimic(model, "APDH Sampler").variant
+        steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
+        positive, negative = make_payloads(
+            reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
+        )
+        positive = replace(positive, latent_copies=latent_copies(model, sampler_name == ORIGINAL))
+        latent = empty_clip(positive.frames, positive.height, positive.width, model.load_device)
+        model = model.clone()
+        report, callback = window_progress(model, steps)
+        model.model_options["transformer_options"][PROGRESS] = report
+        guider = ClipGuider(model)
+        guider.set_conds(as_conditioning(positive), as_conditioning(negative))
+        guider.set_cfg(cfg)
+        sampler = original_sampler(steps) if sampler_name == ORIGINAL else comfy.samplers.sampler_object(sampler_name)
+        samples = guider.sample(
+            comfy.sample.prepare_noise(latent, seed),
+            latent,
+            sampler,
+            trailing_sigmas(steps),
+            callback=callback,
+            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+            seed=seed,
+        )
+        samples = samples.to(comfy.model_management.intermediate_device())
+        return io.NodeOutput({"samples": samples, "fps": audio_embeds.fps})
+
+
+class EchoMimicV2Scheduler(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2Scheduler",
+            display_name="EchoMimicV2 Scheduler",
+            category="EchoMimicV2",
+            description="The original's noise levels and sampler for SamplerCustomAdvanced.",
+            inputs=[io.Model.Input("model", tooltip="Decides what 0 steps means."), steps_input()],
+            outputs=[
+                io.Sigmas.Output(
+                    display_name="sigmas", tooltip="The trailing schedule, exact; core's are slightly off."
+                ),
+                io.Sampler.Output(
+                    display_name="sampler",
+                    tooltip="The original's DDIM. It lands between the noise levels where the steps do not divide "
+                    "1000, as the original does; euler is the same but for that.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, model, steps) -> io.NodeOutput:
+        from ...bridge.model import require_echomimic
+        from ...bridge.sampling import original_sampler
+        from ...echomimic_core.sampling.schedule import trailing_sigmas
+
+        steps = steps or require_echomimic(model, "EchoMimicV2 Scheduler").variant.steps
+        return io.NodeOutput(trailing_sigmas(steps, end_at_zero=False), original_sampler(steps))
+
+
+NODES = [EchoMimicV2Sampler, EchoMimicV2Scheduler]

@@ -1,0 +1,61 @@
+"""What an evaluation costs: the benchmark tells it, and own code is faster than the library's by enough to be there."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+import benchmarks.evaluation as benchmark
+from echomimic_core.evaluation.metrics.quality import psnr, ssim
+from tests.unit.evaluation_clips import moving_picture, noisy
+
+
+def arguments(tmp_path, *more: str) -> list[str]:
+    """A second of a small film without any network."""
+    small = ["--seconds", "1", "--pixels", "64", "--processes", "1", "--mediapipe", str(tmp_path)]
+    return [*small, "--networks", str(tmp_path), "--json", str(tmp_path / "out.json"), *more]
+
+
+def test_the_benchmark_tells_times_and_what_they_cover(tmp_path, capsys):
+    assert benchmark.main(arguments(tmp_path, "--each", "0.5")) == 0
+    content = json.loads((tmp_path / "out.json").read_text("utf-8"))
+    assert "MediaPipe's hands not there" in content["included"] and "dlib not there" in content["included"]
+    whole, again, *single = content["rows"]
+    assert "PSNR" in whole["note"] and "SSIM" in whole["note"]
+    assert 0 < again["seconds"] < whole["seconds"] and whole["cpu_seconds"] > 0
+    assert [row["name"] for row in single] == ["PSNR alone, 0.5 s", "SSIM alone, 0.5 s"]
+    assert content["included"] in capsys.readouterr().out
+
+
+def test_a_minute_that_costs_too_much_fails_the_benchmark(tmp_path, monkeypatch):
+    monkeypatch.setattr(benchmark, "PROMISED_SECONDS", 1.0)
+    monkeypatch.setattr(benchmark, "PROMISED_PIXELS", 64)
+    assert benchmark.main(arguments(tmp_path)) == 0
+    monkeypatch.setattr(benchmark, "ALLOWED_CPU", 0.0)
+    assert benchmark.main(arguments(tmp_path)) == 1
+
+
+def processor_seconds(function, *pictures) -> float:
+    function(*pictures)
+    times = []
+    for _ in range(3):
+        before = time.process_time()
+        function(*pictures)
+        times.append(time.process_time() - before)
+    return min(times)
+
+
+def test_psnr_and_ssim_are_several_times_as_fast_as_the_library():
+    metrics = pytest.importorskip("skimage.metrics")
+    picture = np.tile(moving_picture(1, 256)[0], (3, 3, 1))
+    other = noisy(picture, 9)
+
+    def theirs(a, b):
+        a, b = a.astype(np.float32) / 255, b.astype(np.float32) / 255
+        metrics.peak_signal_noise_ratio(a, b, data_range=1)
+        options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+        metrics.structural_similarity(a, b, data_range=1, channel_axis=-1, **options)
+
+    ours = processor_seconds(lambda a, b: (psnr(a, b), ssim(a, b)), picture, other)
+    assert 4 * ours < processor_seconds(theirs, picture, other)

@@ -1,0 +1,143 @@
+"""A small model learns on two drawn clips: it overfits, its mouth follows the voice, its hand follows the pose."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("accelerate")
+pytest.importorskip("diffusers")
+
+import training_clips as clips  # noqa: E402
+
+from echomimic_core.apdh.schedule import APDHPhase  # noqa: E402
+from echomimic_core.training.loss.diffusion import add_noise, one_step_clean, velocity_target  # noqa: E402
+from echomimic_core.training.run.loop import Trainer  # noqa: E402
+from echomimic_core.training.settings import Settings, parse  # noqa: E402
+
+# The pose, whose encoder begins with zeros, is learned between steps 160 and 200.
+STEPS = 240
+FRAMES = 4
+EVALUATED_AT = (999, 800, 600)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A model trained in the lips phase of APDH, its first and last losses, and a batch to look at."""
+    folder = tmp_path_factory.mktemp("learning")
+    lips = APDHPhase("spatial: lips", STEPS, ("hands", "body", "face"), audio="lips")
+    settings = parse(
+        Settings,
+        {
+            "output": str(folder / "run"),
+            "model": dataclasses.asdict(clips.MICRO),
+            "vae": str(clips.write_vae(folder / "vae.safetensors")),
+            "data": {"folders": [str(clips.two_clips(folder / "clips"))], "size": clips.SIZE, "frames": FRAMES},
+            "train": {
+                "stage": 2,
+                "parts": ["reference_unet", "denoising_unet", "pose_encoder", "motion_modules", "audio_attention"],
+                "steps": STEPS,
+                "batch_size": 2,
+                "gradient_checkpointing": False,
+                "ema_decay": 0.0,
+                "noise_offset": 0.0,
+                "condition_dropout": 0.05,
+            },
+            "optimizer": {"learning_rate": 2e-3, "warmup_steps": 10},
+            "loss": {"pose": 0, "detail": 0, "low": 0},
+        },
+    )
+    settings = dataclasses.replace(settings, apdh=dataclasses.replace(settings.apdh, phases=(lips,)))
+    trainer = Trainer(settings)
+    samples = iter(torch.utils.data.DataLoader(trainer.dataset, batch_size=2, sampler=trainer.loader().sampler))
+    losses = []
+    for step in range(STEPS):
+        trainer.step = step
+        losses.append(trainer.gather(trainer.train_step(samples))["loss"])
+    trainer.model.eval()
+    return trainer, losses
+
+
+@pytest.mark.slow
+def test_it_overfits_two_clips(trained):
+    _, losses = trained
+    assert np.mean(losses[-30:]) < 0.2 * np.mean(losses[:3])
+
+
+@torch.no_grad()
+def predict(trainer, audio=None, pose_maps=None):
+    """Clean latents (n, F, 4, h, w) that the model predicts from noisy ones, and the true ones and lips' cells."""
+    sample = trainer.dataset[(10_000, 0)]
+    batch = {name: value[None] for name, value in sample.items()}
+    batch["dropped"] = torch.tensor([False])
+    if audio is not None:
+        batch["audio"] = audio[None]
+    if pose_maps is not None:
+        batch["pose_maps"] = pose_maps[None]
+    clean, conditions = trainer.encode(batch, audio=True)
+    made = []
+    for timestep in EVALUATED_AT:
+        at = torch.tensor([timestep])
+        noisy = add_noise(clean, batch["noise"], at)
+        made.append(one_step_clean(noisy, trainer.model(noisy, at, conditions), at))
+    return torch.cat(made), clean, batch["audio_mask"][0] > 0
+
+
+def tokens(loudness):
+    states = torch.from_numpy((2 * loudness - 1) * clips.VOICE)
+    return states.repeat(FRAMES, 10, 1)
+
+
+def spread_of_the_voice(trainer):
+    """How much more another voice changes the lips than the rest; predictions of a silent and a loud voice; lips."""
+    silent, _, lips = predict(trainer, tokens(0.0))
+    loud, _, _ = predict(trainer, tokens(1.0))
+    change = (loud - silent).abs().mean((0, 1, 2))
+    return (change[lips].mean() / change[~lips].mean()).item(), silent, loud, lips
+
+
+@pytest.mark.slow
+def test_another_voice_changes_the_lips_and_only_them(trained, monkeypatch):
+    trainer, _ = trained
+    ratio, silent, loud, lips = spread_of_the_voice(trainer)
+    assert ratio > 12
+    # and it is the masks that do it: the same model without them moves the whole picture
+    encode = trainer.encode
+
+    def encode_unmasked(batch, audio):
+        clean, conditions = encode(batch, audio)
+        return clean, dataclasses.replace(conditions, audio_mask=None)
+
+    monkeypatch.setattr(trainer, "encode", encode_unmasked)
+    assert spread_of_the_voice(trainer)[0] < 3
+    # an open mouth is darker than skin
+    mouth = torch.zeros_like(lips)
+    left, top, right, bottom = (round(v * len(lips)) for v in clips.LIPS)
+    mouth[top:bottom, left:right] = True
+    assert loud[:, :, :3, mouth].mean() < silent[:, :, :3, mouth].mean() - 0.3
+
+
+@pytest.mark.slow
+def test_the_hand_goes_where_the_pose_is(trained):
+    from echomimic_core.pose.draw import draw_maps
+
+    trainer, _ = trained
+
+    def bright_columns(x):
+        """Where the row of the hand is brightest, 0..1 across the picture, as predicted at each timestep."""
+        pose = clips.make_pose(np.full(FRAMES, x))
+        maps = draw_maps(pose, None, clips.SIZE, clips.SIZE, groups=("hands", "body", "face"))
+        made, _, _ = predict(trainer, pose_maps=torch.from_numpy(maps).permute(0, 3, 1, 2))
+        row = made[:, :, :3, round(0.8 * made.shape[-2])].mean((1, 2))
+        return (row.argmax(-1).numpy() + 0.5) / row.shape[-1]
+
+    for x in (0.25, 0.4, 0.6, 0.75):
+        # one latent cell is 0.0625
+        assert np.abs(bright_columns(x) - x).max() < 0.07
+
+
+def test_the_target_of_an_oracle_has_no_loss():
+    clean, noise, at = torch.randn(2, 3), torch.randn(2, 3), torch.tensor([999, 10])
+    noisy = add_noise(clean, noise, at)
+    assert torch.allclose(one_step_clean(noisy, velocity_target(clean, noise, at), at), clean, atol=1e-5)
