@@ -5,15 +5,13 @@ every frame and projected there, then attends again in the unconditional half wi
 projected in every evaluation, and attention to the zero audio of the unconditional half is computed.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import MethodType
 
 import torch
 
 from echomimic_core.config import AUDIO_ATTENTION_SCALE
-from echomimic_core.models.attention import DenoisingBlock, WindowContext
+from echomimic_core.models.attention import DenoisingBlock
+from echomimic_core.models.context import WindowContext
 from echomimic_core.models.denoising_unet import DenoisingUNet
 
 
@@ -27,8 +25,11 @@ class OriginalContext(WindowContext):
     tokens: list[torch.Tensor] | None = None
     features: torch.Tensor | None = None
 
+    def run(self, block: DenoisingBlock, hidden: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        return original_block(block, hidden, self)
 
-def original_block(block: DenoisingBlock, hidden, size, context: OriginalContext) -> torch.Tensor:
+
+def original_block(block: DenoisingBlock, hidden, context: WindowContext) -> torch.Tensor:
     options, plain = context.transformer_options, context.unconditional
     own = block.norm1(hidden)
     halves = 2 if plain else 1
@@ -47,19 +48,6 @@ def original_block(block: DenoisingBlock, hidden, size, context: OriginalContext
     heard = block.attn2.attend(q, block.attn2.keys_values(context.features.to(q)), options)
     hidden = AUDIO_ATTENTION_SCALE * block.attn2.to_out[0](heard) + hidden
     return block.ff(block.norm3(hidden)) + hidden
-
-
-@contextmanager
-def as_the_original(unet: DenoisingUNet) -> Iterator[None]:
-    """Within this context the network evaluates its blocks as the original does, given an `OriginalContext`."""
-    blocks = unet.transformer_blocks()
-    for block in blocks:
-        block.forward = MethodType(original_block, block)
-    try:
-        yield
-    finally:
-        for block in blocks:
-            del block.forward
 
 
 def original_velocity(
@@ -86,6 +74,4 @@ def original_velocity(
     plain = frames if guided else 0
     context = OriginalContext(frames, plain, chunk_elements=None, tokens=tokens, features=features)
     hidden = unet.conv_in(latents) + pose
-    with as_the_original(unet):
-        hidden = unet.run_levels(hidden, unet.embed_time(timesteps, latents), context)
-    return unet.finish(hidden)
+    return unet.finish(unet.run_levels(hidden, unet.embed_time(timesteps, latents), context))

@@ -9,8 +9,8 @@ from echomimic_core.config import (
     AUDIO_TOKENS,
     ModelConfig,
 )
-from echomimic_core.models.attention import WindowContext
 from echomimic_core.models.chunks import CHUNK_ELEMENTS
+from echomimic_core.models.context import WindowContext
 from echomimic_core.models.denoising_unet import DenoisingUNet
 
 from .original import original_velocity

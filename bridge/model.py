@@ -16,7 +16,7 @@ import torch
 from ..echomimic_core.config import CONTEXT_FRAMES, FRAME_SIZE, NOISE_CLAMP, ModelConfig, Variant
 from ..echomimic_core.models.chunks import CHUNK_ELEMENTS
 from ..echomimic_core.sampling.clip import CACHE_BYTES
-from ..echomimic_core.sampling.denoiser import ClipDenoiser
+from ..echomimic_core.sampling.denoiser import ClipDenoiser, Halves, Moment, WindowBatch
 from ..echomimic_core.sampling.memory import (
     CORE_LATENT_COPIES,
     ON_CPU,
@@ -97,26 +97,16 @@ class GraphDenoiser(ClipDenoiser):
 
     @torch.compiler.disable(recursive=False)
     def _whole_clip(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
-        return self.predict(
-            latents,
-            timestep,
-            windows,
-            half.clip,
-            unconditional,
-            runner=half.runner,
-            transformer_options=options,
-            progress=window_report(options),
-        )
+        halves = Halves(half.clip, unconditional)
+        return self.predict(latents, timestep, windows, halves, half.runner, options, window_report(options))
 
     @torch.compiler.disable(recursive=False)
     def _few_windows(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
         rows = torch.arange(len(latents), device=latents.device).unflatten(0, (len(windows), -1))
-        timesteps = torch.full((1,), timestep, dtype=torch.float32, device=latents.device)
-        # core has already decided whether the halves go together
-        batching = replace(options[BATCHING], halves_together=True)
-        return self.run_windows(
-            latents, timesteps, timestep, windows, rows, half.clip, unconditional, batching, options
-        ).unbind(0)
+        # ComfyUI has already decided whether the halves go together.
+        batch = WindowBatch(windows, rows, replace(options[BATCHING], halves_together=True))
+        moment = Moment.at(timestep, latents.device, options)
+        return self.run_windows(latents, moment, batch, Halves(half.clip, unconditional)).unbind(0)
 
 
 class ZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION):

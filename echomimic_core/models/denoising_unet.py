@@ -9,7 +9,8 @@ import torch.nn.functional as F
 
 from ..config import LATENT_CHANNELS, ModelConfig
 from ..runtime import TorchOperations
-from .attention import DenoisingBlock, KeysValues, SpatialTransformer, WindowContext
+from .attention import DenoisingBlock, SpatialTransformer
+from .context import KeysValues, WindowContext
 from .motion import MotionModule
 from .resnet import NORM_EPS
 from .unet import UNetBackbone
@@ -77,9 +78,9 @@ class DenoisingUNet(UNetBackbone):
         hidden = self.conv_in(latents)
         if pose_features is None:
             return hidden
-        plain = context.unconditional
-        posed = hidden[plain:] + pose_features.to(hidden)
-        return torch.cat([hidden[:plain], posed]) if plain else posed
+        uncond = context.unconditional
+        cond = hidden[uncond:] + pose_features.to(hidden)
+        return torch.cat([hidden[:uncond], cond]) if uncond else cond
 
     def with_deep_features(
         self,

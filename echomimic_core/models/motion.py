@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from ..config import MAX_CONTEXT_FRAMES
-from .attention import FEED_FORWARD_GROWTH, GROUP_NORM_EPS, Attention, FeedForward, WindowContext
+from .attention import GROUP_NORM_EPS, Attention, FeedForward
 from .chunks import in_chunks, rows_at_once
+from .context import FEED_FORWARD_GROWTH, WindowContext
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ import torch
 from ..config import FRAME_SIZE, ModelConfig
 from ..runtime import TorchOperations
 from .attention import ReferenceBlock, SpatialTransformer
+from .context import ReferenceContext
 from .unet import UNetBackbone
 
 
@@ -53,6 +54,6 @@ class ReferenceUNet(UNetBackbone):
         """
         if timesteps is None:
             timesteps = torch.zeros(1, device=latents.device)
-        tokens: dict[int, torch.Tensor] = {}
-        self.run_levels(self.conv_in(latents), self.embed_time(timesteps, latents), tokens)
-        return [tokens[index] for index in sorted(tokens)]
+        context = ReferenceContext()
+        self.run_levels(self.conv_in(latents), self.embed_time(timesteps, latents), context)
+        return [tokens for _, tokens in sorted(context.tokens.items())]

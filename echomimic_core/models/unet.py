@@ -47,9 +47,8 @@ class Level(nn.Module):
             return self.resnets[index](joined, time_embedding)
 
         elements = hidden[0].numel() + (0 if skip is None else skip[0].numel())
-        # the reference U-Net's context has no ceiling: one picture is small
-        ceiling = getattr(context, "chunk_elements", None)
-        return in_chunks(join_and_run, rows_at_once(len(hidden), elements, ceiling), hidden, time_embedding, skip)
+        at_once = rows_at_once(len(hidden), elements, context.chunk_elements)
+        return in_chunks(join_and_run, at_once, hidden, time_embedding, skip)
 
     def attend_and_move(self, index: int, hidden: torch.Tensor, context) -> torch.Tensor:
         if hasattr(self, "attentions"):

@@ -20,7 +20,7 @@ import torch
 
 from ..config import ModelConfig, SamplingConfig
 from ..files.checkpoints import NETWORKS, fill
-from ..models.attention import WindowContext
+from ..models.context import WindowContext
 from ..models.reference_unet import ReferenceFeatures
 from ..sampling.clip import ClipConditions, PackedAudio
 from ..sampling.denoiser import ClipDenoiser

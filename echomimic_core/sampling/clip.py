@@ -13,7 +13,7 @@ import torch
 
 from ..apdh.steering import ORIGINAL, APDHOptions, attention_sizes, level_gains
 from ..config import AUDIO_POSITIONS, AUDIO_STATES
-from ..models.attention import KeysValues, WindowContext
+from ..models.context import KeysValues, WindowContext
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
 from ..models.reference_unet import ReferenceFeatures

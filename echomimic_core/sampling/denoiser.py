@@ -1,13 +1,13 @@
 """The denoiser of a clip: windows in, velocities averaged over the windows of each frame out."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import nn
 
 from ..config import CONTEXT_FRAMES, CONTEXT_OVERLAP, CONTEXT_SHIFT
-from ..models.attention import WindowContext
+from ..models.context import WindowContext
 from ..models.cpu_linear import fast_linear
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
@@ -33,6 +33,83 @@ class WindowSettings:
 
     def at_step(self, num_frames: int, step: int) -> list[list[int]]:
         return windows_at_step(num_frames, self.context_frames, self.overlap, self.shift * step, self.wrap)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in denoising a prediction is made.
+
+    Attributes
+    ----------
+    timestep : in [0, 1000).
+    timesteps : the same as (1,) float32 on the device: reading it back would wait for the device.
+    transformer_options : of ComfyUI, handed on to the attention backend.
+    """
+
+    timestep: float
+    timesteps: torch.Tensor
+    transformer_options: dict = field(default_factory=dict)
+
+    @classmethod
+    @torch.compiler.disable
+    def at(cls, timestep: float, device: torch.device, transformer_options: dict | None = None) -> "Moment":
+        timesteps = upload(torch.tensor([timestep], dtype=torch.float32), device)
+        return cls(timestep, timesteps, transformer_options or {})
+
+
+@dataclass(frozen=True)
+class WindowBatch:
+    """Some windows that are evaluated together.
+
+    Attributes
+    ----------
+    windows : their frame indices, all of the same length.
+    index : where the latents of these frames lie, (windows, frames) int64 on the device.
+    batching : how much goes together.
+    """
+
+    windows: list[list[int]]
+    index: torch.Tensor
+    batching: Batching
+
+    @property
+    def window_frames(self) -> int:
+        return len(self.windows[0])
+
+    def frames(self) -> list[int]:
+        """Frame indices of all windows, one after another."""
+        return [frame for window in self.windows for frame in window]
+
+
+@dataclass(frozen=True)
+class Halves:
+    """The halves of guidance that are wanted.
+
+    Attributes
+    ----------
+    clip : conditions of the conditional half, or None to skip it.
+    unconditional : whether the unconditional half is wanted.
+    scale : combines both halves to one velocity; None keeps them apart.
+    """
+
+    clip: PreparedClip | None
+    unconditional: bool = False
+    scale: float | None = None
+
+    @property
+    def count(self) -> int:
+        return int(self.unconditional) + int(self.clip is not None)
+
+    @property
+    def results(self) -> int:
+        return self.count if self.scale is None else 1
+
+    @torch.compiler.disable
+    def guided(self, velocity: torch.Tensor) -> torch.Tensor:
+        """The wanted results (results, ...) of the halves' velocities (halves, ...)."""
+        if self.scale is None or self.count == 1:
+            return velocity
+        return guide(velocity[:1], velocity[1:], self.scale)
 
 
 class WindowAverage:
@@ -102,9 +179,7 @@ class ClipDenoiser(nn.Module):
         latents: torch.Tensor,
         timestep: float,
         windows: list[list[int]],
-        clip: PreparedClip | None,
-        unconditional: bool = False,
-        guidance_scale: float | None = None,
+        halves: Halves,
         runner: WindowRunner | None = None,
         transformer_options: dict | None = None,
         progress: Progress | None = None,
@@ -118,83 +193,72 @@ class ClipDenoiser(nn.Module):
         latents : (F, 4, height, width), scaled by 0.18215.
         timestep : in [0, 1000).
         windows : frame indices of equally long windows that together cover every frame.
-        clip : conditions of the conditional half, or None to skip it.
-        unconditional : whether the unconditional half is wanted.
         runner : batches the windows and copes with too little memory; by default the clip's.
         progress : called before every batch with (windows done, windows); may raise to cancel.
         """
-        halves = int(unconditional) + int(clip is not None)
-        results = 1 if guidance_scale is not None else halves
         if runner is None:
-            runner = clip.runner if clip is not None else WindowRunner()
-        average = WindowAverage(results, latents)
-        timesteps = upload(torch.tensor([timestep], dtype=torch.float32), latents.device)
-        rows = upload(torch.tensor(windows), latents.device)  # once a step: the loop never waits for the device
+            runner = WindowRunner() if halves.clip is None else halves.clip.runner
+        average = WindowAverage(halves.results, latents)
+        moment = Moment.at(timestep, latents.device, transformer_options)
+        rows = upload(torch.tensor(windows), latents.device)  # Once per step: the loop never waits for the device.
 
         @torch.compiler.disable(recursive=False)
         def evaluate(first: int, batch: list[list[int]], batching: Batching) -> None:
-            index = rows[first : first + len(batch)]
-            velocity = self.run_windows(
-                latents, timesteps, timestep, batch, index, clip, unconditional, batching, transformer_options
-            ).float()
-            if guidance_scale is not None and halves > 1:
-                velocity = guide(velocity[:1], velocity[1:], guidance_scale)
-            average.add(index, velocity)
+            part = WindowBatch(batch, rows[first : first + len(batch)], batching)
+            velocity = self.run_windows(latents, moment, part, halves).float()
+            average.add(part.index, halves.guided(velocity))
 
-        runner.run(windows, evaluate, guided=halves > 1, progress=progress)
+        runner.run(windows, evaluate, guided=halves.count > 1, progress=progress)
         return average.mean(windows)
 
     @torch.compiler.disable(recursive=False)
-    def run_windows(
-        self,
-        latents: torch.Tensor,
-        timesteps: torch.Tensor,
-        timestep: float,
-        windows: list[list[int]],
-        index: torch.Tensor,
-        clip: PreparedClip | None,
-        unconditional: bool,
-        batching: Batching,
-        transformer_options: dict | None,
-    ) -> torch.Tensor:
-        """Velocities (halves, frames of all windows, 4, height, width) of a batch of windows, `index` on the device."""
+    def run_windows(self, latents: torch.Tensor, moment: Moment, batch: WindowBatch, halves: Halves) -> torch.Tensor:
+        """Velocities (halves, frames of all windows, 4, height, width) of a batch of windows."""
         with fast_linear(latents.device):
-            return self._run_windows(
-                latents, timesteps, timestep, windows, index, clip, unconditional, batching, transformer_options
-            )
+            return self._run_windows(latents, moment, batch, halves)
 
     @torch.compiler.disable(recursive=False)
-    def _run_windows(
-        self, latents, timesteps, timestep, windows, index, clip, unconditional, batching, transformer_options
-    ) -> torch.Tensor:
-        frames = [frame for window in windows for frame in window]
+    def _run_windows(self, latents: torch.Tensor, moment: Moment, batch: WindowBatch, halves: Halves) -> torch.Tensor:
+        clip, frames, window_frames = halves.clip, batch.frames(), batch.window_frames
+        noisy = self.noisy_windows(latents, batch, clip)
+        options = {"transformer_options": moment.transformer_options, "chunk_elements": batch.batching.chunk_elements}
+        uncond = WindowContext(frames=window_frames, **options)
+        if clip is None:
+            return self.denoising_unet(noisy, moment.timesteps, uncond)[None]
+        cond = replace(clip.context(frames, window_frames, moment.timestep), **options)
+        pose = clip.pose_features(frames, moment.timestep)
+
+        @torch.compiler.disable(recursive=False)
+        def run(half: str, noisy: torch.Tensor, context: WindowContext, pose: torch.Tensor | None) -> torch.Tensor:
+            return self.with_reuse(clip, (half, frames), noisy, moment.timesteps, context, pose)
+
+        if not halves.unconditional:
+            return run("conditional", noisy, cond, pose)[None]
+        if batch.batching.halves_together:
+            cond.unconditional = len(frames)
+            return run("both", torch.cat([noisy, noisy]), cond, pose).unflatten(0, (2, -1))
+        return torch.stack([run("unconditional", noisy, uncond, None), run("conditional", noisy, cond, pose)])
+
+    @torch.compiler.disable
+    def noisy_windows(self, latents: torch.Tensor, batch: WindowBatch, clip: PreparedClip | None) -> torch.Tensor:
+        """The latents of the windows (frames of all windows, 4, height, width) in the network's dtype and layout."""
         dtype = (self.compute_dtype or self.dtype) if clip is None else clip.dtype
-        noisy = latents[index.flatten()].to(dtype)
+        noisy = latents[batch.index.flatten()].to(dtype)
         if self.channels_last or (self.channels_last is None and latents.device.type == "cpu"):
             noisy = noisy.contiguous(memory_format=torch.channels_last)
-        options = {"transformer_options": transformer_options or {}, "chunk_elements": batching.chunk_elements}
-        plain = WindowContext(frames=len(windows[0]), **options)
-        if clip is None:
-            return self.denoising_unet(noisy, timesteps, plain)[None]
-        context = replace(clip.context(frames, len(windows[0]), timestep), **options)
-        pose = clip.pose_features(frames, timestep)
-        if not unconditional:
-            return self.with_reuse(clip, "conditional", frames, noisy, timesteps, context, pose)[None]
-        if batching.halves_together:
-            context.unconditional = len(frames)
-            both = torch.cat([noisy, noisy])
-            return self.with_reuse(clip, "both", frames, both, timesteps, context, pose).unflatten(0, (2, -1))
-        silent = self.with_reuse(clip, "unconditional", frames, noisy, timesteps, plain, None)
-        return torch.stack([silent, self.with_reuse(clip, "conditional", frames, noisy, timesteps, context, pose)])
+        return noisy
 
     @torch.compiler.disable(recursive=False)
     def with_reuse(
-        self, clip: PreparedClip, half: str, frames: list[int], noisy, timesteps, context, pose
+        self, clip: PreparedClip, part: tuple[str, list[int]], noisy, timesteps, context, pose
     ) -> torch.Tensor:
-        """Run the network, or only its outermost layers on the deep features of the step before, see `speed`."""
+        """Run the network, or only its outermost layers on the deep features that this part had the step before.
+
+        `part` is the half of guidance and its frames; see `speed`.
+        """
         if clip.deep_features is None:
             return self.denoising_unet(noisy, timesteps, context, pose)
-        deep = clip.deep_features.get(half, frames, noisy)
+        deep = clip.deep_features.get(*part, noisy)
         velocity, deep = self.denoising_unet.with_deep_features(noisy, timesteps, context, pose, deep)
-        clip.deep_features.put(half, frames, deep)
+        clip.deep_features.put(*part, deep)
         return velocity

@@ -7,7 +7,7 @@ import torch
 from ..config import NOISE_CLAMP, SamplingConfig
 from ..runtime import Progress
 from .clip import ClipConditions
-from .denoiser import ClipDenoiser, WindowSettings
+from .denoiser import ClipDenoiser, Halves, WindowSettings
 from .memory import Batching
 from .schedule import ddim_step, noise_to, trailing_timesteps
 from .speed import EXACT, SpeedOptions
@@ -68,8 +68,8 @@ def sample(
         if held is not None:
             latents[held.frames] = noise_to(held.latents.to(latents), held_noise, timestep)
         guided_now = guided and speed.guided_at(timestep)
-        scale = config.guidance_scale if guided_now else None
-        (velocity,) = denoiser.predict(latents, timestep, cut, clip, guided_now, scale, progress=step_progress)
+        halves = Halves(clip, guided_now, config.guidance_scale if guided_now else None)
+        (velocity,) = denoiser.predict(latents, timestep, cut, halves, progress=step_progress)
         for start in range(0, len(latents), STEP_FRAMES):
             part = slice(start, start + STEP_FRAMES)
             latents[part] = ddim_step(latents[part], velocity[part], timestep, config.steps)

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from ..apdh.steering import phase_of
-from ..models.attention import KeysValues
+from ..models.context import KeysValues
 
 DEEP_FEATURE_BYTES = 2**30
 """Deep features kept on the device; those of longer clips wait in main memory."""

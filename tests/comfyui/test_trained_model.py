@@ -109,7 +109,7 @@ def test_adapters_do_in_comfyui_what_they_did_in_training(comfy, tmp_path):
         layer = name.removesuffix(".lora_A.weight")
         change_ = tensors[f"{layer}.lora_B.weight"].float() @ down.float() * (tensors[f"{layer}.alpha"].item() / 4)
         merged.get_submodule(layer.removeprefix("diffusion_model.denoising_unet.")).weight.data += change_
-    from echomimic_core.models.attention import WindowContext
+    from echomimic_core.models.context import WindowContext
 
     x, at = torch.randn(2, 4, 8, 8), torch.tensor([500.0])
     with torch.no_grad():

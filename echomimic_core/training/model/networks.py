@@ -7,7 +7,7 @@ from torch import nn
 
 from ...apdh.steering import attention_sizes, level_gains
 from ...config import ModelConfig
-from ...models.attention import WindowContext
+from ...models.context import WindowContext
 
 SPATIAL, MOTION, AUDIO = "denoising_unet", "motion_modules", "audio_attention"
 PARTS = ("reference_unet", SPATIAL, "pose_encoder", MOTION, AUDIO)

@@ -5,7 +5,7 @@ import torch
 from tiny import network, reference, relative_error
 
 from echomimic_core.config import RELEASED, TINY, ModelConfig
-from echomimic_core.models.attention import WindowContext, spread
+from echomimic_core.models.context import WindowContext, spread
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.motion import frame_positions
 from echomimic_core.models.pose_encoder import PoseEncoder

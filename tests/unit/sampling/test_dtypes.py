@@ -10,6 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from echomimic_core.config import SamplingConfig
+from echomimic_core.sampling.denoiser import Halves
 from echomimic_core.sampling.loop import sample
 from echomimic_core.sampling.schedule import ddim_step, noise_to, sigma_ddim_step, trailing_sigmas, trailing_timesteps
 
@@ -93,7 +94,7 @@ def test_the_unconditional_half_alone_is_computed_in_the_dtype_of_the_other(monk
     monkeypatch.setattr(model.denoising_unet, "forward", lambda noisy, *rest: seen.append(noisy.dtype) or noisy)
     for dtype in (None, torch.bfloat16):
         model.compute_dtype = dtype
-        model.predict(torch.randn(4, 4, 2, 2), 500, [[0, 1, 2, 3]], None, unconditional=True)
+        model.predict(torch.randn(4, 4, 2, 2), 500, [[0, 1, 2, 3]], Halves(None, unconditional=True))
     assert seen == [torch.float32, torch.bfloat16]
 
 

@@ -11,7 +11,7 @@ from benchmarks.original import original_velocity
 from benchmarks.shapes import meta_window
 from echomimic_core.audio import AudioTokens
 from echomimic_core.config import RELEASED, SamplingConfig
-from echomimic_core.models.attention import WindowContext
+from echomimic_core.models.context import WindowContext
 from echomimic_core.sampling import clip as clip_module
 from echomimic_core.sampling import denoiser as denoiser_module
 from echomimic_core.sampling.clip import PreparedClip

@@ -49,7 +49,7 @@ def test_no_guidance_in_any_phase_is_a_run_without_guidance():
 def test_reused_features_of_the_same_step_are_exact():
     unet = denoiser().denoising_unet
     latents, timesteps = torch.randn(8, 4, 8, 8), torch.tensor([300.0])
-    from echomimic_core.models.attention import WindowContext
+    from echomimic_core.models.context import WindowContext
 
     with torch.no_grad():
         whole = unet(latents, timesteps, WindowContext(8))

@@ -9,7 +9,7 @@ import training_clips as clips
 from echomimic_core.files.checkpoints import CheckpointError, find_released, open_one_file
 from echomimic_core.models.reference_unet import ReferenceFeatures
 from echomimic_core.sampling.clip import ClipConditions, PackedAudio
-from echomimic_core.sampling.denoiser import ClipDenoiser
+from echomimic_core.sampling.denoiser import ClipDenoiser, Halves
 from echomimic_core.training.model.ema import EMA
 from echomimic_core.training.model.initialise import build_model
 from echomimic_core.training.model.networks import PARTS, Conditions, TrainingModel, part_of
@@ -68,7 +68,7 @@ def test_training_computes_what_sampling_computes(model):
         tokens = model.reference_unet(conditions.reference[index][None])
         clip = ClipConditions(ReferenceFeatures(tokens, CELLS, CELLS), **clip_of(conditions, index))
         prepared = denoiser.prepare(clip, torch.device("cpu"), torch.float32)
-        plain, conditional = denoiser.predict(noisy[index], float(timesteps[index]), window, prepared, True)
+        plain, conditional = denoiser.predict(noisy[index], float(timesteps[index]), window, Halves(prepared, True))
         expected = plain if conditions.dropped[index] else conditional
         assert torch.allclose(velocity[index], expected, atol=2e-5), index
         assert not torch.allclose(plain, conditional, atol=1e-2)
