@@ -1,1 +1,1 @@
-"""Files of weights: opened safely, found, described and written."""
+"""Files of weights, poses and tables: read without running code, written whole or not at all."""

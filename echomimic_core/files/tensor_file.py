@@ -1,11 +1,17 @@
 """One weights file, opened lazily and without running code, and sentences for what is wrong with it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from .names import diagnose
+from .pickle_machine import PickleError, UnsafePickleError
+from .places import MappedFile, Place, TensorFormatError
+from .safetensors_file import read_header
+from .torch_zip import StoredTensor, is_zip, read_torch
+
+WRAPPINGS = ("state_dict", "model_state_dict", "model")
 
 
 class CheckpointError(ValueError):
@@ -15,67 +21,102 @@ class CheckpointError(ValueError):
 class TensorFile:
     """A .safetensors or torch file, opened lazily: names and shapes at once, tensors one by one.
 
-    Torch files are mapped into memory and read with `weights_only=True`, which runs no code.
+    Both are read by readers of our own that run nothing of the file. No handle on the file is held; a tensor lies in
+    mapped pages of it, and the file cannot be replaced on Windows before the last one is let go.
+
+    Parameters
+    ----------
+    wrappings : keys under which a torch file may keep its weights.
+
+    Attributes
+    ----------
+    metadata : of a .safetensors file.
+
+    Raises
+    ------
+    CheckpointError : the file is missing, damaged, foreign, or holds more than tensors.
     """
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, wrappings: tuple[str, ...] = WRAPPINGS):
         self.path = Path(path)
-        if not self.path.is_file():
-            raise CheckpointError(f"{self.path} does not exist")
         self.metadata: dict[str, str] = {}
         try:
-            if self.path.suffix == ".safetensors":
-                from safetensors import safe_open
-
-                self._safe = safe_open(self.path, framework="pt")
-                self.metadata = self._safe.metadata() or {}
-                self._tensors = None
-                self._names = {name: name for name in self._safe.keys()}  # noqa: SIM118 (not a dict)
+            if not self.path.is_file():
+                raise CheckpointError(f"{self.path} does not exist")
+            if self.path.suffix.lower() == ".safetensors":
+                self._places, self.metadata = read_header(self.path)
             else:
-                self._safe = None
-                self._tensors = _open_torch(self.path)
-                self._names = {name.removeprefix("module."): name for name in self._tensors}
-        except CheckpointError:
-            raise
-        except Exception as problem:
-            raise CheckpointError(f"{self.path} cannot be read: {_diagnose(self.path, problem)}") from problem
+                self._places = _weights(self.path, wrappings)
+        except UnsafePickleError as problem:
+            raise CheckpointError(
+                f"{self.path} cannot be read: it holds more than tensors and might run code ({problem}), so it was not "
+                "opened. Use the official file."
+            ) from problem
+        except (TensorFormatError, PickleError) as problem:
+            damaged = "damaged" in str(problem)
+            said = diagnose(self.path) if damaged else f"{problem}. Use the official file."
+            raise CheckpointError(f"{self.path} cannot be read: {said}") from problem
+        except (OSError, ValueError) as problem:
+            if isinstance(problem, CheckpointError):
+                raise
+            raise CheckpointError(f"{self.path} cannot be read: {_reason(problem)}.") from problem
+        self._file = MappedFile(self.path)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._names
+        return name in self._places
 
     def names(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._places)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        if self._safe is not None:
-            return tuple(self._safe.get_slice(self._names[name]).get_shape())
-        return tuple(self._tensors[self._names[name]].shape)
+        return self._places[name].shape
 
     def tensor(self, name: str) -> torch.Tensor:
-        if self._safe is not None:
-            return self._safe.get_tensor(self._names[name])
-        return self._tensors[self._names[name]]
+        """A tensor of the file, mapped: copy it where it is to outlive the file.
+
+        Raises
+        ------
+        CheckpointError : the file has been removed or cut since it was opened. KeyError : it has no such tensor.
+        """
+        place = self._places[name]
+        try:
+            return self._file.tensor(place)
+        except (OSError, TensorFormatError) as problem:
+            raise CheckpointError(f"{self.path} cannot be read: {_reason(problem)}.") from problem
 
     def state_dict(self, prefix: str = "") -> dict[str, torch.Tensor]:
         """All tensors whose name starts with `prefix`, without it."""
-        return {name.removeprefix(prefix): self.tensor(name) for name in self._names if name.startswith(prefix)}
+        return {name.removeprefix(prefix): self.tensor(name) for name in self._places if name.startswith(prefix)}
 
 
-def _open_torch(path: Path) -> dict[str, torch.Tensor]:
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except RuntimeError:
-        # files older than torch 1.6 cannot be mapped
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+def _weights(path: Path, wrappings: tuple[str, ...]) -> dict[str, Place]:
+    """The tensors of a torch file by name, out of the wrappings in which checkpoints come."""
+    if not is_zip(path):
+        said = diagnose(path)
+        if "damaged" in said and _is_older_form(path):
+            said = (
+                "it is a torch file of the form from before torch 1.6, which cannot be read safely. Save it anew with "
+                "a current torch, or use a .safetensors file"
+            )
+        raise CheckpointError(f"{path} cannot be read: {said}")
+    content = read_torch(path)
+    for key in wrappings:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
-    if not isinstance(content, Mapping) or not any(isinstance(value, torch.Tensor) for value in content.values()):
+    tensors = content.items() if isinstance(content, dict) else ()
+    stored = [(name, tensor) for name, tensor in tensors if isinstance(name, str) and isinstance(tensor, StoredTensor)]
+    found = {name.removeprefix("module."): tensor.place for name, tensor in stored}
+    if not found:
         raise CheckpointError(f"{path} holds no weights: it is some other kind of torch file")
-    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
+    return found
 
 
-def _diagnose(path: Path, problem: Exception) -> str:
-    if "unsupported global" in str(problem).lower():
-        return "it holds more than tensors and might run code, so it was not opened. Use the official file."
-    return diagnose(path)
+def _is_older_form(path: Path) -> bool:
+    """Whether it begins as a bare pickle, or is a tar."""
+    with path.open("rb") as file:
+        head = file.read(512)
+    return head[:1] == b"\x80" or head[257:262] == b"ustar"
+
+
+def _reason(problem: Exception) -> str:
+    return getattr(problem, "strerror", None) or str(problem)

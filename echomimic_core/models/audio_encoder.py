@@ -96,15 +96,16 @@ def build_audio_encoder(
 
     from transformers.models.whisper.modeling_whisper import sinusoids
 
-    feed_forward = weights["layers.0.fc1.bias"].shape[0] if "layers.0.fc1.bias" in weights else 4 * width
+    feed_forward = weights["layers.0.fc1.bias"].numel() if "layers.0.fc1.bias" in weights else 4 * width
     weights.setdefault("embed_positions.weight", sinusoids(AUDIO_SEGMENT_FRAMES // 2, width))
-    positions = weights["embed_positions.weight"].shape[0]
+    positions = weights["embed_positions.weight"].numel() // width
     # On the meta device nothing is drawn or allocated before the real weights are put in.
     with torch.device("meta"):
         model = AudioEncoder(width, blocks, mels, positions, feed_forward)
     expected = model.encoder.state_dict()
     _check_parameters(weights, expected)
-    weights = {name: weights[name].to(dtype) for name in expected}
+    # Copies: nothing points into the file any more, which may be replaced or deleted.
+    weights = {name: weights[name].to(dtype, copy=True) for name in expected}
     model.encoder.load_state_dict(weights, strict=True, assign=True)
     return model.requires_grad_(False).eval()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -12,6 +13,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..files.tensor_file import TensorFile
+from ..files.torch_zip import is_zip
+
+# `torch.load` of older ones can be made to corrupt memory even with weights_only (CVE-2026-24747).
+SAFE_TORCH = (2, 10)
+WRAPPINGS = ("state_dict", "net_recon", "model")
 TORCHSCRIPT = (".pt", ".ts", ".torchscript", ".jit")
 
 
@@ -217,6 +224,8 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module, bool]:
         if key == "lpips":
             weights = _lpips_heads(path) | weights
         return network.build(weights).to(device), False
+    except (MemoryError, torch.cuda.OutOfMemoryError):
+        raise
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} cannot be used as {network.title}: {reason}. Get it from {network.link}") from error
@@ -224,23 +233,28 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module, bool]:
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
     """Tensors by name, out of the wrappings in which checkpoints come."""
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(str(path))
+    if path.suffix == ".safetensors" or is_zip(path):
+        return TensorFile(path, wrappings=WRAPPINGS).state_dict()
+    if _torch_version() < SAFE_TORCH:
+        raise ValueError(
+            f"it is of torch's form from before 2020, which only torch {'.'.join(map(str, SAFE_TORCH))} and newer read "
+            f"safely, and this is torch {torch.__version__}"
+        )
     try:
         content = torch.load(str(path), map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:
+    except (RuntimeError, ValueError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
         # PyTorch's own words advise to load it with whatever code it carries.
         raise ValueError("it is damaged, or no file of PyTorch weights alone") from error
-    for key in ("state_dict", "net_recon", "model"):
+    for key in WRAPPINGS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
         raise ValueError(f"it holds a {type(content).__name__} and no weights")
     return {k.removeprefix("module."): v for k, v in content.items() if isinstance(v, torch.Tensor)}
+
+
+def _torch_version() -> tuple[int, ...]:
+    return tuple(int(part) for part in torch.__version__.split(".")[:2])
 
 
 def _lpips_heads(path: Path) -> dict[str, torch.Tensor]:

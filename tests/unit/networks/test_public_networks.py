@@ -223,3 +223,13 @@ def test_a_missing_network_is_told_with_file_folder_and_link(key):
     sentence = local.missing(key, [Path("models/echomimic/metrics")])
     network = local.NETWORKS[key]
     assert network.files[0] in sentence and "http" in sentence and str(Path("models/echomimic/metrics")) in sentence
+
+
+def test_a_file_of_the_old_form_needs_a_torch_that_reads_it_safely(tmp_path, monkeypatch):
+    path = tmp_path / "syncnet_v2.model"
+    torch.save(seeded(syncnet.SyncNet()).state_dict(), path, _use_new_zipfile_serialization=False)
+    assert not local.load("syncnet", path)[1]
+    local.load.cache_clear()
+    monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
+    with pytest.raises(ValueError, match=r"only torch 2\.10 and newer read safely, and this is torch 2\.9\.1"):
+        local.load("syncnet", path)
