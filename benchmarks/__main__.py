@@ -1,11 +1,12 @@
 """`python -m benchmarks`: time, share of the machine's rate and memory of a window, and the price of every shortcut."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import torch
+
+from echomimic_core.files.durable import write_json
 
 from .measure import Machine, describe
 from .runs import Settings, run_all
@@ -58,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         results["rows"].append(row)
         print_table(row)
         if options.json:  # after every row: a run that is cut off has not been for nothing
-            options.json.write_text(json.dumps(results, indent=1), "utf-8")
+            write_json(options.json, results)
     failed = [row["name"] for row in results["rows"] if row.get("error")]
     return 1 if failed else 0
 

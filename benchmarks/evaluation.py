@@ -8,7 +8,6 @@ metric alone over the first seconds. Picture and voice of your own show a face a
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -27,6 +26,7 @@ from echomimic_core.evaluation.evaluate import Evaluation, evaluate
 from echomimic_core.evaluation.metrics.registry import BY_KEY, Metric
 from echomimic_core.evaluation.passes.jobs import cores
 from echomimic_core.evaluation.settings import Settings
+from echomimic_core.files.durable import write_json
 from echomimic_core.media.opencv import cv2
 from echomimic_core.media.video import VideoWriter, read_audio
 
@@ -169,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
         results["rows"].append(row)
         print_table(row)
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1), "utf-8")
+        write_json(options.json, results)
     return 1 if any(row.get("error") for row in results["rows"]) else 0
 
 

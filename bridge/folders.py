@@ -55,11 +55,18 @@ def list_poses() -> list[str]:
             place = Path(folder).relative_to(root)
             if len(place.parts) >= MAX_DEPTH:
                 subfolders.clear()
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            subfolders[:] = sorted(name for name in subfolders if not is_hidden(name))
+            # A link to what is gone is no pose.
+            files = [name for name in files if not is_hidden(name) and os.path.isfile(os.path.join(folder, name))]
             if place.parts and any(name.endswith(".npy") for name in files):
                 names.append(place.as_posix() + mark)
             names += sorted((place / name).as_posix() + mark for name in files if name.endswith(SUFFIXES))
     return list(dict.fromkeys(names))
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is the system's own, as macOS puts them beside every file and into every zip."""
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def find_pose(name: str) -> Path:

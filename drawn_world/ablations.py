@@ -11,6 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
+from echomimic_core.files.durable import write_json, write_text
 from echomimic_core.training.data.shards import read_manifest
 
 from .measure import Maker, measure, spread
@@ -94,9 +95,9 @@ def main() -> None:
         if not numbers.exists():
             model = train_stage("clips", folder, given.processes, *common, *changes)
             maker = Maker(model, given.vae, given.size, steps=6, guidance=1.0)
-            numbers.write_text(json.dumps(measure(maker, clips, given.hands)), encoding="utf-8")
+            write_json(numbers, measure(maker, clips, given.hands))
         found[name] = json.loads(numbers.read_text(encoding="utf-8"))
-        (given.out / "ablations.md").write_text(table(found), encoding="utf-8")
+        write_text(given.out / "ablations.md", table(found))
     print(table(found))
 
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 from pathlib import Path
+
+from echomimic_core.files.durable import write_text
 
 BLOCK = 25
 COLUMNS = ("loss", "loss_latent", "loss_pose", "loss_detail", "loss_low", "gradient_norm", "learning_rate")
@@ -63,10 +66,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="without ending")
     given = parser.parse_args()
     rows = [row for run in given.runs for row in blocks(run.name, read_log(run))]
-    with given.out.with_suffix(".csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    lines = io.StringIO(newline="")
+    writer = csv.DictWriter(lines, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(given.out.with_suffix(".csv"), lines.getvalue())
     draw(rows, given.out.with_suffix(".png"))
 
 

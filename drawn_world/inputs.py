@@ -13,6 +13,7 @@ import av
 import numpy as np
 
 from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
+from echomimic_core.files.durable import write_bytes
 from echomimic_core.media.opencv import cv2
 from echomimic_core.pose import gestures
 from echomimic_core.pose.files import save
@@ -47,7 +48,7 @@ def main() -> None:
     silence = Speech(np.zeros(AUDIO_SAMPLE_RATE, np.float32), ())
     person = make_clip(CHARACTER, silence, 1, gesture="explaining")
     picture = next(person.frames(SIZE))
-    cv2.imwrite(str(folder / "character.png"), picture[..., ::-1])
+    write_bytes(folder / "character.png", cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
     write_flac(folder / "speech.flac", speech.sound)
     pose = gestures.clip("explaining", frames, seed=1)
     (folder / "gesture.json").unlink(missing_ok=True)  # a pose is never written over another

@@ -13,6 +13,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ..files.durable import write_bytes
+
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
@@ -157,7 +159,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         print(report.as_text(evaluation, paper=bool(arguments.emtd)))
     if arguments.json and arguments.json != "-":
-        report.write(Path(arguments.json), report.as_json(evaluation).encode())
+        write_bytes(arguments.json, report.as_json(evaluation).encode())
     if arguments.report:
         for path in report.save(evaluation, arguments.report):
             print(f"wrote {path}", file=sys.stderr)

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from ..config import FPS, FRAME_SIZE
+from ..files.durable import write_bytes, write_json
 from ..pose.framing import frame_pose, framing
 from ..runtime import Progress
 from .clips import VIDEO_SUFFIXES, Clip
@@ -133,9 +134,7 @@ class Manifest:
     def save(self) -> None:
         """Write manifest.json."""
         content = {"format": FORMAT, "version": VERSION, "clips": self.clips, "missing": self.missing}
-        part = self.folder / ".manifest.json"
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
-        os.replace(part, self.folder / "manifest.json")
+        write_json(self.folder / "manifest.json", content)
 
     def names(self, split: str = "all") -> list[str]:
         """Clips of a split ("test", "validation" or "all")."""
@@ -267,8 +266,7 @@ def _prepare_one(segment: Segment, source: Path, folder: Path, bundles) -> dict:
             writer.write(framed[None])
             count += 1
     picture = folder / "pictures" / f"{segment.name}.png"
-    if not cv2.imwrite(str(picture), first[..., ::-1]):
-        raise ValueError(f"{picture} cannot be written")
+    write_bytes(picture, cv2.imencode(".png", first[..., ::-1])[1].tobytes())
     pose = folder / "poses" / f"{segment.name}.safetensors"
     pose.unlink(missing_ok=True)
     files.save(frame_pose(detect.steady(found, FPS), frame), pose)

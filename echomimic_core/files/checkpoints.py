@@ -6,19 +6,22 @@ model, at most the pages of one file, and one tensor more.
 
 import json
 import os
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from ..config import FRAME_SIZE, LARGEST_SIDE, PIXELS_PER_LATENT, SMALLEST_SIDE, TINY, VARIANTS, ModelConfig
+from ..config import FRAME_SIZE, LARGEST_SIDE, PIXELS_PER_LATENT, RELEASED, SMALLEST_SIDE, TINY, VARIANTS, ModelConfig
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
 from ..models.reference_unet import ReferenceUNet
-from ..runtime import TorchOperations
+from ..runtime import Progress, TorchOperations
+from .durable import Draft
 from .names import DOWNLOAD, SUFFIXES
+from .safetensors_file import write as write_safetensors
 from .tensor_file import CheckpointError, TensorFile
 
 NETWORKS = {"denoising_unet": DenoisingUNet, "pose_encoder": PoseEncoder, "reference_unet": ReferenceUNet}
@@ -30,6 +33,8 @@ ABOUT = ("title", "weights", "license", VAE, AUDIO_ENCODER)
 
 FORMAT = "echomimicv2"
 FORMAT_VERSION = "1"
+# What the sizes in the metadata of a one-file model may be.
+LEVELS, MOST_CHANNELS, MOST_LAYERS = 4, 8192, 8
 FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
@@ -134,20 +139,42 @@ def read_config(denoiser: TensorFile, pose_encoder: TensorFile, prefixes: tuple[
             f"{pose_encoder.path} is not the pose encoder of EchoMimicV2: it has no parameter {problem}. "
             f"Get the right file from {DOWNLOAD}."
         ) from problem
-    return ModelConfig(block_out_channels=tuple(levels), pose_block_channels=(first, *wider))
+    sizes = {"block_out_channels": levels, "pose_block_channels": [first, *wider]}
+    return _buildable(sizes, f"{denoiser.path}: the sizes of its parameters", f"Get the right file from {DOWNLOAD}.")
 
 
 def _config_of(file: TensorFile) -> ModelConfig:
+    remedy = "Save it anew with Save Model."
     try:
         sizes = json.loads(file.metadata["config"])
+    except (ValueError, RecursionError) as problem:
+        raise CheckpointError(f"{file.path}: the sizes in its metadata make no model. {remedy}") from problem
+    return _buildable(sizes, f"{file.path}: the sizes in its metadata", remedy)
+
+
+def _buildable(sizes, what: str, remedy: str) -> ModelConfig:
+    try:
+        _check_sizes(sizes)
         config = ModelConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in sizes.items()})
         with torch.device("meta"):
             DenoisingUNet(config), PoseEncoder(config)
-    except (ValueError, TypeError, AttributeError, IndexError, RuntimeError) as problem:
-        raise CheckpointError(
-            f"{file.path}: the sizes in its metadata make no model ({problem}). Save it anew with Save Model."
-        ) from problem
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as problem:
+        raise CheckpointError(f"{what} make no model ({problem}). {remedy}") from problem
     return config
+
+
+def _check_sizes(sizes) -> None:
+    """ValueError unless the sizes of a model, as JSON has them, are whole numbers in bounds, four for four levels."""
+    if not isinstance(sizes, dict) or not set(sizes) <= {field.name for field in fields(ModelConfig)}:
+        raise ValueError("they are not those of this pack")
+    for key, default in asdict(RELEASED).items():
+        value = sizes.get(key, default)
+        numbers = value if isinstance(value, list | tuple) else [value]
+        if len(numbers) != (LEVELS if isinstance(default, tuple) else 1):
+            raise ValueError(f"{key} is {reprlib.repr(value)}, but there are exactly {LEVELS} levels")
+        most = MOST_LAYERS if key == "layers_per_block" else MOST_CHANNELS
+        if not all(type(number) is int and 1 <= number <= most for number in numbers):
+            raise ValueError(f"{key} is {reprlib.repr(value)}, but 1 to {most} is possible")
 
 
 @dataclass(frozen=True)
@@ -264,23 +291,21 @@ def _size_of(file: TensorFile) -> int:
     return size
 
 
-def write_tensors(path: str | Path, tensors: Mapping[str, torch.Tensor], metadata: Mapping[str, str] | None = None):
-    """Write a .safetensors file that appears whole or not at all, readable by whom the user's new files are.
+def write_tensors(
+    path: str | Path,
+    tensors: Mapping[str, torch.Tensor],
+    metadata: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    others: Iterable[Path] = (),
+    replace: bool = True,
+) -> Path:
+    """Write a .safetensors file that appears whole or not at all; its path.
 
-    Tensors must be contiguous and on the CPU. safetensors itself leaves files that only their owner can read.
+    progress : called with (bytes written, bytes in all). others, replace : see `files.durable.Draft`.
     """
-    from safetensors.torch import save_file
-
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        partial.touch()
-        mode = partial.stat().st_mode
-        save_file(dict(tensors), partial, None if metadata is None else dict(metadata))
-        partial.chmod(mode)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with Draft(path, replace, others) as made:
+        write_safetensors(made.open(), tensors, metadata, progress)
+    return made.path
 
 
 def save_one_file(
@@ -290,6 +315,9 @@ def save_one_file(
     config: ModelConfig,
     dtype: torch.dtype | None = None,
     metadata: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    others: Iterable[Path] = (),
+    replace: bool = True,
 ) -> Path:
     """Write networks (name -> state dict) as one .safetensors; the file appears whole or not at all.
 
@@ -299,6 +327,11 @@ def save_one_file(
     dtype : of the matrices in the file; None keeps each. Whisper's encoder is never made coarser than float16, and a
         VAE, which not every precision suits, is kept as it is.
     metadata : more to write, such as "size" (see `open_one_file`), whence the weights come and their licences.
+    progress : called with (bytes written, bytes in all). others, replace : see `files.durable.Draft`.
+
+    Returns
+    -------
+    The path that was written: `path`, or where that was taken the first free one of `others`.
     """
     tensors = {}
     for network, weights in networks.items():
@@ -307,7 +340,6 @@ def save_one_file(
         for name, tensor in weights.items():
             kept = tensor.detach().to("cpu", storage_dtype(name, tensor, target))
             tensors[f"{network}.{name}"] = kept.contiguous()
-    path = Path(path)
     information = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -315,8 +347,7 @@ def save_one_file(
         "config": json.dumps(asdict(config)),
         **(metadata or {}),
     }
-    write_tensors(path, tensors, information)
-    return path
+    return write_tensors(path, tensors, information, progress, others, replace)
 
 
 def random_state_dict(network: nn.Module, seed: int) -> dict[str, torch.Tensor]:

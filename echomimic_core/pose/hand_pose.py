@@ -5,12 +5,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..config import FPS, FRAME_SIZE
+from ..config import BODY_POINTS, FACE_POINTS, FPS, FRAME_SIZE, HAND_POINTS, HANDS
 
 # Of the left and the right arm, in OpenPose-18.
 BODY_WRISTS = (7, 4)
 # A mark at -1 of its picture may lie nearer after a region or an alignment, but beyond this in one direction.
 _FAR = -0.5
+
+# What a pose from outside may say: sides of its canvas and of its region in pixels, frames, frames per second.
+MIN_SIDE, MAX_SIDE, MIN_REGION_SIDE = 16, 16_384, 16
+MAX_FRAMES, MAX_FPS = 200_000, 1000
+# Beyond this, in widths of the canvas, no detector puts a point; and no score is larger.
+MAX_COORDINATE = MAX_SCORE = 1000.0
+
+# The tracks of a pose, with the shape of a frame.
+TRACKS = {
+    "hands": (HANDS, HAND_POINTS, 2),
+    "hand_scores": (HANDS, HAND_POINTS),
+    "bodies": (BODY_POINTS, 2),
+    "body_scores": (BODY_POINTS,),
+    "faces": (FACE_POINTS, 2),
+    "face_scores": (FACE_POINTS,),
+}
 
 
 @dataclass(frozen=True)
@@ -127,3 +143,41 @@ def hand_confidence(scores: np.ndarray) -> float:
     The name is CyberHost's (arXiv 2409.01876), which EchoMimicV2 cites for it; neither publishes its code.
     """
     return float(np.clip(scores, 0, 1).mean()) if np.size(scores) else 0.0
+
+
+def check_canvas(width, height, region, where: str) -> None:
+    """ValueError with a sentence for a canvas, or a region of it, that no pose has; `where` follows "the canvas".
+
+    Sides of a million pixels in a file of 300 bytes would ask for gigabytes once the pose is drawn.
+    """
+    sides = (width, height)
+    if not all(type(side) is int and MIN_SIDE <= side <= MAX_SIDE for side in sides):
+        raise ValueError(
+            f"the canvas {where} is {width!r:.40} x {height!r:.40} instead of two whole numbers from {MIN_SIDE} to "
+            f"{MAX_SIDE}"
+        )
+    if region is None:
+        return
+    if not isinstance(region, tuple) or len(region) != 4 or not all(type(v) is int for v in region):
+        raise ValueError(f"the region {where} is {region!r:.60} instead of four whole numbers")
+    row, row_end, column, column_end = region
+    if any(abs(v) > MAX_SIDE for v in region) or min(row_end - row, column_end - column) < MIN_REGION_SIDE:
+        raise ValueError(
+            f"the region {where} is {list(region)!r:.80}, but it needs rows and columns that grow by at least "
+            f"{MIN_REGION_SIDE} and lie within {MAX_SIDE}"
+        )
+
+
+def check_points(points: np.ndarray | None, scores: np.ndarray | None, what: str, finite: bool = False) -> None:
+    """ValueError with a sentence for points or scores larger than any detector gives, or, if asked, not finite."""
+    for values, limit in ((points, MAX_COORDINATE), (scores, MAX_SCORE)):
+        if values is None or values.size == 0:
+            continue
+        if finite and not np.isfinite(values).all():
+            raise ValueError(f"{what} holds values that are not numbers")
+        largest = np.abs(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)).max()
+        if largest > limit:
+            raise ValueError(
+                f"{what} holds the value {largest:.3g}, but points lie in parts of the canvas, about 0 to 1, and no "
+                f"value is beyond {limit:g}: make the pose again"
+            )

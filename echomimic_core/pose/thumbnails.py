@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..files.durable import Draft
 from . import gestures
 from .draw import draw_maps
 
@@ -28,17 +29,18 @@ def write_thumbnails(folder: Path, side: int = SIDE) -> list[Path]:
         maps = draw_maps(gestures.clip(name, frames, FPS), None, 768, 768, ("body", "hands"))
         small = [cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) for drawn in maps]
         pictures = [Image.fromarray(np.clip(picture * 1.4, 0, 255).astype(np.uint8)) for picture in small]
-        path = folder / f"{name}.webp"
-        pictures[0].save(
-            path,
-            save_all=True,
-            append_images=pictures[1:],
-            duration=round(1000 / FPS),
-            loop=0,
-            quality=QUALITY,
-            method=6,
-        )
-        made.append(path)
+        with Draft(folder / f"{name}.webp") as file:
+            pictures[0].save(
+                file.open(),
+                format="WEBP",
+                save_all=True,
+                append_images=pictures[1:],
+                duration=round(1000 / FPS),
+                loop=0,
+                quality=QUALITY,
+                method=6,
+            )
+        made.append(file.path)
     return made
 
 

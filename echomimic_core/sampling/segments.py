@@ -7,7 +7,6 @@ the frame's place in the whole clip, not on its place in a segment.
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
@@ -16,6 +15,9 @@ import numpy as np
 import torch
 
 from ..config import LATENT_CHANNELS, SamplingConfig
+from ..files.checkpoints import write_tensors
+from ..files.durable import WriteError, make_folder, write_json
+from ..files.tensor_file import CheckpointError, TensorFile
 from ..runtime import Progress
 from .clip import ClipConditions
 from .denoiser import ClipDenoiser
@@ -134,7 +136,7 @@ class SegmentStore:
         self.folder = Path(folder)
         self.run = run
         plan = {"version": FORMAT_VERSION, "run": run, "segments": [asdict(segment) for segment in segments]}
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         note = self.folder / PLAN_FILE
         if note.exists():
             try:
@@ -149,39 +151,39 @@ class SegmentStore:
         elif any(self.folder.glob("segment_*.safetensors")):
             raise ValueError(f"{self.folder} holds segments but no {PLAN_FILE}: give a new folder name")
         else:
-            write_durably(note, json.dumps(plan, indent=1).encode())
+            write_json(note, plan)
 
     def path(self, segment: Segment) -> Path:
         return self.folder / SEGMENT_FILE.format(segment.index)
 
     def load(self, segment: Segment) -> torch.Tensor | None:
         """New frames of a finished segment, or None; what is damaged counts as missing."""
-        from safetensors import SafetensorError, safe_open
-
         try:
-            with safe_open(self.path(segment), framework="pt") as file:
-                if (file.metadata() or {}).get("run") != self.run:
-                    return None
-                latents = file.get_tensor("latents")
-        except (OSError, SafetensorError):
+            file = TensorFile(self.path(segment))
+            if file.metadata.get("run") != self.run or "latents" not in file:
+                return None
+            # a copy: no handle stays on the file, which another process may be about to replace
+            latents = file.tensor("latents").clone()
+        except CheckpointError:
             return None
-        return latents if len(latents) == segment.last - segment.first else None
+        whole = latents.dtype == torch.float32 and latents.ndim == 4 and len(latents) == segment.last - segment.first
+        return latents if whole else None
 
     def save(self, segment: Segment, latents: torch.Tensor) -> None:
-        from safetensors.torch import save
+        """Write a finished segment.
 
+        Raises
+        ------
+        WriteError : it cannot be written; the sentence says that the finished segments are kept.
+        """
         latents = latents.detach().float().cpu().contiguous()
-        write_durably(self.path(segment), save({"latents": latents}, metadata={"run": self.run}))
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file that is either there and whole or not there at all, whatever happens meanwhile."""
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+        try:
+            write_tensors(self.path(segment), {"latents": latents}, {"run": self.run})
+        except WriteError as error:
+            raise WriteError(
+                f"{error}. The {segment.index} finished segments in {self.folder} are kept: queue the same graph "
+                "again, and it goes on from there"
+            ) from error
 
 
 SampleSegment = Callable[[Segment, HeldFrames | None, Progress | None], torch.Tensor]

@@ -48,10 +48,13 @@ class EchoMimicV2SaveModel(io.ComfyNode):
 
         from ...bridge.model import require_echomimic
         from ...bridge.model_files import echomimic_folders
+        from ...bridge.progress import cancellable_progress
         from ...echomimic_core.files.checkpoints import AUDIO_ENCODER, VAE, save_one_file
+        from ...echomimic_core.files.durable import make_folder
 
         inner = require_echomimic(model, "EchoMimicV2 Save Model")
-        path = free_path(Path(echomimic_folders()[0]), filename)
+        paths = names(Path(echomimic_folders()[0]), filename)
+        path = next(paths)  # a name that no file can have is told before anything is computed
         patchers = [patcher for patcher in (model, reference_net, audio_encoder) if patcher is not None]
         comfy.model_management.load_models_gpu(patchers, force_patch_weights=True)
         networks = {
@@ -68,7 +71,17 @@ class EchoMimicV2SaveModel(io.ComfyNode):
         # what is said of a part goes along with that part
         about = {key: said for key, said in inner.about.items() if key not in (VAE, AUDIO_ENCODER) or key in networks}
         information = {**about, "size": str(inner.picture_size)}
-        saved = save_one_file(path, networks, inner.variant.name, inner.config, dtype, information)
+        saved = save_one_file(
+            make_folder(path.parent) / path.name,
+            networks,
+            inner.variant.name,
+            inner.config,
+            dtype,
+            information,
+            progress=cancellable_progress(),
+            others=paths,
+            replace=False,
+        )
         return io.NodeOutput(ui={"text": [f"Saved {saved.name} ({saved.stat().st_size / 1e9:.2f} GB)"]})
 
 
@@ -88,21 +101,18 @@ def vae_inside(inner) -> dict:
     return tensors.state_dict(prefix)
 
 
-WINDOWS_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in range(1, 10))}
+def names(folder, filename: str):
+    """Paths in the folder under which a model may be saved, the wanted one first, then numbered ones."""
+    from itertools import count
 
+    from ...echomimic_core.files.durable import check_name
 
-def free_path(folder, filename: str):
-    """A path in the folder that does not exist yet; ValueError for names that would leave the folder."""
     name = filename.strip().removesuffix(".safetensors")
-    reserved = name.partition(".")[0].upper() in WINDOWS_DEVICES
-    if not 0 < len(name) <= 200 or name[0] == "." or reserved or any(c in name for c in '/\\:*?"<>|\0'):
-        raise ValueError(f"{filename!r} is not a file name: use letters, numbers, spaces, dots, - and _")
-    folder.mkdir(parents=True, exist_ok=True)
-    path, number = folder / f"{name}.safetensors", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{name}_{number}.safetensors"
-    return path
+    check_name(name)
+    if name[0] == ".":
+        raise ValueError(f"{filename!r} begins with a dot, which hides the file: give another name")
+    yield folder / f"{name}.safetensors"
+    yield from (folder / f"{name}_{number}.safetensors" for number in count(2))
 
 
 NODES = [EchoMimicV2SaveModel]

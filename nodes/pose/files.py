@@ -2,6 +2,7 @@
 
 import logging
 import os
+from itertools import count
 from pathlib import Path
 
 import folder_paths
@@ -11,6 +12,7 @@ from ...bridge.folders import find_pose, list_poses, output_directory
 from ...bridge.images import first_picture, one_by_one, to_images
 from ...bridge.progress import cancellable_progress
 from ...echomimic_core.config import FPS
+from ...echomimic_core.files import durable
 from ...echomimic_core.pose import draw, edit, files, preview
 from .. import types
 
@@ -74,13 +76,14 @@ class EchoMimicV2LoadPose(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, folder, start_frame, frames, fps):
         path = find_pose(folder)
-        parts = sorted(path.glob("*.npy")) if path.is_dir() else [path]
+        parts = files.frame_files(path) if path.is_dir() else [path]
         return [(part.name, part.stat().st_mtime_ns, part.stat().st_size) for part in parts]
 
     @classmethod
     def execute(cls, folder, start_frame, frames, fps):
         path = find_pose(folder)
-        pose = files.load_folder(path, fps=fps) if path.is_dir() else files.load(path)
+        progress = cancellable_progress()
+        pose = files.load_folder(path, fps, progress) if path.is_dir() else files.load(path, progress)
         if not pose.shows_hands():
             logging.warning(
                 "EchoMimicV2: the pose %s shows no hand in any frame, so nothing will lead the hands.", path
@@ -183,10 +186,14 @@ class EchoMimicV2SavePose(io.ComfyNode):
         wanted = os.path.abspath(os.path.join(directory, filename))
         if wanted == directory or os.path.commonpath([directory, wanted]) != directory:
             raise ValueError(f"the filename {filename!r} leads out of the output directory: give a name without '..'")
-        folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(filename, directory)
-        while (path := Path(folder) / f"{name}_{counter:05}.{format}").exists():
-            counter += 1
-        files.save(pose, path)
+        for part in Path(filename.replace("\\", "/")).parts:
+            durable.check_name(part)
+        try:
+            folder, name, counter, subfolder, _ = folder_paths.get_save_image_path(filename, directory)
+        except OSError as error:
+            raise ValueError(durable.reason(error, Path(wanted))) from error
+        paths = (Path(folder) / f"{name}_{number:05}.{format}" for number in count(counter))
+        path = files.save(pose, next(paths), cancellable_progress(), paths)
         return io.NodeOutput(pose, ui=ui.PreviewText(f"saved as {Path('poses', subfolder, path.name).as_posix()}"))
 
 

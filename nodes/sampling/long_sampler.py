@@ -117,7 +117,12 @@ def segment_folder(name: str) -> str:
     """Folder of that name in ComfyUI's output folder; ValueError for a name that leads out of it."""
     import folder_paths
 
+    from ...echomimic_core.files.durable import check_name
+
     root = os.path.join(folder_paths.get_output_directory(), FOLDER)
+    for part in name.replace("\\", "/").split("/"):
+        if part != "..":
+            check_name(part)
     path = os.path.abspath(os.path.join(root, name))
     if os.path.commonpath([os.path.abspath(root), path]) != os.path.abspath(root) or path == os.path.abspath(root):
         raise ValueError(f"the folder {name!r} leads out of {root}: give a plain name")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import uuid
 import zipfile
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+
+from ...files.durable import Draft, make_folder
 
 # Raised whenever an extraction changes its numbers.
 VERSION = 5
@@ -67,11 +68,9 @@ class Cache:
         if self.folder is None:
             return
         path = self._path(parts)
-        part = path.with_name(f".{uuid.uuid4().hex}.npz")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(part, **arrays)
-            os.replace(part, path)
+            make_folder(path.parent)
+            with Draft(path) as made:
+                np.savez(made.open(), **arrays)
         except OSError as error:
-            part.unlink(missing_ok=True)
             logging.warning("results are not kept in %s: %s", self.folder, error)

@@ -6,10 +6,9 @@ import base64
 import html
 import json
 import math
-import os
-import uuid
 from pathlib import Path
 
+from ...files.durable import Draft, write_bytes
 from ..clips import REPORT_FORMAT
 from ..evaluate import ClipReport, Evaluation, Score
 from ..metrics.registry import PAPER_METHODS
@@ -133,16 +132,16 @@ def save(evaluation: Evaluation, path: str | Path, paper: bool = True) -> list[P
         raise ValueError(f"a report is written as .html or .md, not as {path.name!r}")
     pictures = {clip.name: curves.png(curves.draw(clip)) for clip in evaluation.clips if clip.curves}
     if path.suffix.lower() == ".html":
-        write(path, _html(evaluation, pictures, paper).encode())
+        write_bytes(path, _html(evaluation, pictures, paper).encode())
         return [path]
     written = [path]
     links = {}
     for index, (name, content) in enumerate(pictures.items()):
         picture = path.with_name(f"{path.stem}_{index:03d}.png")
-        write(picture, content)
+        write_bytes(picture, content)
         written.append(picture)
         links[name] = picture.name
-    write(path, _markdown(evaluation, links, paper).encode())
+    write_bytes(path, _markdown(evaluation, links, paper).encode())
     return written
 
 
@@ -158,24 +157,15 @@ def check_place(path: str | Path, option: str) -> None:
         raise ValueError(f"{option} {path} is a folder: name a file in it")
     if not path.parent.is_dir():
         raise ValueError(f"{option} {path} cannot be written: there is no folder {path.parent}, make it first")
-    probe = path.with_name(f".{uuid.uuid4().hex}.part")
+    probe = Draft(path)
     try:
-        probe.touch()
-        probe.unlink()
+        probe.open()
     except OSError as error:
         raise ValueError(
             f"{option} {path} cannot be written: {error.strerror or error}. Name a file in a folder of yours"
         ) from error
-
-
-def write(path: Path, content: bytes) -> None:
-    """A file under its name once it is whole: what is stopped midway leaves the old one."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        probe.drop()
 
 
 def _tables(evaluation: Evaluation, paper: bool) -> tuple[list[list[str]], ...]:

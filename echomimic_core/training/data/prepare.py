@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ...config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
+from ...files.durable import write_json
 from ...media.video import read_audio, read_frames
 from ...media.waveform import resample
 from ...pose.bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, find_bundle
@@ -226,10 +227,7 @@ def _work(path: Path, name: str, out: Path, rules: Rules, size: int, fingerprint
     except ValueError as problem:
         result = {"clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": str(problem)}]}
     result = {"video": str(path), "fingerprint": fingerprint, **result}
-    target = out / RESULTS / f"{name}.json"
-    partial_file = target.with_suffix(f".{os.getpid()}.partial")
-    partial_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    partial_file.replace(target)
+    write_json(out / RESULTS / f"{name}.json", result)
     return result
 
 
@@ -315,7 +313,7 @@ def _finish(out: Path, results: list[dict]) -> dict:
             f"in {len(report['estimated_faces'])} videos the face was mostly estimated from the head: lip and head "
             "boxes are rough there. Put face_landmarker.task into the folder of --models and prepare into a new folder"
         )
-    (out / REPORT).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    write_json(out / REPORT, report)
     return report
 
 

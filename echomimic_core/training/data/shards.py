@@ -16,6 +16,7 @@ import torch
 
 from ...config import FPS
 from ...files.checkpoints import write_tensors
+from ...files.durable import write_json
 from ...pose import HandPose
 
 FORMAT = "echomimicv2-clips"
@@ -97,9 +98,7 @@ def write_shard(path: Path, clips: list[ClipData]) -> None:
 def write_manifest(folder: Path, clips: list[ClipInfo]) -> None:
     """Write the list of all clips of a folder."""
     content = {"format": FORMAT, "version": VERSION, "fps": FPS, "clips": [asdict(clip) for clip in clips]}
-    partial = folder / f"{MANIFEST}.partial"
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / MANIFEST)
+    write_json(folder / MANIFEST, content)
 
 
 def read_manifest(folder: str | Path) -> list["Clip"]:

@@ -16,6 +16,7 @@ import torch
 
 from ...files.checkpoints import AUDIO_ENCODER, VAE, TensorFile, save_one_file, write_tensors
 from ...files.checkpoints import MOTION as MOTION_NAMES
+from ...files.durable import Draft, settle_folder, write_json
 from ...files.vae import open_vae
 from ..model.ema import EMA
 from ..model.lora import save_lora
@@ -169,9 +170,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(path)
+    return {name: tensor.clone() for name, tensor in TensorFile(path).state_dict().items()}
 
 
 def register_state_hooks(accelerator, model: TrainingModel, trained: list[str]) -> None:
@@ -263,7 +262,8 @@ def save_released(folder: Path, networks: dict[str, dict], variant: str, dtype: 
         "pose_encoder": networks["pose_encoder"],
     }
     for name, tensors in files.items():
-        torch.save({n: t.detach().to("cpu", dtype).contiguous() for n, t in tensors.items()}, folder / f"{name}.pth")
+        with Draft(folder / f"{name}.pth") as made:
+            torch.save({n: t.detach().to("cpu", dtype).contiguous() for n, t in tensors.items()}, made.open())
     return folder
 
 
@@ -290,6 +290,7 @@ def save_checkpoint(
         accelerator.save_state(str(partial / STATE))
         _write(partial, accelerator, model, ema, settings, step, clips)
         if accelerator.is_main_process:
+            settle_folder(partial)
             if final.exists():
                 shutil.rmtree(final)
             partial.rename(final)
@@ -332,7 +333,7 @@ def _write(folder: Path, accelerator, model, ema: EMA | None, settings: Settings
     if main:
         samples = samples_per_step(settings, accelerator.num_processes)
         content = {"step": step, "settings": as_json(settings), "samples_per_step": samples, "clips": clips}
-        (folder / RUN).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / RUN, content)
 
 
 def check_finite(accelerator, model: TrainingModel, ema: EMA | None, settings: Settings, step: int) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...apdh.schedule import APDHState
 from ...config import FPS
+from ...files.durable import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Records:
                 log.rename(_free_name(log))
             elif log.exists():
                 kept = [line for line in log.read_text(encoding="utf-8").splitlines() if _step_of(line) <= step]
-                log.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+                write_text(log, "".join(f"{line}\n" for line in kept))
         self._log = path.open("a", encoding="utf-8")
         self._board = None
         try:

@@ -17,6 +17,7 @@ from echomimic_core.evaluation.metrics.registry import METRICS, choose
 from echomimic_core.evaluation.passes import extract
 from echomimic_core.evaluation.report import text as report
 from echomimic_core.evaluation.settings import Settings
+from echomimic_core.files import durable
 from tests.unit.evaluation_clips import (
     FixedFaces,
     face_bundle,
@@ -162,10 +163,10 @@ def test_places_that_cannot_be_written_are_told_before_anything_is_computed(unev
 
 
 def test_a_read_only_folder_is_told_before_anything_is_computed(tmp_path, monkeypatch):
-    def refuse(self, *arguments):
+    def refuse(self):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "touch", refuse)
+    monkeypatch.setattr(durable.Draft, "open", refuse)
     with pytest.raises(ValueError, match=r"--json .*out.json cannot be written: Permission denied"):
         report.check_place(tmp_path / "out.json", "--json")
 
@@ -174,14 +175,12 @@ def test_a_report_that_is_stopped_midway_leaves_the_old_one(tmp_path, monkeypatc
     path = tmp_path / "r.html"
     path.write_text("old")
 
-    def stopped(self, content):
-        with open(self, "wb") as file:
-            file.write(content[:3])
+    def stopped(descriptor):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "write_bytes", stopped)
+    monkeypatch.setattr(durable.os, "fsync", stopped)
     with pytest.raises(KeyboardInterrupt):
-        report.write(path, b"new and long")
+        durable.write_bytes(path, b"new and long")
     assert path.read_text() == "old" and [p.name for p in tmp_path.iterdir()] == ["r.html"]
 
 
@@ -221,7 +220,7 @@ def test_what_a_clip_lacks_is_kept_too(networks, tmp_path, monkeypatch):
 def test_numbers_written_among_the_clips_are_no_clip(tmp_path, plain):
     write(tmp_path / "a.mp4", moving_picture(4))
     found = evaluate(gather(tmp_path), None, choose(["hkc"]), plain)
-    report.write(tmp_path / "a.json", report.as_json(found).encode())
+    durable.write_bytes(tmp_path / "a.json", report.as_json(found).encode())
     assert [clip.path.name for clip in gather(tmp_path)] == ["a.mp4"]
 
 

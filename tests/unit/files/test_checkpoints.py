@@ -1,5 +1,6 @@
 """Weights on disk: every published layout loads, and every broken file says what is wrong."""
 
+import errno
 import json
 import os
 import pickle
@@ -27,6 +28,7 @@ from echomimic_core.files.checkpoints import (
     write_tensors,
     write_tiny_model,
 )
+from echomimic_core.files.durable import WriteError
 from echomimic_core.models.audio_encoder import build_audio_encoder
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.pose_encoder import PoseEncoder
@@ -109,8 +111,11 @@ def test_the_tiny_model_holds_every_network(tmp_path):
 
 
 def test_saving_never_leaves_half_a_file(tmp_path, monkeypatch):
-    monkeypatch.setattr("safetensors.torch.save_file", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(WriteError, match="m.safetensors could not be written: the disk is full. Free some space"):
         save_one_file(tmp_path / "m.safetensors", {"pose_encoder": {}}, "standard", TINY)
     assert list(tmp_path.iterdir()) == []
 
@@ -324,6 +329,6 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "model.safetensors"
     write_tensors(path, {"weight": torch.ones(2)})
     old = path.read_bytes()
-    with pytest.raises(ValueError):
-        write_tensors(path, {"weight": torch.zeros(4, 4).T[:, :2]})  # not contiguous
+    with pytest.raises(ValueError, match="weight is of torch.complex64, which a .safetensors file cannot hold"):
+        write_tensors(path, {"weight": torch.zeros(4, dtype=torch.complex64)})
     assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]

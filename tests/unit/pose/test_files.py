@@ -194,7 +194,7 @@ def test_missing_empty_and_gapped_folders_are_sentences(tmp_path):
     with pytest.raises(ValueError, match="not a .npy file"):
         files.load_folder(tmp_path)
     np.save(tmp_path / "0.npy", np.zeros((3, 3)))
-    with pytest.raises(ValueError, match="holds no keypoints .a ndarray instead.: choose another"):
+    with pytest.raises(ValueError, match="holds no keypoints but an array: choose another"):
         files.load_folder(tmp_path)
 
 
