@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,12 +112,13 @@ class Clip:
         """Frames of a video file as its header tells, 1 if it does not."""
         import av
 
+        from ..media.video import open_media
+
         try:
-            with av.open(source) as container:
-                stream = container.streams.video[0]
+            with open_media(source, "video") as (container, stream):
                 seconds = (container.duration or 0) / av.time_base
                 return stream.frames or max(int(seconds * float(stream.average_rate or 24)), 1)
-        except (av.FFmpegError, IndexError, OSError):
+        except ValueError:
             return 1
 
     def pose(self) -> HandPose:
@@ -130,12 +132,19 @@ class Clip:
 
 def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8 RGB, turned upright."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
+
+    from ..media.video import MAX_PIXELS, MAX_SIDE, OF_DAMAGE
 
     try:
         with Image.open(path) as picture:
+            width, height = picture.size
+            if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+                raise ValueError(f"it has {width} x {height} pixels, and {MAX_SIDE} a side are the most")
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-    except (OSError, UnidentifiedImageError) as error:
+    except MemoryError:
+        raise
+    except (OSError, SyntaxError, struct.error, Image.DecompressionBombError, *OF_DAMAGE) as error:
         raise ValueError(f"{path} cannot be read as a picture: {error}") from error
 
 

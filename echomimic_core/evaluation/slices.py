@@ -7,27 +7,27 @@ from pathlib import Path
 
 import numpy as np
 
+from ..media.orientation import display_matrix, upright
+from ..media.video import has_sound, open_media
 from ..pose.framing import Framing
 
 
 def frames_between(path: Path, start: float, end: float, fps: float) -> Iterator[tuple[float, np.ndarray]]:
     """(seconds since start, picture) of a stretch of a video at `fps`, found by seeking: the last one shown by then."""
-    import av
-
-    wanted, shown = 0, None
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+    wanted, shown, matrix = 0, None, None
+    with open_media(path, "video") as (container, stream):
         stream.thread_type = "AUTO"
         container.seek(int(start / stream.time_base), stream=stream)
         for frame in container.decode(stream):
+            matrix = display_matrix(frame) if shown is None else matrix
             while shown is not None and start + wanted / fps < min(frame.time, end) - 1e-3:
-                yield wanted / fps, shown.to_ndarray(format="rgb24")
+                yield wanted / fps, upright(shown.to_ndarray(format="rgb24"), matrix)
                 wanted += 1
             if frame.time >= end:
                 return
             shown = frame
-    if shown is not None and start + wanted / fps < end:
-        yield wanted / fps, shown.to_ndarray(format="rgb24")
+        if shown is not None and start + wanted / fps < end:
+            yield wanted / fps, upright(shown.to_ndarray(format="rgb24"), matrix)
 
 
 def sound_between(path: Path, start: float, end: float) -> tuple[np.ndarray, int] | None:
@@ -35,10 +35,9 @@ def sound_between(path: Path, start: float, end: float) -> tuple[np.ndarray, int
     import av
 
     pieces = []
-    with av.open(str(path)) as container:
-        stream = next(iter(container.streams.audio), None)
-        if stream is None:
-            return None
+    if not has_sound(path):
+        return None
+    with open_media(path, "audio") as (container, stream):
         container.seek(int(start / stream.time_base), stream=stream)
         resampler = av.AudioResampler("fltp", stream.layout.name, stream.rate)
         first = None

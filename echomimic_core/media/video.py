@@ -1,7 +1,6 @@
 """Video files, streamed frame by frame in both directions, so that memory does not grow with the clip."""
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -11,13 +10,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .waveform import mix, resample_channels, to_float
+from ..files.durable import Draft
+from .orientation import display_matrix, square_size, upright
+from .waveform import check_sound, mix, resample_channels, to_float
 
 # Visually lossless H.264: the pixels cost minutes, the bits cost nothing.
 CRF = "18"
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
 FALLBACK_RATE = 48000
 BT709 = 1
+
+# Sides and pixels of a picture, and seconds between two pictures or before the first sound, that a file may have.
+MIN_SIDE, MAX_SIDE, MAX_PIXELS = 16, 16_384, 2**27
+LONGEST_GAP = 600.0
 
 
 class VideoWriter:
@@ -51,24 +56,26 @@ class VideoWriter:
         sound = _Sound(*audio) if audio is not None else None
 
         self._sound = sound
-        self._part = self.path.with_name(f".{self.path.stem}.{uuid.uuid4().hex[:8]}.part")
-        self._container = av.open(str(self._part), "w", format="mp4")
-        try:
+        self._draft = Draft(self.path)
+        self._container = None
+        with self._dropped_if_it_fails():
+            self._container = av.open(str(self._draft.part), "w", format="mp4")
             self._add_streams()
-        except BaseException:
-            self.abort()
-            raise
 
     def write(self, frames: np.ndarray | torch.Tensor) -> None:
         """Append frames (n, height, width, 3): uint8, or floats in 0..1."""
-        import av
-
         frames = to_uint8(frames)
         if frames.shape[1:] != (self.height, self.width, 3):
             raise ValueError(
                 f"the video is {self.width}x{self.height}, but frames of shape {frames.shape} were to be added"
             )
         frames = np.pad(frames, ((0, 0), (0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
+        with self._dropped_if_it_fails():
+            self._encode(frames)
+
+    def _encode(self, frames: np.ndarray) -> None:
+        import av
+
         for picture in frames:
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame = frame.reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
@@ -83,24 +90,32 @@ class VideoWriter:
         if self.frames == 0:
             self.abort()
             raise ValueError(f"no frames were written to {self.path.name}: a video needs at least one")
-        try:
+        with self._dropped_if_it_fails():
             self._container.mux(self._video.encode(None))
             if self._sound:
                 self._container.mux(self._audio.encode(None))
             self._container.close()
-            os.replace(self._part, self.path)
-        except BaseException:
-            self.abort()
-            raise
+        self._draft.finish()
 
     def abort(self) -> None:
         """Drop what was written."""
         import av
 
         # The encoder may be what failed; then its file is still to be deleted.
-        with suppress(av.FFmpegError):
-            self._container.close()
-        self._part.unlink(missing_ok=True)
+        with suppress(av.FFmpegError, OSError):
+            if self._container is not None:
+                self._container.close()
+        self._draft.drop()
+
+    @contextmanager
+    def _dropped_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, Exception) and (said := self._draft.explained(error)) is not error:
+                raise said from error
+            raise
 
     def __enter__(self) -> "VideoWriter":
         return self
@@ -166,7 +181,7 @@ def to_uint8(frames: np.ndarray | torch.Tensor) -> np.ndarray:
 
 
 def read_frames(source, fps: float | None = None) -> Iterator[tuple[float, np.ndarray]]:
-    """Yield (seconds, picture) for every frame, pictures (height, width, 3) uint8 RGB, turned upright.
+    """Yield (seconds, picture) for every frame, pictures (height, width, 3) uint8 RGB, upright and of square pixels.
 
     Parameters
     ----------
@@ -175,19 +190,25 @@ def read_frames(source, fps: float | None = None) -> Iterator[tuple[float, np.nd
 
     Raises
     ------
-    ValueError : no such file, not a video, damaged.
+    ValueError : no such file, not a video, damaged, sides beyond `MIN_SIDE` to `MAX_SIDE` pixels.
     """
     frames = _decode_frames(source)
-    return frames if fps is None else _at_rate(frames, fps)
+    return frames if fps is None else _at_rate(frames, fps, _name(source))
 
 
 def frame_rate(source) -> float:
     """Average frames a second of a video file; ValueError as `read_frames`."""
-    with _open(source, "video") as (_, stream):
+    with open_media(source, "video") as (_, stream):
         rate = stream.average_rate or stream.guessed_rate
-    if not rate:
+    if not rate or rate < 0:
         raise ValueError(f"{_name(source)} does not say how many frames a second it has")
     return float(rate)
+
+
+def has_sound(source) -> bool:
+    """Whether a file has a track of sound; ValueError as `read_frames`."""
+    with open_media(source, "video") as (container, _):
+        return bool(container.streams.audio)
 
 
 def read_audio(source) -> tuple[np.ndarray, int]:
@@ -197,7 +218,7 @@ def read_audio(source) -> tuple[np.ndarray, int]:
 
     Raises
     ------
-    ValueError : no such file, no sound in it, damaged.
+    ValueError : no such file, no sound in it, damaged, more channels or another rate than `waveform.check_sound` takes.
     """
     pieces, rates = [], []
     for piece, rate in sound_pieces(source):
@@ -213,37 +234,73 @@ def sound_pieces(source) -> Iterator[tuple[np.ndarray, int]]:
 
     Raises
     ------
-    ValueError : no such file, no sound in it, damaged.
+    ValueError : as `read_audio`.
     """
     import av
 
-    with _open(source, "audio") as (container, stream):
-        rate, channels = stream.rate, stream.layout.nb_channels
+    with open_media(source, "audio") as (container, stream):
+        rate, channels = stream.rate or 0, stream.layout.nb_channels
+        if not rate or not channels:
+            raise MediaError(f"{_name(source)} holds no sound: the file is empty or cut off")
+        _check(check_sound, channels, rate, _name(source))
         # packed: PyAV reads beyond its list of planes where there are eight of them, as 7.1 sound has
         floats = av.AudioResampler("flt", stream.layout.name, rate)
         for index, frame in enumerate(chain(container.decode(stream), [None])):
             if frame is not None:
                 if index == 0 and frame.time and frame.time > 0:
-                    yield np.zeros((channels, round(frame.time * rate)), np.float32), rate
+                    yield np.zeros((channels, _samples_before(frame.time, rate, source)), np.float32), rate
                 frame.pts = None
             for piece in floats.resample(frame):
                 if piece.samples:
                     yield np.ascontiguousarray(piece.to_ndarray().reshape(-1, channels).T), rate
 
 
+def _samples_before(seconds: float, rate: int, source) -> int:
+    if seconds > LONGEST_GAP:
+        raise MediaError(
+            f"the sound of {_name(source)} begins {seconds:.0f} s after its beginning: its times are damaged, "
+            "convert the file anew"
+        )
+    return round(seconds * rate)
+
+
 def _decode_frames(source) -> Iterator[tuple[float, np.ndarray]]:
-    with _open(source, "video") as (container, stream):
+    with open_media(source, "video") as (container, stream):
         stream.thread_type = "AUTO"
+        name = _name(source)
+        size = _picture_size(stream.codec_context.width, stream.codec_context.height, stream, name)
         rate = stream.average_rate or stream.guessed_rate
+        matrix = index = None
         for index, frame in enumerate(container.decode(stream)):
-            picture = frame.to_ndarray(format="rgb24")
-            # Phones store portrait videos lying, with a note to turn them.
-            turns = round(getattr(frame, "rotation", 0) / 90) % 4
+            if index == 0 and not size:
+                size = _picture_size(frame.width, frame.height, stream, name)
+            if frame.time is None and not rate:
+                raise MediaError(f"{name} does not say when its pictures are shown: convert the file anew")
+            # Of the first frame only: asking keeps a frame alive for long, and it does not change.
+            matrix = display_matrix(frame) if index == 0 else matrix
+            # Later frames of another size are brought to that of the first.
+            picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
             seconds = frame.time if frame.time is not None else float(index / rate)
-            yield seconds, np.ascontiguousarray(np.rot90(picture, turns))
+            yield seconds, upright(picture, matrix)
+        if index is None:
+            raise MediaError(f"{name} holds no pictures: the file is empty or cut off")
 
 
-def _at_rate(frames: Iterator[tuple[float, np.ndarray]], fps: float) -> Iterator[tuple[float, np.ndarray]]:
+def _picture_size(width: int, height: int, stream, name: str) -> tuple[int, int] | None:
+    """Width and height of the pictures with square pixels; None where the file does not say it before a frame."""
+    if not width or not height:
+        return None
+    size = square_size(width, height, getattr(stream, "sample_aspect_ratio", None))
+    for sides in ((width, height), size):
+        if not all(MIN_SIDE <= side <= MAX_SIDE for side in sides) or sides[0] * sides[1] > MAX_PIXELS:
+            raise MediaError(
+                f"{name} has pictures of {sides[0]} x {sides[1]} pixels, but sides of {MIN_SIDE} to {MAX_SIDE} and at "
+                f"most {MAX_PIXELS:,} pixels can be used"
+            )
+    return size
+
+
+def _at_rate(frames: Iterator[tuple[float, np.ndarray]], fps: float, name: str) -> Iterator[tuple[float, np.ndarray]]:
     """The frames shown at 0, 1 / fps, 2 / fps, ... seconds after the first one."""
     if not fps > 0:
         raise ValueError(f"fps is {fps}, but it must be above 0")
@@ -252,6 +309,11 @@ def _at_rate(frames: Iterator[tuple[float, np.ndarray]], fps: float) -> Iterator
     for seconds, picture in frames:
         start = seconds if start is None else start
         seconds -= start
+        if not abs(seconds - last) <= LONGEST_GAP:
+            raise MediaError(
+                f"{name} jumps by {abs(seconds - last):.0f} s between two pictures: its times are damaged, convert the "
+                "file anew"
+            )
         # A millisecond of grace, since containers round their timestamps.
         while shown is not None and wanted / fps < seconds - 1e-3:
             yield wanted / fps, shown
@@ -265,8 +327,32 @@ def _at_rate(frames: Iterator[tuple[float, np.ndarray]], fps: float) -> Iterator
         yield 0.0, shown
 
 
+class MediaError(ValueError):
+    """A sentence on a file of sound or video."""
+
+
+def _check(check, *values) -> None:
+    try:
+        check(*values)
+    except ValueError as error:
+        raise MediaError(str(error)) from error
+
+
+# What readers raise for damaged files beside errors of their own. A cancel, whatever it is, is none of them.
+OF_DAMAGE = (
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+    NotImplementedError,
+    EOFError,
+)
+
+
 @contextmanager
-def _open(source, kind: str):
+def open_media(source, kind: str):
     """Open a file and its first stream of a kind ("video" or "audio"); what goes wrong becomes a sentence."""
     import av
 
@@ -276,13 +362,24 @@ def _open(source, kind: str):
     if hasattr(source, "seek"):
         source.seek(0)
     try:
-        with av.open(source if hasattr(source, "read") else str(source)) as container:
+        # Titles and the like in another encoding than UTF-8 are of no use here, and no damage.
+        with av.open(source if hasattr(source, "read") else str(source), metadata_errors="replace") as container:
             stream = next(iter(getattr(container.streams, kind)), None)
             if stream is None:
-                raise ValueError(f"{name} has no {kind} in it")
+                raise MediaError(f"{name} has no {kind} in it")
             yield container, stream
-    except av.FFmpegError as error:
-        raise ValueError(f"{name} cannot be read as {kind}, it is damaged or of an unknown format ({error})") from error
+    except (MediaError, MemoryError):
+        raise
+    except (av.FFmpegError, *OF_DAMAGE) as error:
+        raise MediaError(
+            f"{name} cannot be read as {kind}, it is damaged or of an unknown format ({_reason(error)})"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error, with the kind of those that only programmers read."""
+    said = str(error).partition("\n")[0][:200]
+    return said if isinstance(error, OSError) or not said else f"{type(error).__name__}: {said}"
 
 
 def _name(source) -> str:

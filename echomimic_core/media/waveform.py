@@ -29,6 +29,9 @@ SURROUND_RIGHT = {
     8: (0.0, 1.0, HALF_POWER, 0.0, 0.0, HALF_POWER, 0.0, HALF_POWER),
 }
 SHORTEST_SOUND = 64
+# What a file of sound may say of itself.
+MAX_CHANNELS = 64
+MIN_RATE, MAX_RATE = 1000, 768_000
 RESAMPLER_BLOCK = 1 << 16
 
 
@@ -65,6 +68,14 @@ def to_float(waveform: np.ndarray | torch.Tensor) -> np.ndarray:
     if not np.isfinite(waveform).all():
         raise ValueError("the audio holds values that are not numbers (NaN or infinite): the node that made it failed")
     return waveform
+
+
+def check_sound(channels, rate, what: str) -> None:
+    """ValueError with a sentence for channels or a rate (samples per second) that no sound has."""
+    if not 1 <= channels <= MAX_CHANNELS:
+        raise ValueError(f"{what} has {channels} channels of sound, but 1 to {MAX_CHANNELS} can be used")
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise ValueError(f"{what} has {rate} samples per second, but {MIN_RATE:,} to {MAX_RATE:,} can be used")
 
 
 def mix(waveform: np.ndarray, channels: int) -> np.ndarray:
