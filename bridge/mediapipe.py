@@ -1,19 +1,14 @@
 """MediaPipe's model bundles in ComfyUI's model folders, and their download where it is asked for."""
 
 import logging
-import os
-import zipfile
 from pathlib import Path
 
-from ..echomimic_core.pose.bundles import BUNDLE_LINKS, Bundles, find_bundle
+from ..echomimic_core.files.download import DownloadError, download
+from ..echomimic_core.pose.bundles import BUNDLE_LINKS, BUNDLE_SOURCES, Bundles, find_bundle
 from ..echomimic_core.runtime import Progress
 from .folders import model_folders
 
 FOLDER = "mediapipe"
-
-_TIMEOUT = 30
-# Small enough that a slow line shows its progress, and that a click on Cancel is heard soon.
-_BLOCK = 1 << 17
 
 
 def find_bundles(download: bool | None = None, progress: Progress | None = None) -> Bundles:
@@ -47,35 +42,12 @@ def find_bundles(download: bool | None = None, progress: Progress | None = None)
 def _download_optional(kind: str, progress: Progress | None) -> Path | None:
     try:
         return _download(kind, progress)
-    except ValueError as error:
+    except DownloadError as error:
         logging.warning("EchoMimicV2: %s", error)
         return None
 
 
 def _download(kind: str, progress: Progress | None) -> Path:
-    import urllib.error
-    import urllib.request
-
-    link = BUNDLE_LINKS[kind]
-    folder = Path(model_folders(FOLDER)[0])
-    target = folder / link.rpartition("/")[2]
-    part = target.with_name(target.name + ".part")
-    folder.mkdir(parents=True, exist_ok=True)
-    logging.info("EchoMimicV2: downloading %s to %s", link, target)
-    try:
-        with urllib.request.urlopen(link, timeout=_TIMEOUT) as answer, open(part, "wb") as file:
-            total = int(answer.headers.get("Content-Length") or 0)
-            while block := answer.read(_BLOCK):
-                file.write(block)
-                if progress:
-                    progress(file.tell(), max(total, file.tell()))
-        if not zipfile.is_zipfile(part):
-            raise OSError("what came is not a model bundle")
-        os.replace(part, target)
-    except (OSError, urllib.error.URLError) as error:
-        raise ValueError(
-            f"{link} could not be downloaded ({error}): download it in a browser and put it into {folder}"
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
-    return target
+    source, folder = BUNDLE_SOURCES[kind], Path(model_folders(FOLDER)[0])
+    logging.info("EchoMimicV2: downloading %s to %s", source.link, folder)
+    return download(source, folder, progress)

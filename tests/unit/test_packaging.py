@@ -15,7 +15,7 @@ CORE = [path for path in SOURCES if "echomimic_core" in path.parts]
 
 # Modules that ComfyUI is, or installs for itself on every machine.
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "latent_preview", "node_helpers", "nodes"}
-COMFYUI_PACKAGES = {"torch", "torchvision", "numpy", "PIL", "scipy", "tqdm", "yaml"}
+COMFYUI_PACKAGES = {"torch", "torchvision", "numpy", "PIL", "psutil", "scipy", "tqdm", "yaml"}
 # Modules by the requirement that brings them, where the names differ.
 BROUGHT_BY = {"cv2": "mediapipe"}
 # Only training and evaluation from the command line want these; their scripts say so where they are missing.
@@ -23,7 +23,7 @@ COMMAND_LINE_ONLY = {"accelerate", "bitsandbytes", "diffusers", "matplotlib", "p
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
 # The one download there is: MediaPipe's models, by a switch of Hand Pose that is off.
-DOWNLOADS_WHEN_ASKED = {"bridge/mediapipe.py": {"urllib"}}
+DOWNLOADS_WHEN_ASKED = {"echomimic_core/files/download.py": {"urllib"}}
 
 
 def requirements() -> set[str]:
