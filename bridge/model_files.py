@@ -13,11 +13,12 @@ from ..echomimic_core.files.checkpoints import (
     CheckpointError,
     ModelFiles,
     TensorFile,
+    files_below,
     find_file,
     find_released,
     open_one_file,
 )
-from ..echomimic_core.files.names import WHISPER_DOWNLOAD, WHISPER_NAMES
+from ..echomimic_core.files.names import SUFFIXES, WHISPER_DOWNLOAD, WHISPER_NAMES, may_be_vae
 from ..echomimic_core.models.audio_encoder import build_audio_encoder
 from .dtypes import choose_dtypes
 from .model import EchoMimicModel, GraphDenoiser
@@ -100,6 +101,25 @@ def stamp(path: Path) -> tuple[int, int]:
     """What tells a file from what may lie in its place later: when it was changed, in ns, and its bytes."""
     state = path.stat()
     return state.st_mtime_ns, state.st_size
+
+
+def stamps(model: str | None, audio_encoder: str | None) -> list[tuple]:
+    """Path, time of change and size of every file that a choice of the loader may read; None is not known yet.
+
+    All that lie in the folders of the released set and of the VAEs are named: which of them is read is decided later.
+    """
+    folders = echomimic_folders()
+    paths = [Path(path) for path in (folder_paths.get_full_path("echomimic", model) if model else None,) if path]
+    if model not in RELEASED and paths:
+        paths += [path for path in files_below(folders) if path.name in WHISPER_NAMES]
+    else:
+        paths += [path for path in files_below(folders) if path.name.endswith(SUFFIXES)]
+    paths += [path for path in files_below(folder_paths.get_folder_paths("vae")) if may_be_vae(path.name)]
+    if "audio_encoders" in folder_paths.folder_names_and_paths:
+        wanted = set(WHISPER_NAMES) | {Path(audio_encoder or "").name}
+        paths += [p for p in files_below(folder_paths.get_folder_paths("audio_encoders")) if p.name in wanted]
+    paths += [path for path in files_below(folders) if audio_encoder and path.name == Path(audio_encoder).name]
+    return sorted({(str(path), *stamp(path)) for path in paths if path.is_file()})
 
 
 def load_audio_encoder(files: ModelFiles, choice: str, folders: list[str]):

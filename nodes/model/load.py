@@ -55,6 +55,13 @@ class EchoMimicV2Loader(io.ComfyNode):
         return True
 
     @classmethod
+    def fingerprint_inputs(cls, model=None, weight_dtype=None, audio_encoder=None):
+        from ...bridge.model_files import stamps
+
+        # A file that was replaced under its own name is another model.
+        return stamps(model, audio_encoder)
+
+    @classmethod
     def execute(cls, model, weight_dtype, audio_encoder) -> io.NodeOutput:
         import torch
 
