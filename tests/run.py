@@ -18,7 +18,10 @@ sys.path.insert(0, str(REPO / "demo"))
 from comfy_setup import SetupError, prepare, read_requirements  # noqa: E402
 
 # The evaluation's numbers are held against those of scikit-image and torchmetrics.
-PACKAGES = ("pytest>=8", "pytest-xdist>=3.6", "ruff==0.17.5", "scikit-image>=0.22", "torchmetrics>=1.4")
+PACKAGES = (
+    *("pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff==0.17.5"),
+    *("scikit-image>=0.22", "torchmetrics>=1.4"),
+)
 MOST_WORKERS = 4  # each may hold a few GB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
