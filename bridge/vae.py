@@ -1,7 +1,10 @@
-"""The VAE output of Load EchoMimicV2: core's VAE, read from disk only when somebody uses it."""
+"""The VAE output of Load EchoMimicV2: ComfyUI's VAE, read from disk only when somebody uses it."""
 
+import dis
+import inspect
 import logging
 import threading
+from functools import wraps
 from pathlib import Path
 
 import comfy.sd
@@ -11,11 +14,20 @@ from ..echomimic_core.files.tensor_file import CheckpointError, TensorFile
 from ..echomimic_core.files.vae import find_vae, inside
 from ..echomimic_core.sampling.memory import is_out_of_memory
 
-READING = threading.RLock()  # several threads may be the first to use a VAE
+READING = threading.RLock()  # Several threads may be the first to use a VAE.
+
+# What ComfyUI's VAE sets while it is built: only nodes that use a VAE ask for these.
+SET_WHILE_BUILT = frozenset(
+    step.argval for step in dis.get_instructions(inspect.unwrap(comfy.sd.VAE.__init__)) if step.opname == "STORE_ATTR"
+)
 
 
 class LazyVAE(comfy.sd.VAE):
-    """Core's own VAE, looked for and read from disk at its first use: an output that nobody wires costs nothing.
+    """ComfyUI's own VAE, found and read from disk at its first use: an output that nobody wires costs nothing.
+
+    ComfyUI's caches probe every output between two nodes, where an exception ends the worker thread for good. So a
+    VAE that has not been read answers what is asked of any output (`patcher`, `size`, `is_dynamic()`, names that no
+    VAE has) by itself; a method or an attribute of a VAE reads the file.
 
     Parameters
     ----------
@@ -30,25 +42,77 @@ class LazyVAE(comfy.sd.VAE):
         self._unread = (one_file,)
 
     def __getattr__(self, name: str):
-        # Only what is not there comes here: before the first use everything, for core sets it all while reading.
-        if name.startswith("__"):
-            raise AttributeError(f"{type(self).__name__} has no {name}")
+        # Only what is not there comes here: before the first use everything that ComfyUI sets while building a VAE.
+        if self.is_unread():
+            if name == "patcher":
+                return UnreadPatcher(self)
+            if name == "size":
+                return None
+            if name in SET_WHILE_BUILT:
+                self.read()
+                return object.__getattribute__(self, name)
+        raise AttributeError(f"{type(self).__name__} has no {name}")
+
+    def is_unread(self) -> bool:
+        return "_unread" in vars(self)
+
+    def read(self) -> None:
+        """Read the file unless that has been done."""
         with READING:
-            if "_unread" in vars(self):
+            if self.is_unread():
                 (one_file,) = self._unread
                 file, prefix = inside(one_file) if one_file else find_vae(folder_paths.get_folder_paths("vae"))
-                # read apart, so that no other thread ever sees half a VAE
+                # Read apart, so that no other thread ever sees half a VAE.
                 vars(self).update(vars(read_vae(file, prefix)))
                 del self._unread
-        return object.__getattribute__(self, name)
+
+    def is_dynamic(self) -> bool:
+        """Whether ComfyUI manages its memory page by page; not while there is nothing in memory."""
+        return not self.is_unread() and self.patcher.is_dynamic()
+
+    def model_size(self) -> int:
+        """Bytes in memory."""
+        return 0 if self.is_unread() else super().model_size()
 
     def get_ram_usage(self) -> int:
-        """Bytes that core's cache counts; asking does not read the file."""
-        return 0 if "_unread" in vars(self) else super().get_ram_usage()
+        """Bytes that the cache of an older ComfyUI counts."""
+        return self.model_size()
+
+
+def reading(name: str):
+    """The method of ComfyUI's VAE of that name, after reading the file."""
+
+    @wraps(getattr(comfy.sd.VAE, name))
+    def method(self, *args, **kwargs):
+        self.read()
+        return getattr(super(LazyVAE, self), name)(*args, **kwargs)
+
+    return method
+
+
+for _name, _method in vars(comfy.sd.VAE).items():
+    if inspect.isfunction(_method) and not _name.startswith("__") and _name not in vars(LazyVAE):
+        setattr(LazyVAE, _name, reading(_name))
+
+
+class UnreadPatcher:
+    """Stands for the patcher of a VAE that has not been read; using it reads the VAE."""
+
+    def __init__(self, vae: LazyVAE):
+        self._vae = vae
+
+    def __getattr__(self, name: str):
+        if name.startswith("__"):
+            raise AttributeError(f"{type(self).__name__} has no {name}")
+        self._vae.read()
+        return getattr(self._vae.patcher, name)
+
+    def is_dynamic(self) -> bool:
+        return self._vae.is_dynamic()
 
 
 def read_vae(file: TensorFile, prefix: str) -> comfy.sd.VAE:
-    """Core's VAE of the weights below a prefix; CheckpointError where they are not those of a whole one."""
+    """ComfyUI's VAE of the weights below a prefix; CheckpointError where they are not those of a whole one."""
     weights = file.state_dict(prefix)
     logging.info("EchoMimicV2: VAE of %s", file.path)
     try:
@@ -58,7 +122,7 @@ def read_vae(file: TensorFile, prefix: str) -> comfy.sd.VAE:
             raise
         reason = str(problem).strip().splitlines()[-1].strip()
         raise CheckpointError(f"{file.path}: its VAE cannot be used ({reason}). Download it again.") from problem
-    # Core only warns of what is missing; diffusers' names, which it translates, can only be counted.
+    # ComfyUI only warns of what is missing; diffusers' names, which it translates, can only be counted.
     wanted = vae.first_stage_model.state_dict()
     missing = [name for name in wanted if name not in weights]
     translated = any(name.startswith("decoder.up_blocks.") for name in weights)

@@ -5,6 +5,7 @@ python inside_models.py COMFYUI_FOLDER PACK_FOLDER FOLDER_FOR_FILES
 In the last lies `vae.safetensors`, to be put inside of models.
 """
 
+import copy
 import json
 import threading
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 
 from started_comfyui import ARGUMENTS, load  # isort: skip
 
+import comfy.model_patcher
 import comfy.sd
 import folder_paths
 import torch
@@ -94,6 +96,28 @@ def short_of_memory(path) -> dict:
     return {"said": said, "later": vae.latent_channels}
 
 
+def probed(path) -> dict:
+    """What a VAE that was never read answers to whoever looks at any output, and what reads it after all."""
+    vae = lazy_vae.LazyVAE(path)
+    with reading(lambda read: (_ for _ in ()).throw(AssertionError("the VAE was read"))):
+        said = sentence(
+            lambda: (
+                [getattr(vae, name, None) for name in ("patcher", "size", "get_models", "model", "shape", "outputs")],
+                [hasattr(vae, name) for name in ("patcher", "get_models", "__len__", "numel", "get_ram_usage")],
+                [vae.is_dynamic(), vae.get_ram_usage(), vae.model_size(), vae.patcher.is_dynamic()],
+                (repr(vae), bool(vae), hash(vae), vae == vae, copy.copy(vae)),
+            )
+        )
+        patcher = isinstance(vae.patcher, comfy.model_patcher.ModelPatcher)
+        used = [sentence(use) for use in (lambda: vae.patcher.load_device, lambda: vae.latent_channels, vae.get_sd)]
+    return {
+        "said": said,
+        "is a patcher": patcher,
+        "used": used,
+        "later": [vae.latent_channels, isinstance(vae.patcher.clone(), comfy.model_patcher.ModelPatcher)],
+    }
+
+
 def computes_in(inner, dtype: torch.dtype) -> str:
     """In what the unconditional half goes through the network once core's ModelComputeDtype has asked for `dtype`."""
     seen, network, loaded = [], inner.diffusion_model.denoising_unet, inner.manual_cast_dtype
@@ -125,6 +149,7 @@ with torch.no_grad():
     model, _ = files.load_models(opened, torch.float32)
     results = {
         "many first users": many_first_users(path),
+        "probed": probed(path),
         "short of memory": short_of_memory(path),
         "computes in": [computes_in(model.model, dtype) for dtype in (torch.bfloat16, None)],
         "not there": sentence(lambda: files.open_model("accelerated", [str(FOLDER)])),

@@ -30,6 +30,13 @@ def test_threads_that_use_a_vae_first_at_the_same_time_all_get_it_read_once(seen
     assert seen["many first users"] == {"reads": 1, "seen": [4, 4, 4, 4]}
 
 
+def test_an_unread_vae_answers_every_probe_without_being_read(seen):
+    found = seen["probed"]
+    assert found["said"] == "" and not found["is a patcher"]
+    assert all("the VAE was read" in said for said in found["used"])
+    assert found["later"] == [4, True]
+
+
 def test_a_vae_that_does_not_fit_is_not_called_damaged(seen):
     found = seen["short of memory"]
     assert "out of memory" in found["said"] and "Download" not in found["said"]

@@ -1,0 +1,57 @@
+"""ComfyUI's caches look at every output between two nodes: a VAE that nobody has read answers without reading."""
+
+import shutil
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import tiny_models
+from comfy_server import ComfyServer, WorkflowError
+from comfy_setup import CPU_ARGUMENTS, Installation, make_base
+from prompts import small
+
+FLAGS = {
+    "as it comes": (),
+    "no cache": ("--cache-none",),
+    "classic": ("--cache-classic",),
+    "five nodes": ("--cache-lru", "5"),
+    "never enough memory": ("--cache-ram", "1000"),
+}
+RUN_SECONDS = 120
+
+
+@contextmanager
+def comfy_without_vae(folder: Path, comfyui: Path, flags: tuple[str, ...]):
+    """A running ComfyUI with the tiny model and the demo's inputs, but no VAE."""
+    base = make_base(folder)
+    tiny_models.write(base / "models")
+    shutil.rmtree(base / "models" / "vae")
+    for path in (Path(__file__).resolve().parents[2] / "demo" / "inputs").iterdir():
+        shutil.copy(path, base / "input")
+    with ComfyServer(Installation(comfyui, Path(sys.executable)), base, (*CPU_ARGUMENTS, *flags)) as server:
+        yield server
+
+
+def loading(weight_dtype: str) -> dict:
+    """A graph that loads the model and leaves its VAE unwired."""
+    loader = {"model": tiny_models.MODEL_NAME, "weight_dtype": weight_dtype, "audio_encoder": "auto"}
+    return {
+        "1": {"class_type": "EchoMimicV2Loader", "inputs": loader},
+        "2": {"class_type": "PreviewAny", "inputs": {"source": ["1", 0]}},
+    }
+
+
+@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
+def test_an_unread_vae_never_stops_the_queue(comfy, tmp_path, flags):
+    with comfy_without_vae(tmp_path, comfy.installation.comfyui, flags) as server:
+        for weight_dtype in ("auto", "float32", "float32", "bfloat16"):
+            server.run(loading(weight_dtype), RUN_SECONDS)
+        assert "EchoMimicV2: VAE of" not in server.log_text()
+        wired = small("quick_start", server.get("/object_info"), frames=2)
+        with pytest.raises(WorkflowError, match="sd-vae-ft-mse"):
+            server.run(wired, RUN_SECONDS)
+        (server.base / "models" / "vae").mkdir()
+        shutil.copy(comfy.base / "models" / "vae" / tiny_models.VAE_NAME, server.base / "models" / "vae")
+        server.run(wired, RUN_SECONDS)
+        server.run(loading("float16"), RUN_SECONDS)
