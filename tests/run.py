@@ -2,10 +2,14 @@
 
 Sets up a real ComfyUI (see demo/comfy_setup.py) and runs pytest in its Python. The exit code is pytest's. Tests marked
 slow, which train networks, are left out: -m "" runs all, as CI does, -m slow only these.
+
+--comfyui VERSION before them runs on that ComfyUI, say 0.33.0 or 0.3.75; -m both_ends is the short set that CI runs on
+the older one.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -23,6 +27,8 @@ PACKAGES = (
     *("scikit-image>=0.22", "torchmetrics>=1.4"),
 )
 MOST_WORKERS = 4  # each may hold a few GB
+# Where a release of ComfyUI may lie as an archive, so that it need not be cloned.
+ARCHIVES = REPO.parent / "shared" / "comfyui"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
 
@@ -34,9 +40,13 @@ def find_browser() -> str | None:
 
 def main(arguments: list[str]) -> int:
     browser = find_browser()
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--comfyui")
+    options, arguments = parser.parse_known_args(arguments)
     try:
         packages = [*PACKAGES, *read_requirements(REPO / "requirements-training.txt")]
-        installation = prepare((*packages, "playwright") if browser else tuple(packages))
+        packages += ["playwright"] if browser else []
+        installation = prepare(tuple(packages), options.comfyui, ARCHIVES)
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1

@@ -92,7 +92,7 @@ def cancelling(after: int) -> Callable[[int, torch.Tensor], None]:
 def failure(function: Callable[[], object]) -> dict:
     try:
         function()
-    except Exception as problem:
+    except (Exception, comfy.model_management.InterruptProcessingException) as problem:  # newer: no Exception
         return {"kind": type(problem).__name__, "text": str(problem)}
     return {"kind": "none"}
 
@@ -226,7 +226,15 @@ def progress_and_cancel() -> dict:
     handler.emit = lambda record: lines.append(record.getMessage())
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
-    comfy.utils.set_progress_bar_global_hook(lambda value, total, preview, node_id=None: shown.append((value, total)))
+    # As nodes tell it: a newer ComfyUI does not pass every one of quick steps on to the page.
+    bar = comfy.utils.ProgressBar
+    told = bar.update_absolute
+
+    def note(self, value, total=None, preview=None):
+        told(self, value, total, preview)
+        shown.append((self.current, self.total))
+
+    bar.update_absolute = note
     try:
         with watched() as batches:
             sample()
@@ -237,7 +245,7 @@ def progress_and_cancel() -> dict:
         shown.clear()
         sample_long("progress")
     finally:
-        comfy.utils.set_progress_bar_global_hook(None)
+        bar.update_absolute = told
         logging.getLogger().removeHandler(handler)
     return {
         "shares": [value / total for value, total in sampling],

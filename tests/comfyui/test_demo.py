@@ -45,7 +45,7 @@ def test_the_command_makes_a_video_with_the_packs_own_small_model(tmp_path, monk
     folder.mkdir()
     networks = write_tiny_model(tmp_path / "networks.safetensors", 1, NANO)
     save_file(tiny_models.tiny_vae(), tmp_path / "vae.safetensors")
-    bundle(networks, networks, tmp_path / "vae.safetensors", 64, folder / model_choice.SMALL_MODEL)
+    bundle(networks, networks, tmp_path / "vae.safetensors", folder / model_choice.SMALL_MODEL)
     monkeypatch.setattr(model_choice, "SMALL_FOLDER", folder)
     queued, queue = [], ComfyServer.queue
     monkeypatch.setattr(
@@ -64,7 +64,7 @@ def test_the_command_makes_a_video_with_the_packs_own_small_model(tmp_path, monk
     video = run.keep(run.make_video(options, Installation(empty, Path(sys.executable)), base), options.output)
     with av.open(str(video)) as film:
         stream = film.streams.video[0]
-        assert (stream.width, stream.height, sum(1 for _ in film.decode(stream))) == (64, 64, 3)
+        assert (stream.width, stream.height, sum(1 for _ in film.decode(stream))) == (128, 128, 3)
     assert not list((base / "models").rglob("*.safetensors"))
     as_saved = to_prompt(json.loads(run.WORKFLOW.read_text("utf-8")), object_info)
     (prompt,) = queued

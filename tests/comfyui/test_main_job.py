@@ -31,6 +31,7 @@ def measure(path: Path) -> dict:
     return found
 
 
+@pytest.mark.both_ends
 def test_picture_voice_and_pose_become_a_video(comfy, object_info, real_inputs):
     prompt = small("talking_picture", object_info)
     change(prompt, "LoadImage", image=real_inputs.picture)
@@ -44,6 +45,7 @@ def test_picture_voice_and_pose_become_a_video(comfy, object_info, real_inputs):
     assert found["sound"] == pytest.approx(found["frames"] / FPS, abs=0.06)
 
 
+@pytest.mark.both_ends
 def test_core_samplers_make_the_same_video(comfy, object_info):
     """SamplerCustomAdvanced on APDH Conditioning is the APDH Sampler: the same latents."""
     frames = 12
@@ -76,6 +78,7 @@ def test_portrait_video_from_a_square_picture(comfy, object_info, fit):
     assert (found["frames"], found["size"]) == (5, (96, 168))
 
 
+@pytest.mark.both_ends
 def test_cancel_frees_the_queue_at_once(comfy, object_info):
     """Interrupted in the middle of sampling, ComfyUI takes the next workflow within seconds."""
     small_job = small("talking_picture", object_info, frames=2)

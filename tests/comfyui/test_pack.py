@@ -27,6 +27,7 @@ def schema_of(node):
     return {"inputs": order.get("required", []) + order.get("optional", []), "outputs": node["output"]}
 
 
+@pytest.mark.both_ends
 def test_nothing_fails_to_import(comfy, object_info):
     assert ours(object_info)
     wrong = re.findall(r".*(?:IMPORT FAILED|Cannot import|cannot be imported|Error while calling).*", comfy.log_text())
@@ -55,6 +56,7 @@ def test_import_is_quick(comfy):
     assert seconds < IMPORT_SECONDS
 
 
+@pytest.mark.both_ends
 def test_saved_workflows_stay_valid(object_info, request):
     """Ids, inputs and outputs are frozen: whoever adds to them at the end runs this with --freeze-schema."""
     found = {name: schema_of(node) for name, node in sorted(ours(object_info).items())}
