@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-if not (Path(__file__).resolve().parents[2] / "demo").is_dir():
+if not (Path(__file__).resolve().parents[3] / "demo").is_dir():
     pytest.skip("the demo is left out of this copy", allow_module_level=True)
 
 from comfy_workflow import to_prompt  # noqa: E402
