@@ -19,7 +19,7 @@ COMFYUI_PACKAGES = {"torch", "torchvision", "numpy", "PIL", "psutil", "scipy", "
 # Modules by the requirement that brings them, where the names differ.
 BROUGHT_BY = {"cv2": "mediapipe"}
 # Only training and evaluation from the command line want these; their scripts say so where they are missing.
-COMMAND_LINE_ONLY = {"accelerate", "bitsandbytes", "diffusers", "matplotlib", "peft", "tensorboard", "dlib"}
+COMMAND_LINE_ONLY = {"accelerate", "bitsandbytes", "diffusers", "matplotlib", "peft", "tensorboard", "dlib", "tflite"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
 # The one download there is: MediaPipe's models, by a switch of Hand Pose that is off.
