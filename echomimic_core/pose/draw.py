@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import colorsys
-import os
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from ..config import HAND_POINTS, LIP_POINTS
+from ..media.scaling import resize_part, source_range
+from . import raster
 from .framing import fit_canvas
 from .hand_pose import HandPose
 
@@ -39,12 +40,17 @@ _BODY_COLOURS = 255 * np.array([colorsys.hsv_to_rgb(i / 18, 1.0, 1.0) for i in r
 _DOT_COLOUR = np.array([255.0, 0.0, 0.0])
 
 _COORDINATE_LIMIT = 2**20
-# No stroke is seen further from its points than this, in pixels of the drawing canvas.
-_STROKE_REACH = 12
+# So many frames are drawn together.
+_BATCH = 16
 
 
 def draw_maps(
-    pose: HandPose, frames: Sequence[int] | None, height: int, width: int, groups: Sequence[str] = ("hands",)
+    pose: HandPose,
+    frames: Sequence[int] | None,
+    height: int,
+    width: int,
+    groups: Sequence[str] = ("hands",),
+    device: torch.device | str = "cpu",
 ) -> np.ndarray:
     """Draw the maps that the pose encoder sees (FACTS of the original: dots red, bones as a rainbow, black elsewhere).
 
@@ -54,6 +60,7 @@ def draw_maps(
     height, width : pixels of the maps. A pose with another canvas is scaled and padded to it, never stretched;
         call `fit_canvas` first to crop instead.
     groups : keypoint groups to draw, of "hands", "body", "face" (without lips) and "lips".
+    device : where to draw.
 
     Returns
     -------
@@ -65,138 +72,124 @@ def draw_maps(
     if frames is not None:
         pose = pose.take(np.asarray(frames, dtype=np.int64))
     pose = fit_canvas(pose, height, width, "pad")
-    row, row_end, column, column_end = pose.region or (0, height, 0, width)
-    region_height, region_width = row_end - row, column_end - column
-    scale = DRAWING_SHORT_SIDE / min(region_height, region_width)
-    canvas_size = (int(region_height * scale), int(region_width * scale))
-    strokes = _strokes(pose, groups, canvas_size)
-
     maps = np.zeros((len(pose), height, width, 3), np.uint8)
-    local = threading.local()
-
-    def draw_frame(index: int) -> None:
-        from ..media.opencv import cv2
-
-        shown = [stroke.points[index][stroke.shown[index]] for stroke in strokes]
-        shown = np.concatenate([points.reshape(-1, 2) for points in shown])
-        if len(shown) == 0:
-            return
-        # Fresh memory for each frame would cost more than the drawing.
-        if not hasattr(local, "canvas"):
-            local.canvas = np.zeros((*canvas_size, 3), np.uint8)
-            local.small = np.empty((region_height, region_width, 3), np.uint8)
-        canvas, small = local.canvas, local.small
-        for stroke in strokes:
-            stroke.draw(canvas, index)
-        if canvas.shape == small.shape:
-            small = canvas
-        else:
-            cv2.resize(canvas, (region_width, region_height), dst=small)
-        reach = (np.array([-1, 1])[:, None] * _STROKE_REACH + [shown.min(axis=0), shown.max(axis=0)]) / scale
-        _paste(small, maps[index], row, column, np.floor(reach[0]), np.ceil(reach[1]))
-        canvas.fill(0)
-
-    # OpenCV lets go of the interpreter lock while it draws and scales, so threads help.
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-        list(pool.map(draw_frame, range(len(pose))))
+    for start in range(0, len(pose), _BATCH):
+        part = pose.take(np.arange(start, min(start + _BATCH, len(pose))))
+        _draw(part, groups, maps[start : start + _BATCH], torch.device(device))
     return maps
 
 
-def _paste(picture: np.ndarray, target: np.ndarray, row: int, column: int, begin: np.ndarray, end: np.ndarray) -> None:
-    """Copy the part of a picture from `begin` to `end` (x, y) into a target at (row, column), cut at its edges."""
-    left, top = np.maximum(begin, [max(0, -column), max(0, -row)]).astype(int)
-    right, bottom = np.minimum(end, np.array(picture.shape[1::-1])).astype(int)
-    right, bottom = min(right, target.shape[1] - column), min(bottom, target.shape[0] - row)
-    if top < bottom and left < right:
-        target[row + top : row + bottom, column + left : column + right] = picture[top:bottom, left:right]
+def _draw(pose: HandPose, groups: Sequence[str], maps: np.ndarray, device: torch.device) -> None:
+    """Draw all frames of a pose into maps (n, height, width, 3), which are black."""
+    height, width = maps.shape[1:3]
+    row, row_end, column, column_end = pose.region or (0, height, 0, width)
+    size = (row_end - row, column_end - column)
+    scale = DRAWING_SHORT_SIDE / min(size)
+    canvas = (int(size[0] * scale), int(size[1] * scale))
+    layers = [layer for layer in _layers(pose, groups, canvas, device) if len(layer.frames)]
+    if not layers:
+        return
+    offsets = np.cumsum([0, *(len(layer.frames) for layer in layers)])
+    for layer, offset in zip(layers, offsets, strict=False):
+        layer.spans.stroke += int(offset)
+    spans = raster.Spans.joined([layer.spans for layer in layers])
+    # Only the part with strokes in it is drawn and scaled, and of that only what lies on the map.
+    rows = _touched(spans.row, spans.row, canvas[0], size[0], max(-row, 0), min(size[0], height - row))
+    columns = _touched(spans.first, spans.last, canvas[1], size[1], max(-column, 0), min(size[1], width - column))
+    if rows is None or columns is None:
+        return
+    from_rows, from_columns = source_range(canvas[0], size[0], rows), source_range(canvas[1], size[1], columns)
+    spans.row -= from_rows.start
+    spans.first -= from_columns.start
+    spans.last -= from_columns.start
+    frames, colours = (torch.cat([getattr(layer, name) for layer in layers]) for name in ("frames", "colours"))
+    window = (from_rows.stop - from_rows.start, from_columns.stop - from_columns.start)
+    drawn = raster.paint(spans, frames, colours, len(pose), *window)
+    drawn = resize_part(drawn, canvas, size, rows, columns)
+    target = maps[:, row + rows.start : row + rows.stop, column + columns.start : column + columns.stop]
+    target[...] = drawn.cpu().numpy()
 
 
-class _Lines:
-    """Bones of one hand through the clip, as coloured lines."""
-
-    def __init__(self, points: np.ndarray, scores: np.ndarray):
-        a, b = (np.array(ends) for ends in zip(*HAND_BONES, strict=True))
-        on_canvas = (points > 0).all(-1)
-        self.shown = on_canvas[:, a] & on_canvas[:, b]
-        self.points = np.stack([points[:, a], points[:, b]], axis=2)
-        self.colours = _HAND_COLOURS * np.trunc(scores[:, a] * scores[:, b] * 255)[..., None]
-
-    def draw(self, canvas: np.ndarray, frame: int) -> None:
-        from ..media.opencv import cv2
-
-        shown = self.shown[frame]
-        for (start, end), colour in zip(
-            self.points[frame][shown].tolist(), self.colours[frame][shown].tolist(), strict=True
-        ):
-            cv2.line(canvas, start, end, colour, thickness=BONE_THICKNESS)
+def _touched(first: torch.Tensor, last: torch.Tensor, canvas: int, size: int, begin: int, end: int) -> slice | None:
+    """Which pixels from `begin` to `end` of an axis scaled from `canvas` to `size` the spans can reach."""
+    scale = size / canvas
+    low = max(begin, int(np.floor(int(first.min()) * scale)) - 2)
+    high = min(end, int(np.ceil((int(last.max()) + 1) * scale)) + 2)
+    return slice(low, high) if low < high else None
 
 
-class _Dots:
-    """Keypoints through the clip, as filled circles of a colour (..., 3) times their score."""
+@dataclass
+class _Layer:
+    """Strokes of one kind: their spans, the frame (n,) and the colour (n, 3) uint8 of each."""
 
-    def __init__(self, points: np.ndarray, scores: np.ndarray, colours: np.ndarray, radius: int):
-        self.points, self.radius = points, radius
-        self.shown = (points > 0).all(-1)
-        self.colours = np.trunc(scores[..., None] * colours)
-
-    def draw(self, canvas: np.ndarray, frame: int) -> None:
-        from ..media.opencv import cv2
-
-        shown = self.shown[frame]
-        for point, colour in zip(self.points[frame][shown].tolist(), self.colours[frame][shown].tolist(), strict=True):
-            cv2.circle(canvas, point, self.radius, colour, thickness=-1)
+    spans: raster.Spans
+    frames: torch.Tensor
+    colours: torch.Tensor
 
 
-class _Limbs:
-    """The body's limbs through the clip, as dimmed ellipses."""
-
-    def __init__(self, points: np.ndarray, scores: np.ndarray):
-        a, b = (np.array(ends) for ends in zip(*BODY_LIMBS, strict=True))
-        self.shown = (scores[:, a] >= BODY_SCORE_SHOWN) & (scores[:, b] >= BODY_SCORE_SHOWN)
-        self.shown &= (points[:, a] > 0).all(-1) & (points[:, b] > 0).all(-1)
-        self.points = np.stack([points[:, a], points[:, b]], axis=2)
-        middle = (points[:, a] + points[:, b]) / 2
-        along = (points[:, a] - points[:, b]).astype(float)
-        lengths = np.hypot(along[..., 0], along[..., 1]) / 2
-        angles = np.degrees(np.arctan2(along[..., 1], along[..., 0]))
-        self.ellipses = np.concatenate([middle, lengths[..., None], angles[..., None]], axis=-1).astype(np.int64)
-        brightness = np.clip(scores[:, a] * scores[:, b], 0, 1)[..., None]
-        self.colours = BODY_STICK_BRIGHTNESS * (_BODY_COLOURS[: len(BODY_LIMBS)] * brightness)
-
-    def draw(self, canvas: np.ndarray, frame: int) -> None:
-        from ..media.opencv import cv2
-
-        shown = self.shown[frame]
-        for (x, y, length, angle), colour in zip(
-            self.ellipses[frame][shown].tolist(), self.colours[frame][shown].tolist(), strict=True
-        ):
-            polygon = cv2.ellipse2Poly((x, y), (length, BODY_STICK_WIDTH), angle, 0, 360, 5)
-            cv2.fillConvexPoly(canvas, polygon, colour)
+def _layer(spans: raster.Spans, shown: np.ndarray, colours: np.ndarray) -> _Layer:
+    """The shown (frames, strokes) of strokes with colours (frames, strokes, 3); `spans` are theirs, in that order."""
+    device = spans.row.device
+    # Half a step goes to the even colour, as in OpenCV.
+    rounded = np.rint(colours[shown]).clip(0, 255).astype(np.uint8)
+    return _Layer(spans, torch.from_numpy(shown.nonzero()[0]).to(device), torch.from_numpy(rounded).to(device))
 
 
-def _strokes(pose: HandPose, groups: Sequence[str], canvas_size: tuple[int, int]) -> list:
+def _lines(points: np.ndarray, scores: np.ndarray, canvas: tuple[int, int], device) -> _Layer:
+    """Bones of one hand (frames, 21, 2), as coloured lines."""
+    a, b = (np.array(ends) for ends in zip(*HAND_BONES, strict=True))
+    on_canvas = (points > 0).all(-1)
+    shown = on_canvas[:, a] & on_canvas[:, b]
+    colours = _HAND_COLOURS * np.trunc(scores[:, a] * scores[:, b] * 255)[..., None]
+    starts, ends = (torch.from_numpy(points[:, index][shown]).to(device) for index in (a, b))
+    return _layer(raster.line_spans(starts, ends, *canvas), shown, colours)
+
+
+def _dots(points: np.ndarray, scores: np.ndarray, colours: np.ndarray, radius: int, device) -> _Layer:
+    """Keypoints (frames, n, 2), as filled circles of a colour (..., 3) times their score."""
+    shown = (points > 0).all(-1)
+    spans = raster.dot_spans(torch.from_numpy(points[shown]).to(device), radius)
+    return _layer(spans, shown, np.trunc(scores[..., None] * colours))
+
+
+def _limbs(points: np.ndarray, scores: np.ndarray, canvas: tuple[int, int], device) -> _Layer:
+    """The body's limbs (frames, 18, 2), as dimmed ellipses."""
+    a, b = (np.array(ends) for ends in zip(*BODY_LIMBS, strict=True))
+    shown = (scores[:, a] >= BODY_SCORE_SHOWN) & (scores[:, b] >= BODY_SCORE_SHOWN)
+    shown &= (points[:, a] > 0).all(-1) & (points[:, b] > 0).all(-1)
+    middle = (points[:, a] + points[:, b]) / 2
+    along = (points[:, a] - points[:, b]).astype(float)
+    lengths = np.hypot(along[..., 0], along[..., 1]) / 2
+    angles = np.degrees(np.arctan2(along[..., 1], along[..., 0]))
+    ellipses = np.concatenate([middle, lengths[..., None], angles[..., None]], axis=-1).astype(np.int64)
+    brightness = np.clip(scores[:, a] * scores[:, b], 0, 1)[..., None]
+    colours = BODY_STICK_BRIGHTNESS * (_BODY_COLOURS[: len(BODY_LIMBS)] * brightness)
+    spans = raster.limb_spans(torch.from_numpy(ellipses[shown]).to(device), BODY_STICK_WIDTH, *canvas)
+    return _layer(spans, shown, colours)
+
+
+def _layers(pose: HandPose, groups: Sequence[str], canvas: tuple[int, int], device) -> list[_Layer]:
     """Everything to draw on canvases of the given (height, width), from the bottom layer to the top one."""
-    height, width = canvas_size
+    height, width = canvas
 
     def pixels(points: np.ndarray) -> np.ndarray:
         scaled = np.nan_to_num(points * (width, height), nan=0.0, posinf=0.0, neginf=0.0)
         return np.clip(scaled, -_COORDINATE_LIMIT, _COORDINATE_LIMIT).astype(np.int64)
 
-    strokes = []
+    layers = []
     if "body" in groups and pose.bodies is not None:
         points, scores = pixels(pose.bodies), np.nan_to_num(pose.body_scores)
-        shown = np.where(scores[..., None] >= BODY_SCORE_SHOWN, points, 0)
-        strokes += [_Limbs(points, scores), _Dots(shown, scores, _BODY_COLOURS, BODY_DOT_RADIUS)]
+        seen = np.where(scores[..., None] >= BODY_SCORE_SHOWN, points, 0)
+        layers += [_limbs(points, scores, canvas, device), _dots(seen, scores, _BODY_COLOURS, BODY_DOT_RADIUS, device)]
     if "hands" in groups:
         points, scores = pixels(pose.hands), np.nan_to_num(pose.hand_scores)
         for hand in range(points.shape[1]):
-            strokes.append(_Lines(points[:, hand], scores[:, hand]))
-            strokes.append(_Dots(points[:, hand], scores[:, hand], _DOT_COLOUR, HAND_DOT_RADIUS))
+            layers.append(_lines(points[:, hand], scores[:, hand], canvas, device))
+            layers.append(_dots(points[:, hand], scores[:, hand], _DOT_COLOUR, HAND_DOT_RADIUS, device))
     if pose.faces is not None and ("face" in groups or "lips" in groups):
         points, scores = pixels(pose.faces), np.nan_to_num(pose.face_scores)
         kept = np.zeros(points.shape[1], bool)
         kept[LIP_POINTS] = "lips" in groups
         kept[: LIP_POINTS.start] = "face" in groups
-        white = np.full(3, 255.0)
-        strokes.append(_Dots(points[:, kept], scores[:, kept], white, FACE_DOT_RADIUS))
-    return strokes
+        layers.append(_dots(points[:, kept], scores[:, kept], np.full(3, 255.0), FACE_DOT_RADIUS, device))
+    return layers
