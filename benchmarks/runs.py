@@ -24,14 +24,16 @@ from echomimic_core.config import (
     Variant,
 )
 from echomimic_core.files.checkpoints import ModelFiles, open_one_file
+from echomimic_core.models.build import config_of
 from echomimic_core.models.cpu_linear import fast_linear
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.pose_encoder import PoseEncoder
 from echomimic_core.models.reference_unet import ReferenceFeatures
+from echomimic_core.runtime import free_memory
 from echomimic_core.sampling.clip import CACHE_BYTES, ClipConditions
 from echomimic_core.sampling.denoiser import ClipDenoiser
 from echomimic_core.sampling.loop import sample
-from echomimic_core.sampling.memory import ON_CPU, Batching, RunSize, estimate, free_memory, plan_batching
+from echomimic_core.sampling.memory import ON_CPU, Batching, RunSize, estimate, plan_batching
 from echomimic_core.sampling.speed import EXACT, SpeedOptions
 
 from .counting import count_flops
@@ -95,7 +97,7 @@ class Settings:
 
     @property
     def config(self) -> ModelConfig:
-        return SIZES[self.size] if self.files is None else self.files.config()
+        return SIZES[self.size] if self.files is None else config_of(self.files)
 
     @cached_property
     def denoiser(self) -> ClipDenoiser:

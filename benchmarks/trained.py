@@ -10,6 +10,7 @@ from echomimic_core.files.checkpoints import AUDIO_ENCODER, ModelFiles
 from echomimic_core.media.video import read_audio
 from echomimic_core.media.waveform import resample
 from echomimic_core.models.audio_encoder import build_audio_encoder
+from echomimic_core.models.build import build, config_of
 from echomimic_core.models.reference_unet import ReferenceFeatures
 from echomimic_core.pose.files import load as load_pose
 from echomimic_core.sampling.assemble import assemble
@@ -23,7 +24,7 @@ INPUTS = Path(__file__).resolve().parents[1] / "demo" / "inputs"
 
 
 def trained_denoiser(files: ModelFiles, machine: Machine) -> ClipDenoiser:
-    parts = (files.build(name, files.config(), machine.dtype) for name in ("denoising_unet", "pose_encoder"))
+    parts = (build(files, name, config_of(files), machine.dtype) for name in ("denoising_unet", "pose_encoder"))
     return ClipDenoiser(*parts).to(machine.device, machine.dtype).eval().requires_grad_(False)
 
 
@@ -38,7 +39,7 @@ def trained_conditions(files: ModelFiles, machine: Machine, vae, pixels: int, fr
     if AUDIO_ENCODER not in files.networks:
         raise ValueError("the model has no audio encoder inside: Save Model puts everything into one file")
     latents = encode_photo(vae, pixels, machine)
-    network = files.build("reference_unet", files.config(), machine.dtype).to(machine.device, machine.dtype).eval()
+    network = build(files, "reference_unet", config_of(files), machine.dtype).to(machine.device, machine.dtype).eval()
     reference = ReferenceFeatures(network(latents), *latents.shape[-2:])
     file, prefix = files.networks[AUDIO_ENCODER][0]
     voice = resample(*read_audio(INPUTS / "speech.flac"))

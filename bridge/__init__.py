@@ -6,8 +6,7 @@ def install() -> None:
     import comfy.model_management
     from comfy.ldm.modules.attention import optimized_attention
 
-    from ..echomimic_core.runtime import set_attention
-    from ..echomimic_core.sampling.memory import set_memory_hooks
+    from ..echomimic_core.runtime import set_attention, set_memory_hooks
     from .folders import register_model_folders
 
     register_model_folders()

@@ -15,6 +15,7 @@ import torch
 
 from ..echomimic_core.config import CONTEXT_FRAMES, FRAME_SIZE, NOISE_CLAMP, ModelConfig, Variant
 from ..echomimic_core.models.chunks import CHUNK_ELEMENTS
+from ..echomimic_core.runtime import free_memory
 from ..echomimic_core.sampling.clip import CACHE_BYTES
 from ..echomimic_core.sampling.denoiser import ClipDenoiser, Halves, Moment, WindowBatch
 from ..echomimic_core.sampling.memory import (
@@ -25,7 +26,6 @@ from ..echomimic_core.sampling.memory import (
     WindowRunner,
     activation_bytes,
     estimate,
-    free_memory,
     plan_batching,
 )
 from ..echomimic_core.sampling.schedule import comfy_sigmas

@@ -20,6 +20,7 @@ from ..echomimic_core.files.checkpoints import (
 )
 from ..echomimic_core.files.names import SUFFIXES, WHISPER_DOWNLOAD, WHISPER_NAMES, may_be_vae
 from ..echomimic_core.models.audio_encoder import build_audio_encoder
+from ..echomimic_core.models.build import build, config_of
 from .dtypes import choose_dtypes
 from .model import EchoMimicModel, GraphDenoiser
 from .patcher import make_patcher
@@ -74,24 +75,24 @@ def open_model(model: str, folders: list[str]) -> ModelFiles:
 
 def load_models(files: ModelFiles, wanted: torch.dtype | None):
     """The MODEL and the reference net of a set of files; the latter is None where the files have none."""
-    config = files.config()
+    config = config_of(files)
     file, prefix = files.networks["denoising_unet"][0]
     sample = file.tensor(f"{prefix}mid_block.resnets.0.conv1.weight")
     parameters = sum(torch.Size(file.shape(name)).numel() for name in file.names())
     dtype, manual_cast = choose_dtypes(sample.dtype, wanted, parameters)
     operations = comfy.ops.pick_operations(dtype, manual_cast)
 
-    def build(name: str):
-        return files.build(name, config, dtype, operations)
+    def network(name: str):
+        return build(files, name, config, dtype, operations)
 
-    denoiser = GraphDenoiser(build("denoising_unet"), build("pose_encoder"))
+    denoiser = GraphDenoiser(network("denoising_unet"), network("pose_encoder"))
     inner = EchoMimicModel(denoiser, config, VARIANTS[files.variant], manual_cast)
     inner.picture_size, inner.vae_file, inner.about = files.size, files.vae_file(), files.about
     inner.vae_stamp = None if inner.vae_file is None else stamp(inner.vae_file)
     model = make_patcher(inner)
     reference = None
     if "reference_unet" in files.networks:
-        reference = make_patcher(build("reference_unet"))
+        reference = make_patcher(network("reference_unet"))
         reference.model.picture_size = files.size
     logging.info("EchoMimicV2: %s model, weights %s, computing in %s", files.variant, dtype, manual_cast or dtype)
     return model, reference

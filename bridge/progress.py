@@ -37,21 +37,27 @@ def until_cancelled(frames):
         yield frame
 
 
-def window_progress(model, steps: int):
-    """(progress of windows within a step, callback of core's samplers): one bar that moves with every window."""
-    previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
-    bar = comfy.utils.ProgressBar(steps)
-    state = {"step": 0, "windows": 1}
+class SamplingProgress:
+    """One bar for a sampling run, which moves with every window and shows the clip's middle frame after every step.
 
-    def report(done: int, total: int) -> None:
-        state["windows"] = total
-        bar.update_absolute(min(state["step"], steps - 1) * total + done, steps * total)
+    Parameters
+    ----------
+    update : called with (windows done, windows of the whole run, preview or None); by default the node's own bar.
+    """
 
-    def callback(step: int, clean, x, total_steps: int) -> None:
-        state["step"] = step + 1
+    def __init__(self, model, steps: int, update=None):
+        self.update = update or comfy.utils.ProgressBar(steps).update_absolute
+        self.steps, self.step, self.windows = steps, 0, 1
+        self._previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
+
+    def on_windows(self, done: int, total: int) -> None:
+        """For the denoiser: windows done of those of one step."""
+        self.windows = total
+        self.update(min(self.step, self.steps - 1) * total + done, self.steps * total, None)
+
+    def on_step(self, step: int, clean, x, total_steps: int) -> None:
+        """For ComfyUI's samplers, after every step."""
+        self.step = step + 1
         middle = clean[len(clean) // 2 :][:1]
-        preview = previewer.decode_latent_to_preview_image("JPEG", middle) if previewer else None
-        windows = state["windows"]
-        bar.update_absolute((step + 1) * windows, total_steps * windows, preview)
-
-    return report, callback
+        preview = self._previewer.decode_latent_to_preview_image("JPEG", middle) if self._previewer else None
+        self.update(self.step * self.windows, total_steps * self.windows, preview)

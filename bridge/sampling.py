@@ -1,15 +1,22 @@
-"""The original's DDIM as a ComfyUI sampler, guidance window by window, and progress that moves with every window."""
+"""`sample_clip`, the one run of a clip through ComfyUI: the original's DDIM as a sampler, guidance window by window."""
 
+from dataclasses import dataclass, replace
+
+import comfy.sample
 import comfy.samplers
+import comfy.utils
 import torch
 from comfy.k_diffusion import sampling as k_diffusion_sampling
 
 from ..echomimic_core.config import LATENT_CHANNELS
 from ..echomimic_core.sampling.loop import STEP_FRAMES
 from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, LATENT_COPIES
-from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step
-from .payload import GUIDANCE
+from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step, trailing_sigmas
+from .payload import GUIDANCE, PROGRESS, ClipPayload, as_conditioning
+from .progress import SamplingProgress
 from .windows import WindowHandler
+
+ORIGINAL = "original"  # Of the sampler names: the original's own DDIM.
 
 # What other nodes put on a MODEL to change how both halves of guidance are combined.
 OTHER_GUIDANCE = (
@@ -38,6 +45,55 @@ class ClipGuider(comfy.samplers.CFGGuider):
             transformer_options = {**options.get("transformer_options", {}), GUIDANCE: self.cfg}
             options = {**options, "transformer_options": transformer_options}
         return comfy.samplers.calc_cond_batch(self.inner_model, conds, x, timestep, options)[0]
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How a clip is sampled: seed of the noise, denoising steps, guidance scale, and the sampler's name."""
+
+    seed: int
+    steps: int
+    cfg: float
+    sampler_name: str = ORIGINAL
+
+    def sampler(self) -> comfy.samplers.KSAMPLER:
+        own = self.sampler_name == ORIGINAL
+        return original_sampler(self.steps) if own else comfy.samplers.sampler_object(self.sampler_name)
+
+
+def sample_clip(
+    model, payload: ClipPayload, settings: SamplerSettings, noise=None, latents=None, mask=None, update=None
+):
+    """Sample a clip through ComfyUI's own sampler: unscaled latents (F, 4, height, width), as ComfyUI's VAE wants them.
+
+    Parameters
+    ----------
+    model : MODEL of Load EchoMimicV2, with whatever patches it has.
+    payload : the conditional half; the unconditional one is the same without its conditions.
+    noise : as `latents`; by default ComfyUI's own of the seed.
+    latents : (F, 4, height, width), what is kept where `mask` (F, 1, height, width) is 0.
+    update : see `SamplingProgress`.
+    """
+    copies = latent_copies(model, settings.sampler_name == ORIGINAL and mask is None)
+    payload = replace(payload, latent_copies=copies)
+    if latents is None:
+        latents = empty_clip(payload.frames, payload.height, payload.width, model.load_device)
+    model = model.clone()
+    progress = SamplingProgress(model, settings.steps, update)
+    model.model_options["transformer_options"][PROGRESS] = progress.on_windows
+    guider = ClipGuider(model)
+    guider.set_conds(as_conditioning(payload), as_conditioning(replace(payload, conditions=None)))
+    guider.set_cfg(settings.cfg)
+    return guider.sample(
+        comfy.sample.prepare_noise(latents, settings.seed) if noise is None else noise,
+        latents,
+        settings.sampler(),
+        trailing_sigmas(settings.steps),
+        denoise_mask=mask,
+        callback=progress.on_step,
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
+        seed=settings.seed,
+    )
 
 
 def guides_windows(model_options: dict) -> bool:
@@ -79,6 +135,3 @@ def sample_ddim(model, x, sigmas, extra_args=None, callback=None, disable=None, 
             x[part] = sigma_ddim_step(x[part], clean[part], sigma, sigmas[index + 1], timestep, steps)
         del clean
     return x
-
-
-ORIGINAL = "original"

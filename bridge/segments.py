@@ -2,61 +2,41 @@
 
 from dataclasses import replace
 
-import comfy.samplers
-import comfy.utils
 import torch
 
 from ..echomimic_core.config import LATENT_CHANNELS
+from ..echomimic_core.runtime import Progress
 from ..echomimic_core.sampling.loop import HeldFrames
-from ..echomimic_core.sampling.schedule import trailing_sigmas
-from ..echomimic_core.sampling.segments import Segment, fingerprint, segment_noise
-from .payload import PROGRESS, ClipPayload, as_conditioning
-from .sampling import ORIGINAL, ClipGuider, original_sampler
+from ..echomimic_core.sampling.segments import SampleSegment, Segment, fingerprint, segment_noise
+from .payload import ClipPayload
+from .sampling import SamplerSettings, sample_clip
 
 SAMPLED_VALUES = 64
 
 
-def graph_sampler(model, payload: ClipPayload, seed: int, steps: int, cfg: float, sampler_name: str, wrap: bool):
-    """`sample_segment` for `run_segments`: unscaled latents of a segment's frames, as core's VAE expects them."""
+def segment_sampler(model, payload: ClipPayload, settings: SamplerSettings, wrap: bool) -> SampleSegment:
+    """`sample_segment` for `run_segments`: unscaled latents of a segment's frames, as ComfyUI's VAE expects them."""
 
-    def sample_segment(segment: Segment, held: HeldFrames | None, progress) -> torch.Tensor:
-        windows = replace(payload.windows, wrap=wrap)
-        conditions = payload.conditions.part(segment.start, segment.frames, payload.frames)
-        size = (segment.frames, payload.height, payload.width)
-        positive, negative = ClipPayload(conditions, *size, windows), ClipPayload(None, *size, windows)
-
-        step_model = model.clone()
-        step = 0
-
-        def report(done: int, total: int) -> None:
-            if progress is not None:
-                progress(min(step, steps - 1) * total + done, steps * total)
-
-        def callback(index: int, clean, x, total_steps: int) -> None:
-            nonlocal step
-            step = index + 1
-
-        step_model.model_options["transformer_options"][PROGRESS] = report
-        guider = ClipGuider(step_model)
-        guider.set_conds(as_conditioning(positive), as_conditioning(negative))
-        guider.set_cfg(cfg)
-        latents = torch.zeros(segment.frames, LATENT_CHANNELS, payload.height, payload.width)
-        mask = None
+    def sample_segment(segment: Segment, held: HeldFrames | None, progress: Progress | None) -> torch.Tensor:
+        part = replace(
+            payload,
+            conditions=payload.conditions.part(segment.start, segment.frames, payload.frames),
+            frames=segment.frames,
+            windows=replace(payload.windows, wrap=wrap),
+        )
+        shape = (segment.frames, LATENT_CHANNELS, payload.height, payload.width)
+        latents, mask = torch.zeros(shape), None
         if held is not None:
             latents[held.frames] = held.latents
-            mask = torch.ones(segment.frames, 1, payload.height, payload.width)
+            mask = torch.ones(shape)[:, :1]
             mask[held.frames] = 0.0
-        sampler = original_sampler(steps) if sampler_name == ORIGINAL else comfy.samplers.sampler_object(sampler_name)
-        return guider.sample(
-            segment_noise(seed, segment, payload.frames, payload.height, payload.width),
-            latents,
-            sampler,
-            trailing_sigmas(steps),
-            denoise_mask=mask,
-            callback=callback,
-            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=seed,
-        )
+
+        def update(done: int, total: int, preview) -> None:
+            if progress is not None:
+                progress(done, total)
+
+        noise = segment_noise(settings.seed, segment, payload.frames, payload.height, payload.width)
+        return sample_clip(model, part, settings, noise, latents, mask, update)
 
     return sample_segment
 

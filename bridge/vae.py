@@ -12,7 +12,7 @@ import folder_paths
 
 from ..echomimic_core.files.tensor_file import CheckpointError, TensorFile
 from ..echomimic_core.files.vae import find_vae, inside
-from ..echomimic_core.sampling.memory import is_out_of_memory
+from ..echomimic_core.runtime import is_out_of_memory
 
 READING = threading.RLock()  # Several threads may be the first to use a VAE.
 

@@ -68,7 +68,7 @@ def write(models: Path) -> None:
     """Write both files into ComfyUI's models folder, unless they are there."""
     from safetensors.torch import save_file
 
-    from echomimic_core.files.checkpoints import write_tiny_model
+    from echomimic_core.models.build import write_tiny_model
 
     model, vae = models / "echomimic" / MODEL_NAME, models / "vae" / VAE_NAME
     for path in (model, vae):

@@ -20,9 +20,10 @@ import torch
 from echomimic_core.apdh.schedule import APDHState
 from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.evaluation.metrics.quality import ssim
-from echomimic_core.files.checkpoints import NETWORKS, open_one_file
+from echomimic_core.files.checkpoints import open_one_file
 from echomimic_core.media.opencv import cv2
 from echomimic_core.media.video import VideoWriter
+from echomimic_core.models.build import NETWORKS, build, config_of
 from echomimic_core.networks.frozen_vae import load_vae
 from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.training.data.shards import Clip, read_manifest
@@ -142,7 +143,7 @@ class Maker:
     def __init__(self, model: Path, vae: Path, size: int | None, steps: int, guidance: float):
         files = open_one_file(model)
         size = size or files.size
-        networks = {name: files.build(name, files.config(), torch.float32) for name in NETWORKS}
+        networks = {name: build(files, name, config_of(files), torch.float32) for name in NETWORKS}
         self.model = TrainingModel(networks).eval().requires_grad_(False)
         self.vae = load_vae(vae)
         settings = Settings(validation=ValidationSettings(steps=steps, guidance=guidance))

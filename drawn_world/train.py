@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from echomimic_core.models.build import build, config_of
+
 REPO = Path(__file__).resolve().parents[1]
 CONFIGS = Path(__file__).with_name("configs")
 
@@ -48,12 +50,13 @@ def bundle(model: Path, whisper: Path, vae: Path, out: Path) -> None:
     """
     import torch
 
-    from echomimic_core.files.checkpoints import NETWORKS, TensorFile, open_one_file, save_one_file
+    from echomimic_core.files.checkpoints import TensorFile, open_one_file, save_one_file
     from echomimic_core.files.vae import open_vae
     from echomimic_core.models.audio_encoder import build_audio_encoder
+    from echomimic_core.models.build import NETWORKS
 
     files = open_one_file(model)
-    networks = {name: files.build(name, files.config(), torch.float32).state_dict() for name in NETWORKS}
+    networks = {name: build(files, name, config_of(files), torch.float32).state_dict() for name in NETWORKS}
     networks["audio_encoder"] = build_audio_encoder(TensorFile(whisper).state_dict()).encoder.state_dict()
     vae_file, prefix = open_vae(vae)
     networks["vae"] = vae_file.state_dict(prefix)
@@ -66,7 +69,7 @@ def bundle(model: Path, whisper: Path, vae: Path, out: Path) -> None:
         "vae": "TAESD's architecture, trained from nothing on the drawn world of drawn_world; Apache-2.0",
         "audio_encoder": "encoder of Whisper tiny.en, OpenAI; MIT, its text in LICENSE.whisper.txt",
     }
-    save_one_file(out, networks, files.variant, files.config(), torch.float16, about)
+    save_one_file(out, networks, files.variant, config_of(files), torch.float16, about)
 
 
 def _gpus() -> int:

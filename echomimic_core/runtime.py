@@ -1,8 +1,8 @@
 """The seam between the core and whoever runs it.
 
 Layers are built from an `operations` namespace handed to every constructor (`TorchOperations`, or ComfyUI's
-`comfy.ops`), and all attention goes through `attention`, whose backend ComfyUI's node replaces by its own.
-Long loops take a `progress(done, total)` callable, which may raise to cancel.
+`comfy.ops`), all attention goes through `attention`, and free memory is asked for by `free_memory`: inside ComfyUI
+the bridge replaces what they do. Long loops take a `progress(done, total)` callable, which may raise to cancel.
 """
 
 from collections.abc import Callable
@@ -43,3 +43,57 @@ def attention(
 ) -> torch.Tensor:
     """Attention of q (batch, n, channels) over k and v (batch, m, channels) by the current backend."""
     return _attention(q, k, v, heads, transformer_options=transformer_options or {})
+
+
+FreeMemory = Callable[[torch.device], int | None]
+Release = Callable[[], None]
+
+
+def torch_free_memory(device: torch.device) -> int | None:
+    """Bytes that a device has left, or None where torch cannot tell; what torch caches is left too."""
+    if device.type != "cuda":
+        return None
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + cached
+
+
+def torch_release() -> None:
+    """Give cached blocks back to the device."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+_free_memory: FreeMemory = torch_free_memory
+_release: Release = torch_release
+
+
+def set_memory_hooks(free_memory: FreeMemory, release: Release) -> None:
+    """Let whoever runs the core (ComfyUI) say how much memory a device has left, and give back what it caches."""
+    global _free_memory, _release
+    _free_memory, _release = free_memory, release
+
+
+def free_memory(device: torch.device) -> int | None:
+    return _free_memory(device)
+
+
+def release_memory() -> None:
+    """Have cached blocks given back to the device."""
+    _release()
+
+
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA, ROCm, MPS
+    "can't allocate memory",  # processors
+    "out_of_device_memory",  # Level Zero, Intel
+    "status_alloc_failed",  # cuBLAS and cuDNN, for their own scratch memory
+    "not enough gpu video memory",  # DirectML
+)
+
+
+def is_out_of_memory(problem: BaseException) -> bool:
+    """Whether a device said that it has no memory left; each kind of device says so in its own way."""
+    if isinstance(problem, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)):
+        return True
+    said = str(problem).lower()
+    return isinstance(problem, RuntimeError) and any(words in said for words in OUT_OF_MEMORY)

@@ -47,6 +47,8 @@ SYNC_SCALE = 0.4
 SYNC_SIZE = 224
 SYNC_GREY = 110
 
+NO_FACE = "no face is found in any frame"
+
 
 @dataclass(frozen=True)
 class Face:

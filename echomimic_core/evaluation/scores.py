@@ -1,123 +1,130 @@
-"""How the value of one clip, and the curves drawn of it, come from what was taken from its frames."""
-
-from __future__ import annotations
+"""From what was found to the value of each metric, and of how many clips it is."""
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from .choosing import missing
 from .clips import Clip
-from .metrics import expression, hands, identity, sync
-
-if TYPE_CHECKING:
-    from .evaluate import Findings
-
-
-NO_FACE = "no face is found in any frame"
+from .extractors import EXTRACTORS
+from .findings import WHOSE, Findings, Kept
+from .metrics.frechet import Moments, distance_of
+from .metrics.metric import Metric
 
 
-def _mean_of_frames(name: str) -> Callable[[Findings, Clip], float]:
-    def score(work: Findings, clip: Clip) -> float:
-        values = work.arrays("pair", clip, name)["values"]
-        finite = values[np.isfinite(values)]
-        return float(finite.mean()) if len(finite) else math.inf
+@dataclass
+class Score:
+    """One metric's outcome.
 
+    Attributes
+    ----------
+    value : over everything, or None with the `reason`.
+    clips : values of single clips, by name.
+    used, total : of how many clips the value is, and how many there are, those included that were never generated.
+    left_out : the reason for each clip that the value is not of, by name.
+    """
+
+    metric: Metric
+    value: float | None = None
+    reason: str = ""
+    clips: dict[str, float] = field(default_factory=dict)
+    used: int = 0
+    total: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+def score(work: Findings, metric: Metric) -> Score:
+    """The metric over all clips."""
+    if metric.scope != "clip" and not work.has_videos:
+        return Score(metric, reason="it needs real clips to compare with: name a reference video or folder")
+    only_poses = all(clip.kind == "pose" for clip in work.generated)
+    if only_poses and not metric.of_poses:
+        return Score(metric, reason="a pose has no pictures")
+    if not (metric.of_poses and work.poses) and (reason := missing(work, metric)):
+        return Score(metric, reason=reason)
+    if metric.scope == "set":
+        return _score_set(work, metric)
+    values, left_out = {}, {}
+    for clip in work.generated:
+        try:
+            values[clip.name] = metric.score(work, clip)
+        except ValueError as error:
+            left_out[clip.name] = str(error)
+            work.reports[clip.name].remark(str(error))
+    value, infinite = _mean(values)
+    # One clip that equals its real one would hide how far the others are from theirs.
+    left_out |= dict.fromkeys(infinite, f"it equals its real clip, so its {metric.name} has no finite value")
+    return _counted(work, Score(metric, value, clips=values), left_out)
+
+
+def _counted(work: Findings, score: Score, left_out: dict[str, str]) -> Score:
+    """The score with what it is of, and what it is not of and why."""
+    score.used = len(work.generated) - len(left_out)
+    score.total = len(work.generated) + len(work.absent)
+    if score.value is None:
+        # What many clips lack comes first.
+        reasons = Counter(left_out.values()).most_common()
+        score.reason = score.reason or "; ".join(reason for reason, _ in reasons)
+        score.used = 0
+    score.left_out = left_out | work.absent
     return score
 
 
-def _sync(attribute: str) -> Callable[[Findings, Clip], float]:
-    def score(work: Findings, clip: Clip) -> float:
-        found = work.arrays("generated", clip, "syncnet")
-        offset = int(found["offset"])
-        # At the very end of the range it is no shift that was found, but that none fits.
-        if 0 < abs(offset) < sync.MAX_SHIFT:
-            late, frames = "late" if offset > 0 else "early", abs(offset)
-            work.reports[clip.name].remark(
-                f"the lips come {frames / sync.FPS:.2f} s too {late} ({frames} frames at {sync.FPS} fps)"
-            )
-        return float(found[attribute])
-
-    return score
-
-
-def _identity(extractor: str) -> Callable[[Findings, Clip], tuple[float, np.ndarray]]:
-    def score(work: Findings, clip: Clip) -> tuple[float, np.ndarray]:
-        portrait = work.arrays("portrait", clip, extractor)
-        if not portrait["found"][:1].any():
-            raise ValueError(f"no face is found in the reference picture of {clip.name}")
-        found = work.arrays("generated", clip, extractor)
-        if not found["found"].any():
-            # Its frames count as 0, as the lost frames of any other clip do.
-            work.reports[clip.name].remark(NO_FACE)
-            return 0.0, np.zeros(len(found["found"]))
-        return identity.csim(portrait["embeddings"][0], found["embeddings"], found["found"])
-
-    return score
+def _score_set(work: Findings, metric: Metric) -> Score:
+    pairs: list[tuple[Kept, Kept]] = []
+    left_out = {}
+    for clip in work.generated:
+        # Without its counterpart a clip would shift one side only.
+        try:
+            pairs.append(tuple(_samples(work, side, clip, metric) for side in ("generated", "reference")))
+        except ValueError as error:
+            left_out[clip.name] = str(error)
+    try:
+        value = _distance(work, pairs) if pairs else None
+    except ValueError as error:
+        return _counted(work, Score(metric, reason=str(error)), left_out)
+    return _counted(work, Score(metric, value), left_out)
 
 
-def _mouth(work: Findings, clip: Clip) -> float:
-    found = work.arrays("generated", clip, "mouth")
-    if "loudness" not in found:
-        raise ValueError(f"{clip.name} has no sound")
-    return expression.correlation(found["opening"], found["loudness"])
+def _samples(work: Findings, side: str, clip: Clip, metric: Metric) -> Kept:
+    kept = work.arrays(side, clip, metric.extractor)
+    if not kept.count:
+        whose = WHOSE[side].format(clip.name)
+        lacking = "no face is found in it" if EXTRACTORS[metric.extractor].needs_face else "it has no frames"
+        raise ValueError(f"{whose} gives no samples for {metric.name}: {lacking}")
+    return kept
 
 
-def _faces(work: Findings, clip: Clip) -> float:
-    found = work.arrays("generated", clip, "mouth")["found"]
-    if not found.any():
-        work.reports[clip.name].remark(NO_FACE)
-    return float(found.mean())
+def _distance(work: Findings, pairs: list[tuple[Kept, Kept]]) -> float:
+    # Roots of large matrices take seconds, which a rerun need not spend.
+    key = ("distance", *(kept.key for pair in pairs for kept in pair))
+    key = None if None in key else key
+    if key and (known := work.cache.get(*key)):
+        return float(known["distance"])
+    distance = distance_of(*(_pooled(work, side) for side in zip(*pairs, strict=True)))
+    if key:
+        work.cache.put({"distance": np.array(distance)}, *key)
+    return distance
 
 
-def _hands(work: Findings, clip: Clip) -> float:
-    rates = hands.rates(work.pose(clip, work.hands_by))
-    for side, rate in (("left", rates.left), ("right", rates.right)):
-        if rate < 1:
-            work.reports[clip.name].remark(f"the {side} hand is missing in {1 - rate:.0%} of the frames")
-    return rates.mean
+def _pooled(work: Findings, side: Iterable[Kept]) -> Moments:
+    pooled = None
+    for kept in side:
+        arrays = kept.arrays or work.cache.get(*kept.key)
+        if arrays is None:
+            raise ValueError(f"features could not be kept in {work.cache.folder}: make room there, or use no cache")
+        moments = Moments.from_arrays(arrays)
+        pooled = pooled or Moments(moments.dim)
+        pooled.merge(moments)
+    return pooled
 
 
-SCORES: dict[str, Callable[[Findings, Clip], float]] = {
-    "psnr": _mean_of_frames("psnr"),
-    "ssim": _mean_of_frames("ssim"),
-    "lpips": _mean_of_frames("lpips"),
-    "sync-c": _sync("confidence"),
-    "sync-d": _sync("distance"),
-    "hkc": lambda work, clip: hands.hkc(work.pose(clip, "dwpose")),
-    "hkc-mediapipe": lambda work, clip: hands.hkc(work.pose(clip, "hands")),
-    "hkv": lambda work, clip: hands.hkv(work.pose(clip, "dwpose")),
-    "hkv-mediapipe": lambda work, clip: hands.hkv(work.pose(clip, "hands")),
-    "csim": lambda work, clip: _identity("arcface")(work, clip)[0],
-    "csim-dlib": lambda work, clip: _identity("dlib")(work, clip)[0],
-    "mouth": _mouth,
-    "faces": _faces,
-    "hands": _hands,
-}
-
-
-def _mouth_curves(work: Findings, clip: Clip) -> dict[str, np.ndarray]:
-    found = work.arrays("generated", clip, "mouth")
-    return {"mouth": found["opening"]} | ({"loudness": found["loudness"]} if "loudness" in found else {})
-
-
-def _hand_curves(extractor: str = "") -> Callable[[Findings, Clip], dict[str, np.ndarray]]:
-    def curves(work: Findings, clip: Clip) -> dict[str, np.ndarray]:
-        left, right = hands.confidence(work.pose(clip, extractor or work.hands_by)).T
-        return {"left hand": left, "right hand": right}
-
-    return curves
-
-
-CURVES: dict[str, Callable[[Findings, Clip], dict[str, np.ndarray]]] = {
-    "mouth": _mouth_curves,
-    "faces": _mouth_curves,
-    "hands": _hand_curves(),
-    "hkc-mediapipe": _hand_curves("hands"),
-    "hkc": _hand_curves("dwpose"),
-    "psnr": lambda work, clip: {"psnr": work.arrays("pair", clip, "psnr")["values"]},
-    "ssim": lambda work, clip: {"ssim": work.arrays("pair", clip, "ssim")["values"]},
-    "csim": lambda work, clip: {"identity": _identity("arcface")(work, clip)[1]},
-    "csim-dlib": lambda work, clip: {"identity (dlib)": _identity("dlib")(work, clip)[1]},
-}
+def _mean(values: dict[str, float]) -> tuple[float | None, list[str]]:
+    """Mean of the finite values, and the names of the others; infinity if none is finite, None without any."""
+    finite = [value for value in values.values() if math.isfinite(value)]
+    if finite:
+        return float(np.mean(finite)), [name for name, value in values.items() if not math.isfinite(value)]
+    return (math.inf if values else None), []

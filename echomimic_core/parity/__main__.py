@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from ..config import ModelConfig, SamplingConfig
-from ..files.checkpoints import NETWORKS, fill
+from ..models.build import NETWORKS, fill
 from ..models.context import WindowContext
 from ..models.reference_unet import ReferenceFeatures
 from ..sampling.clip import ClipConditions, PackedAudio

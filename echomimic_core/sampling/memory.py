@@ -11,7 +11,7 @@ import torch
 
 from ..config import LATENT_CHANNELS, PIXELS_PER_LATENT, ModelConfig
 from ..models.chunks import CHUNK_ELEMENTS, CPU_CHUNK_ELEMENTS, SMALLEST_CHUNK_ELEMENTS
-from ..runtime import Progress
+from ..runtime import Progress, is_out_of_memory, release_memory
 
 GIB = 2**30
 
@@ -32,37 +32,6 @@ CORE_LATENT_COPIES = 8
 
 # ComfyUI's own figure for decoding with the SD 1.5 VAE: bytes for each latent cell and byte of dtype.
 DECODE_BYTES_PER_CELL = 2178 * 64
-
-FreeMemory = Callable[[torch.device], int | None]
-Release = Callable[[], None]
-
-
-def torch_free_memory(device: torch.device) -> int | None:
-    """Bytes that a device has left, or None where torch cannot tell; what torch caches is left too."""
-    if device.type != "cuda":
-        return None
-    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + cached
-
-
-def torch_release() -> None:
-    """Give cached blocks back to the device."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-_free_memory: FreeMemory = torch_free_memory
-_release: Release = torch_release
-
-
-def set_memory_hooks(free_memory: FreeMemory, release: Release) -> None:
-    """Let whoever runs the core (ComfyUI) say how much memory a device has left, and give back what it caches."""
-    global _free_memory, _release
-    _free_memory, _release = free_memory, release
-
-
-def free_memory(device: torch.device) -> int | None:
-    return _free_memory(device)
 
 
 @dataclass(frozen=True)
@@ -217,23 +186,6 @@ def plan_batching(size: RunSize, available: int | None, widest: Batching | None 
     )
 
 
-OUT_OF_MEMORY = (
-    "out of memory",  # CUDA, ROCm, MPS
-    "can't allocate memory",  # processors
-    "out_of_device_memory",  # Level Zero, Intel
-    "status_alloc_failed",  # cuBLAS and cuDNN, for their own scratch memory
-    "not enough gpu video memory",  # DirectML
-)
-
-
-def is_out_of_memory(problem: BaseException) -> bool:
-    """Whether a device said that it has no memory left; each kind of device says so in its own way."""
-    if isinstance(problem, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)):
-        return True
-    said = str(problem).lower()
-    return isinstance(problem, RuntimeError) and any(words in said for words in OUT_OF_MEMORY)
-
-
 class WindowRunner:
     """Runs windows batch by batch, in smaller batches when memory runs out, and remembers what worked."""
 
@@ -280,6 +232,6 @@ class WindowRunner:
                 f"make the picture smaller or lower context_frames ({shortage.splitlines()[0]})"
             )
         self.batching = smaller
-        _release()
+        release_memory()
         if self.on_shortage is not None:
             self.on_shortage(smaller)

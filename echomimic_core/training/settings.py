@@ -9,8 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..apdh.schedule import DEFAULT_PHASES, APDHPhase, APDHSchedule
-from ..config import LARGEST_SIDE, MAX_CONTEXT_FRAMES, NANO, PIXELS_PER_LATENT, RELEASED, TINY, VARIANTS, ModelConfig
-from .limits import find_fault
+from ..config import (
+    LARGEST_SIDE,
+    MAX_CONTEXT_FRAMES,
+    NANO,
+    PIXELS_PER_LATENT,
+    RELEASED,
+    TINY,
+    TRAIN_TIMESTEPS,
+    VARIANTS,
+    ModelConfig,
+)
+from .limits import ABOVE_0, BELOW_1, bounded, chosen, find_fault
 from .loss.phd import PhDWeights
 from .model.networks import AUDIO, MOTION, PARTS, SPATIAL
 
@@ -20,6 +30,7 @@ STAGE_PARTS = {1: ("reference_unet", SPATIAL, "pose_encoder"), 2: (MOTION, AUDIO
 PRECISIONS = ("no", "bf16", "fp16")
 OPTIMIZERS = ("adamw", "adamw8bit")
 FORMATS = ("one_file", "released")
+EXPORT_DTYPES = ("float32", "float16", "bfloat16")
 LORA_TARGETS = ("attn1", "attn2", "motion_modules")
 
 
@@ -36,9 +47,9 @@ class DataSettings:
     folders: tuple[str, ...] = ()
     size: int = 768
     frames: int = 24
-    headshot_share: float = 0.3
+    headshot_share: float = bounded(0.3, 0, 1)
     held_out: float = 0.0
-    workers: int = 2
+    workers: int = bounded(2, 0)
     keep_latents: bool = False
 
 
@@ -46,9 +57,9 @@ class DataSettings:
 class InitSettings:
     """What training starts from: `source` and the files it needs."""
 
-    source: str = "nothing"
+    source: str = chosen("nothing", SOURCES)
     folder: str | None = None
-    variant: str = "standard"
+    variant: str = chosen("standard", tuple(VARIANTS))
     file: str | None = None
     unet: str | None = None
     motion: str | None = None
@@ -58,13 +69,13 @@ class InitSettings:
 class OptimizerSettings:
     """AdamW as siblings of the method use it (Moore-AnimateAnyone, Hallo, V-Express)."""
 
-    name: str = "adamw"
-    learning_rate: float = 1e-5
-    warmup_steps: int = 500
-    betas: tuple[float, float] = (0.9, 0.999)
-    weight_decay: float = 1e-2
-    epsilon: float = 1e-8
-    max_grad_norm: float = 1.0
+    name: str = chosen("adamw", OPTIMIZERS)
+    learning_rate: float = bounded(1e-5, 0)
+    warmup_steps: int = bounded(500, 0)
+    betas: tuple[float, float] = bounded((0.9, 0.999), 0, BELOW_1)
+    weight_decay: float = bounded(1e-2, 0)
+    epsilon: float = bounded(1e-8, 0)
+    max_grad_norm: float = bounded(1.0, ABOVE_0)
 
 
 @dataclass(frozen=True)
@@ -72,18 +83,18 @@ class TrainSettings:
     """How training runs. `batch_size` is clips of one process in one pass; `parts` empty is what the stage trains;
     `sampling_steps` above 0 learns only at the timesteps that sampling in so many steps visits, for a fast variant."""
 
-    stage: int = 1
-    parts: tuple[str, ...] = ()
-    steps: int = 20_000
-    sampling_steps: int = 0
-    batch_size: int = 1
-    accumulation: int = 1
-    precision: str = "no"
+    stage: int = chosen(1, tuple(STAGE_PARTS))
+    parts: tuple[str, ...] = chosen((), PARTS)
+    steps: int = bounded(20_000, 1)
+    sampling_steps: int = bounded(0, 0, TRAIN_TIMESTEPS)
+    batch_size: int = bounded(1, 1)
+    accumulation: int = bounded(1, 1)
+    precision: str = chosen("no", PRECISIONS)
     frozen_bf16: bool = False
     gradient_checkpointing: bool = True
-    noise_offset: float = 0.05
-    condition_dropout: float = 0.1
-    ema_decay: float = 0.9999
+    noise_offset: float = bounded(0.05, 0)
+    condition_dropout: float = bounded(0.1, 0, 1)
+    ema_decay: float = bounded(0.9999, 0, 1)
 
 
 @dataclass(frozen=True)
@@ -92,8 +103,8 @@ class LossSettings(PhDWeights):
     of ours and of LPIPS, or TorchScript of any other. Empty are what comes along and the stand-in. `lip_weight` is how
     much an error at the lips counts in the latent loss; elsewhere it is 1."""
 
-    lip_weight: float = 1.0
-    decoded_frames: int = 1
+    lip_weight: float = bounded(1.0, ABOVE_0)
+    decoded_frames: int = bounded(1, 1)
     lpips: str | None = None
     keypoints: str | None = None
 
@@ -102,7 +113,7 @@ class LossSettings(PhDWeights):
 class APDHSettings:
     """Phases of APDH; `start_step` is where in them the run begins, so that stages share one schedule."""
 
-    start_step: int = 0
+    start_step: int = bounded(0, 0)
     phases: tuple[APDHPhase, ...] = DEFAULT_PHASES
 
 
@@ -110,10 +121,10 @@ class APDHSettings:
 class LoRASettings:
     """Train low-rank adapters of attention layers in place of the weights; rank 0 is no LoRA."""
 
-    rank: int = 0
-    alpha: float = 16.0
-    dropout: float = 0.0
-    targets: tuple[str, ...] = LORA_TARGETS
+    rank: int = bounded(0, 0)
+    alpha: float = bounded(16.0, ABOVE_0)
+    dropout: float = bounded(0.0, 0, BELOW_1)
+    targets: tuple[str, ...] = chosen(LORA_TARGETS, LORA_TARGETS)
 
 
 @dataclass(frozen=True)
@@ -121,11 +132,11 @@ class CheckpointSettings:
     """Every so many steps; `keep` newest stay. `formats` are exports that ComfyUI loads, `dtype` theirs; with
     `audio_encoder`, a Whisper file, the one-file model needs nothing else. `variant` empty is that of the start."""
 
-    every: int = 1000
-    keep: int = 3
-    formats: tuple[str, ...] = ("one_file",)
-    dtype: str = "float16"
-    variant: str | None = None
+    every: int = bounded(1000, 1)
+    keep: int = bounded(3, 1)
+    formats: tuple[str, ...] = chosen(("one_file",), FORMATS)
+    dtype: str = chosen("float16", EXPORT_DTYPES)
+    variant: str | None = chosen(None, (None, *VARIANTS))
     audio_encoder: str | None = None
 
 
@@ -133,11 +144,11 @@ class CheckpointSettings:
 class ValidationSettings:
     """Clips sampled every so many steps; 0 is never."""
 
-    every: int = 1000
-    clips: int = 1
-    frames: int = 24
-    steps: int = 20
-    guidance: float = 2.5
+    every: int = bounded(1000, 0)
+    clips: int = bounded(1, 1)
+    frames: int = bounded(24, 1)
+    steps: int = bounded(20, 1)
+    guidance: float = bounded(2.5, 0)
 
 
 @dataclass(frozen=True)
@@ -145,7 +156,7 @@ class Settings:
     """A whole run; `output` is the folder for checkpoints and logs, `vae` a file or folder of the SD 1.5 VAE."""
 
     output: str = "runs/echomimic"
-    seed: int = 0
+    seed: int = bounded(0, 0, 2**62)
     model: ModelConfig = RELEASED
     vae: str | None = None
     data: DataSettings = field(default_factory=DataSettings)
@@ -160,20 +171,9 @@ class Settings:
 
     def __post_init__(self):
         data, train = self.data, self.train
-        _choose("train.stage", train.stage, tuple(STAGE_PARTS))
-        _choose("train.precision", train.precision, PRECISIONS)
-        _choose("optimizer.name", self.optimizer.name, OPTIMIZERS)
-        _choose("init.source", self.init.source, SOURCES)
-        _choose("init.variant", self.init.variant, tuple(VARIANTS))
-        _choose("checkpoint.variant", self.checkpoint.variant, (None, *VARIANTS))
-        _choose("checkpoint.dtype", self.checkpoint.dtype, ("float32", "float16", "bfloat16"))
-        for key, values, allowed in (
-            ("train.parts", train.parts, PARTS),
-            ("checkpoint.formats", self.checkpoint.formats, FORMATS),
-            ("lora.targets", self.lora.targets, LORA_TARGETS),
-        ):
-            for value in values:
-                _choose(key, value, allowed)
+        fault = find_fault(self)
+        if fault is not None:
+            raise SettingsError(fault)
         if train.frozen_bf16 and train.precision == "no":
             raise SettingsError("train.frozen_bf16 needs train.precision bf16 or fp16, but it is 'no'")
         step = 8 * PIXELS_PER_LATENT
@@ -189,9 +189,12 @@ class Settings:
             raise SettingsError(
                 f"data.held_out is {data.held_out}, but it must be a share below 1 or a whole number of clips"
             )
-        fault = find_fault(self)
-        if fault is not None:
-            raise SettingsError(fault)
+        if not self.lora.rank and not self.checkpoint.formats:
+            raise SettingsError(
+                "checkpoint.formats is empty, so nothing would come out of the run: give one_file, released or both"
+            )
+        if self.lora.rank and not self.lora.targets:
+            raise SettingsError("lora.targets is empty, so nothing would be trained: leave it out for all of them")
 
     @property
     def clip_frames(self) -> int:

@@ -1,9 +1,9 @@
 """The voice: AUDIO in, what the denoiser hears out."""
 
 import comfy.model_management
-import comfy.utils
 from comfy_api.latest import io
 
+from ...bridge.progress import cancellable_progress
 from ..types import AudioEncoder, AudioTokens
 
 SECONDS_IN_A_DAY = 86_400.0
@@ -87,15 +87,8 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
         if normalize_loudness:
             voice = core_waveform.normalize_loudness(voice)
 
-        bar = comfy.utils.ProgressBar(1)
-
-        def progress(done, total):
-            comfy.model_management.throw_exception_if_processing_interrupted()
-            bar.update_absolute(done, total)
-
         comfy.model_management.load_models_gpu([audio_encoder])
-        features = core_audio.encode(audio_encoder.model, voice, progress)
-        bar.update_absolute(bar.total)
+        features = core_audio.encode(audio_encoder.model, voice, cancellable_progress())
 
         frames = core_audio.clip_frames(sound.shape[-1], rate, fps)
         tokens = core_audio.AudioTokens(features, fps, frames, strength)

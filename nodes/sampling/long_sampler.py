@@ -77,12 +77,13 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         pose=None,
         apdh=None,
     ) -> io.NodeOutput:
-        import comfy.model_management
         import torch
 
         from ...bridge.model import require_echomimic
         from ...bridge.payload import SPEED
-        from ...bridge.segments import graph_sampler, model_fingerprint
+        from ...bridge.progress import cancellable_progress
+        from ...bridge.sampling import SamplerSettings
+        from ...bridge.segments import model_fingerprint, segment_sampler
         from ...echomimic_core.sampling.segments import SegmentStore, fingerprint, plan_segments, run_segments
 
         variant = require_echomimic(model, "APDH Long Sampler").variant
@@ -101,15 +102,15 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         path = segment_folder(folder or run[:16])
         store = SegmentStore(path, run, segments)
         logging.info("EchoMimicV2: %d segments of %d frames in %s", len(segments), segment_frames, path)
-        sample_segment = graph_sampler(model, payload, seed, steps, cfg, sampler_name, len(segments) == 1 and loop)
-        bar = comfy.utils.ProgressBar(payload.frames)
+        settings = SamplerSettings(seed, steps, cfg, sampler_name)
+        sample_segment = segment_sampler(model, payload, settings, wrap=len(segments) == 1 and loop)
+        progress = cancellable_progress()
         latents = None
-        for segment, values in run_segments(segments, store, sample_segment, bar.update_absolute):
+        for segment, values in run_segments(segments, store, sample_segment, progress):
             if latents is None:
                 latents = torch.empty(payload.frames, *values.shape[1:])
             latents[segment.first : segment.last] = values
-            bar.update_absolute(segment.last, payload.frames)
-            comfy.model_management.throw_exception_if_processing_interrupted()
+            progress(segment.last, payload.frames)
         return io.NodeOutput({"samples": latents, "fps": audio_embeds.fps})
 
 

@@ -2,8 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...bridge.payload import as_conditioning, make_payloads
-from ...bridge.sampling import ORIGINAL
+from ...bridge.payload import make_payloads
 from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, sampling_inputs, steps_input, window_inputs
 
 
@@ -44,40 +43,17 @@ class EchoMimicV2Sampler(io.ComfyNode):
         apdh=None,
         loop=True,
     ) -> io.NodeOutput:
-        from dataclasses import replace
-
-        import comfy.sample
+        import comfy.model_management
 
         from ...bridge.model import require_echomimic
-        from ...bridge.payload import PROGRESS
-        from ...bridge.progress import window_progress
-        from ...bridge.sampling import ClipGuider, empty_clip, latent_copies, original_sampler
-        from ...echomimic_core.sampling.schedule import trailing_sigmas
+        from ...bridge.sampling import SamplerSettings, sample_clip
 
         variant = require_echomimic(model, "APDH Sampler").variant
-        steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
-        positive, negative = make_payloads(
+        payload, _ = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
-        positive = replace(positive, latent_copies=latent_copies(model, sampler_name == ORIGINAL))
-        latent = empty_clip(positive.frames, positive.height, positive.width, model.load_device)
-        model = model.clone()
-        report, callback = window_progress(model, steps)
-        model.model_options["transformer_options"][PROGRESS] = report
-        guider = ClipGuider(model)
-        guider.set_conds(as_conditioning(positive), as_conditioning(negative))
-        guider.set_cfg(cfg)
-        sampler = original_sampler(steps) if sampler_name == ORIGINAL else comfy.samplers.sampler_object(sampler_name)
-        samples = guider.sample(
-            comfy.sample.prepare_noise(latent, seed),
-            latent,
-            sampler,
-            trailing_sigmas(steps),
-            callback=callback,
-            disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
-            seed=seed,
-        )
-        samples = samples.to(comfy.model_management.intermediate_device())
+        settings = SamplerSettings(seed, steps or variant.steps, cfg or variant.guidance_scale, sampler_name)
+        samples = sample_clip(model, payload, settings).to(comfy.model_management.intermediate_device())
         return io.NodeOutput({"samples": samples, "fps": audio_embeds.fps})
 
 

@@ -209,12 +209,12 @@ def short_memory() -> dict:
 
 
 def refusal() -> dict:
-    memory.set_memory_hooks(lambda device: 2**20, lambda: None)
+    runtime.set_memory_hooks(lambda device: 2**20, lambda: None)
     try:
         with watched() as batches:
             return {**failure(sample), "batches": len(batches)}
     finally:
-        memory.set_memory_hooks(
+        runtime.set_memory_hooks(
             lambda device: int(comfy.model_management.get_free_memory(device)), comfy.model_management.soft_empty_cache
         )
 

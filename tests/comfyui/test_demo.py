@@ -39,7 +39,7 @@ def test_the_command_makes_a_video_with_the_packs_own_small_model(tmp_path, monk
 
     from drawn_world.train import bundle
     from echomimic_core.config import NANO
-    from echomimic_core.files.checkpoints import write_tiny_model
+    from echomimic_core.models.build import write_tiny_model
 
     folder = tmp_path / "small"
     folder.mkdir()

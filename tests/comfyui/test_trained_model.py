@@ -10,6 +10,8 @@ from prompts import SIZE, small
 from safetensors.torch import load_file
 from tiny_models import MODEL_NAME
 
+from echomimic_core.models.build import build, config_of
+
 pytest.importorskip("accelerate")
 pytest.importorskip("diffusers")
 pytest.importorskip("peft")
@@ -102,7 +104,7 @@ def test_adapters_do_in_comfyui_what_they_did_in_training(comfy, tmp_path):
     missing = adapted.load_state_dict(trained, strict=False)
     assert not missing.unexpected_keys
     files = open_one_file(tiny)
-    merged = files.build("denoising_unet", files.config(), torch.float32)
+    merged = build(files, "denoising_unet", config_of(files), torch.float32)
     for name, down in tensors.items():
         if not name.endswith(".lora_A.weight"):
             continue

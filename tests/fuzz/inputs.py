@@ -342,7 +342,7 @@ def tiny_model() -> tuple[dict, bytes]:
     import tempfile
 
     from echomimic_core.config import ModelConfig
-    from echomimic_core.files.checkpoints import write_tiny_model
+    from echomimic_core.models.build import write_tiny_model
 
     small = ModelConfig((8, 8, 8, 8), (4, 4, 4, 4), layers_per_block=1, attention_heads=2, norm_num_groups=4)
     with tempfile.TemporaryDirectory() as folder:

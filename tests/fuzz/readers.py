@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from echomimic_core.models.build import build, config_of
+
 # Words of other libraries and of Python itself that no user should have to read.
 FOREIGN = re.compile(
     r"Traceback|NoneType|object has no|object is not|not subscriptable|unsupported operand|invalid literal"
@@ -54,9 +56,9 @@ def open_model(path: Path) -> None:
     from echomimic_core.files.checkpoints import open_one_file
 
     files = open_one_file(path)
-    config = files.config()
+    config = config_of(files)
     for network in ("denoising_unet", "pose_encoder"):
-        files.build(network, config)
+        build(files, network, config)
 
 
 def open_whisper(path: Path) -> None:

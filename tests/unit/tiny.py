@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 
 from echomimic_core.config import TINY
-from echomimic_core.files.checkpoints import NETWORKS, fill, random_state_dict
+from echomimic_core.models.build import NETWORKS, fill, random_state_dict
 from echomimic_core.models.reference_unet import ReferenceFeatures
 from echomimic_core.sampling.clip import ClipConditions, PackedAudio
 from echomimic_core.sampling.denoiser import ClipDenoiser

@@ -6,6 +6,9 @@ import numpy as np
 import torch
 
 from ...networks.deep3d import EXPRESSION
+from ..clips import Clip
+from ..faces import NO_FACE
+from .metric import Metric, Store, paper
 
 SILENCE_DB = -60.0
 
@@ -51,3 +54,76 @@ def correlation(mouth: np.ndarray, loudness: np.ndarray) -> float:
     if mouth.std() < 1e-9 or loudness.std() < 1e-9:
         raise ValueError("the mouth or the loudness never changes, so they cannot be compared")
     return float(np.corrcoef(mouth, loudness)[0, 1])
+
+
+def _mouth(store: Store, clip: Clip) -> float:
+    found = store.arrays("generated", clip, "mouth")
+    if "loudness" not in found:
+        raise ValueError(f"{clip.name} has no sound")
+    return correlation(found["opening"], found["loudness"])
+
+
+def _faces(store: Store, clip: Clip) -> float:
+    found = store.arrays("generated", clip, "mouth")["found"]
+    if not found.any():
+        store.remark(clip, NO_FACE)
+    return float(found.mean())
+
+
+def _mouth_curves(store: Store, clip: Clip) -> dict[str, np.ndarray]:
+    found = store.arrays("generated", clip, "mouth")
+    return {"mouth": found["opening"]} | ({"loudness": found["loudness"]} if "loudness" in found else {})
+
+
+_EFID = "Fréchet distance of {} of all frames with a face, generated against real."
+_DEEP3D = "EMO (arXiv 2402.17485), which names the metric, with Deep3DFaceRecon (arXiv 1903.08527)"
+
+METRICS = (
+    Metric(
+        "efid",
+        "E-FID",
+        "deep3d",
+        "set",
+        "lower",
+        _EFID.format("the 64 expression coefficients of Deep3DFaceRecon"),
+        _DEEP3D,
+        "under 2.5",
+        paper=paper(None, None, 2.218),
+    ),
+    Metric(
+        "efid-blendshapes",
+        "E-FID (blendshapes)",
+        "blendshapes",
+        "set",
+        "lower",
+        _EFID.format("MediaPipe's 52 blendshape scores") + " A stand-in of our own: not comparable with E-FID.",
+        "MediaPipe face landmarker; no publication uses this number",
+        "near 0; compare only with itself",
+        alternative_to="efid",
+    ),
+    Metric(
+        "mouth",
+        "Mouth–voice correlation",
+        "mouth",
+        "clip",
+        "higher",
+        "Pearson correlation, over the frames with a face, of the opening of the inner lips (MediaPipe) and of the "
+        "sound's level in dB. No network judges it: a quick sign of lip sync.",
+        "This pack",
+        "above 0.3; 0 means that the mouth does not follow the voice",
+        score=_mouth,
+        curve=_mouth_curves,
+    ),
+    Metric(
+        "faces",
+        "Faces found",
+        "mouth",
+        "clip",
+        "higher",
+        "Share of frames in which MediaPipe finds a face, every frame counted.",
+        "This pack",
+        "1",
+        score=_faces,
+        curve=_mouth_curves,
+    ),
+)

@@ -6,13 +6,16 @@ ones that give its order of magnitude on the released poses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...config import FRAME_SIZE, HAND_POINTS, HANDS
 from ...pose import HandPose
 from ...pose.hand_pose import hand_confidence
+from ..clips import Clip
+from .metric import Metric, Store, paper
 
 # A hand counts as found if the mean confidence of its points reaches DWPose's own threshold for drawing a point.
 FOUND = 0.3
@@ -87,3 +90,109 @@ def from_pixels(points: np.ndarray, scores: np.ndarray, width: int, height: int,
     points = np.asarray(points, np.float64).reshape(-1, HANDS, HAND_POINTS, 2) / (width, height)
     scores = np.asarray(scores, np.float64).reshape(-1, HANDS, HAND_POINTS)
     return HandPose(points, scores, width=width, height=height, fps=fps)
+
+
+def _of_pose(measure: Callable[[HandPose], float], extractor: str) -> Callable[[Store, Clip], float]:
+    return lambda store, clip: measure(store.pose(clip, extractor))
+
+
+def _found(store: Store, clip: Clip) -> float:
+    found = rates(store.pose(clip, store.hands_by))
+    for side, rate in (("left", found.left), ("right", found.right)):
+        if rate < 1:
+            store.remark(clip, f"the {side} hand is missing in {1 - rate:.0%} of the frames")
+    return found.mean
+
+
+def _curves(extractor: str = "") -> Callable[[Store, Clip], dict[str, np.ndarray]]:
+    def curves(store: Store, clip: Clip) -> dict[str, np.ndarray]:
+        left, right = confidence(store.pose(clip, extractor or store.hands_by)).T
+        return {"left hand": left, "right hand": right}
+
+    return curves
+
+
+CYBERHOST = "CyberHost (arXiv 2409.01876), which names the metric; no code is published"
+_HKC = "Mean confidence of the 2 x 21 hand keypoints over all frames, each clipped to 1; a missing hand counts as 0. {}"
+_HKV = (
+    "Standard deviation over time of x and y of every hand keypoint, averaged, in pixels at a short side of 768; "
+    "frames without the hand are left out. {}"
+)
+_MEDIAPIPE_HANDS = "Keypoints by MediaPipe, whose confidence is one of the whole hand: not comparable with DWPose's."
+_DWPOSE_HANDS = "Keypoints by DWPose on the whole frame, or those of a pose file."
+
+METRICS = (
+    Metric(
+        "hkc",
+        "HKC",
+        "dwpose",
+        "clip",
+        "higher",
+        _HKC.format(_DWPOSE_HANDS),
+        CYBERHOST,
+        "above 0.9",
+        paper=paper(0.809, 0.907, 0.923),
+        score=_of_pose(hkc, "dwpose"),
+        curve=_curves("dwpose"),
+        of_poses=True,
+    ),
+    Metric(
+        "hkc-mediapipe",
+        "HKC (MediaPipe)",
+        "hands",
+        "clip",
+        "higher",
+        _HKC.format(_MEDIAPIPE_HANDS),
+        CYBERHOST,
+        "that of the reference picture or the driving video: sharp photos of real hands have 0.8 to 1",
+        alternative_to="hkc",
+        score=_of_pose(hkc, "hands"),
+        curve=_curves("hands"),
+    ),
+    Metric(
+        "hkv",
+        "HKV",
+        "dwpose",
+        "clip",
+        "",
+        _HKV.format(_DWPOSE_HANDS),
+        CYBERHOST,
+        "that of the driving pose: less means stiff hands, more means jitter",
+        paper=paper(None, None, 25.28),
+        score=_of_pose(hkv, "dwpose"),
+        of_poses=True,
+    ),
+    Metric(
+        "hkv-mediapipe",
+        "HKV (MediaPipe)",
+        "hands",
+        "clip",
+        "",
+        _HKV.format(_MEDIAPIPE_HANDS),
+        CYBERHOST,
+        "that of the driving pose: less means stiff hands, more means jitter",
+        alternative_to="hkv",
+        score=_of_pose(hkv, "hands"),
+    ),
+    Metric(
+        "hands",
+        "Hands found",
+        "hands",
+        "clip",
+        "higher",
+        "Share of hands found (by MediaPipe) with a confidence of at least 0.3, two hands expected in every frame.",
+        "This pack",
+        "that of the driving pose",
+        score=_found,
+        curve=_curves(),
+        of_poses=True,
+    ),
+)
+
+HANDS_FOUND = METRICS[-1]
+HANDS_BY_DWPOSE = replace(
+    HANDS_FOUND,
+    name="Hands found (DWPose)",
+    extractor="dwpose",
+    definition=f"{HANDS_FOUND.definition} By DWPose, because MediaPipe is not there: not comparable with it.",
+)

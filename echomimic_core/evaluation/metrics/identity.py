@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..faces import EYE_CORNERS, NOSE_BASE, Face
+from ..clips import Clip
+from ..faces import EYE_CORNERS, NO_FACE, NOSE_BASE, Face
+from .metric import Metric, Store, paper
 
 
 @torch.inference_mode()
@@ -65,3 +68,53 @@ class DlibEmbedder:
         shape = dlib.full_object_detection(dlib.rectangle(left, top, right, bottom), points)
         picture = np.ascontiguousarray(picture)
         return np.array(self._network.compute_face_descriptor(picture, shape), np.float32)
+
+
+def _identity(extractor: str) -> Callable[[Store, Clip], tuple[float, np.ndarray]]:
+    def score(store: Store, clip: Clip) -> tuple[float, np.ndarray]:
+        portrait = store.arrays("portrait", clip, extractor)
+        if not portrait["found"][:1].any():
+            raise ValueError(f"no face is found in the reference picture of {clip.name}")
+        found = store.arrays("generated", clip, extractor)
+        if not found["found"].any():
+            # Its frames count as 0, as the lost frames of any other clip do.
+            store.remark(clip, NO_FACE)
+            return 0.0, np.zeros(len(found["found"]))
+        return csim(portrait["embeddings"][0], found["embeddings"], found["found"])
+
+    return score
+
+
+_CSIM = (
+    "Cosine of the {} face embeddings of the reference picture (else the first frame of the reference clip) and of "
+    "each frame, averaged; a frame without a face counts as 0."
+)
+
+METRICS = (
+    Metric(
+        "csim",
+        "CSIM",
+        "arcface",
+        "clip",
+        "higher",
+        _CSIM.format("ArcFace"),
+        "Zakharov et al. 2019 (arXiv 1905.08233), with ArcFace (arXiv 1801.07698)",
+        "above 0.5",
+        paper=paper(0.387, 0.526, 0.558),
+        score=lambda store, clip: _identity("arcface")(store, clip)[0],
+        curve=lambda store, clip: {"identity": _identity("arcface")(store, clip)[1]},
+    ),
+    Metric(
+        "csim-dlib",
+        "CSIM (dlib)",
+        "dlib",
+        "clip",
+        "higher",
+        _CSIM.format("dlib") + " Not comparable with ArcFace's: strangers have about 0.85.",
+        "dlib's face recognition ResNet",
+        "above 0.95",
+        alternative_to="csim",
+        score=lambda store, clip: _identity("dlib")(store, clip)[0],
+        curve=lambda store, clip: {"identity (dlib)": _identity("dlib")(store, clip)[1]},
+    ),
+)

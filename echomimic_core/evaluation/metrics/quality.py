@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 
 import numpy as np
+
+from ..clips import Clip
+from .metric import Metric, Store, paper
 
 # Wang et al. 2004: an 11 x 11 Gaussian window, and the constants for a range of 1.
 WINDOW = 11
@@ -123,3 +127,59 @@ def _similarity(a: np.ndarray, b: np.ndarray) -> float:
     squares *= variances
     product /= squares
     return float(product.sum(dtype=np.float64))
+
+
+def _mean_of_frames(name: str) -> Callable[[Store, Clip], float]:
+    def score(store: Store, clip: Clip) -> float:
+        values = store.arrays("pair", clip, name)["values"]
+        finite = values[np.isfinite(values)]
+        return float(finite.mean()) if len(finite) else math.inf
+
+    return score
+
+
+def _per_frame(name: str) -> Callable[[Store, Clip], dict[str, np.ndarray]]:
+    return lambda store, clip: {name: store.arrays("pair", clip, name)["values"]}
+
+
+METRICS = (
+    Metric(
+        "psnr",
+        "PSNR",
+        "compare",
+        "pair",
+        "higher",
+        "−10·log10 of the mean squared error of two frames in 0..1, averaged over frames, then over clips; frames and "
+        "clips that are equal have no finite value and count only if all are.",
+        "Huynh-Thu & Ghanbari 2008; as scikit-image's peak_signal_noise_ratio with data_range=1",
+        "above 20 dB, for a generated clip",
+        score=_mean_of_frames("psnr"),
+        curve=_per_frame("psnr"),
+    ),
+    Metric(
+        "ssim",
+        "SSIM",
+        "compare",
+        "pair",
+        "higher",
+        "Structural similarity in 0..1 of two RGB frames, 11 x 11 Gaussian window with σ 1.5, averaged over frames, "
+        "then over clips.",
+        "Wang et al. 2004; as scikit-image's structural_similarity with gaussian_weights and population covariance",
+        "above 0.7",
+        paper=paper(0.729, 0.702, 0.738),
+        score=_mean_of_frames("ssim"),
+        curve=_per_frame("ssim"),
+    ),
+    Metric(
+        "lpips",
+        "LPIPS",
+        "compare",
+        "pair",
+        "lower",
+        "Learned distance of two frames on AlexNet's features (v0.1), averaged over frames, then over clips.",
+        "Zhang et al. 2018 (arXiv 1801.03924)",
+        "under 0.3",
+        score=_mean_of_frames("lpips"),
+        needs=("lpips",),
+    ),
+)

@@ -5,10 +5,14 @@ Source: Chung & Zisserman, "Out of time: automated lip sync in the wild" (2016) 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from ..clips import Clip
+from .metric import Metric, Store, paper
 
 FPS = 25
 RATE = 16_000
@@ -156,3 +160,50 @@ def embed_sound(network, windows: np.ndarray, device: str = "cpu", batch: int = 
         for i in range(0, len(windows), batch)
     ]
     return np.concatenate(parts) if parts else np.zeros((0, 1), np.float32)
+
+
+def _sync(attribute: str) -> Callable[[Store, Clip], float]:
+    def score(store: Store, clip: Clip) -> float:
+        found = store.arrays("generated", clip, "syncnet")
+        offset = int(found["offset"])
+        # At the very end of the range it is no shift that was found, but that none fits.
+        if 0 < abs(offset) < MAX_SHIFT:
+            late, frames = "late" if offset > 0 else "early", abs(offset)
+            store.remark(clip, f"the lips come {frames / FPS:.2f} s too {late} ({frames} frames at {FPS} fps)")
+        return float(found[attribute])
+
+    return score
+
+
+_SYNC = (
+    "SyncNet embeddings of 5-frame face crops at 25 fps and of MFCC at 16 kHz, L2 distance averaged over the clip "
+    "for shifts of ±15 frames; {}. Averaged over clips."
+)
+_SYNCNET = "Chung & Zisserman 2016, Out of time: automated lip sync in the wild; their public evaluation"
+
+METRICS = (
+    Metric(
+        "sync-c",
+        "Sync-C",
+        "syncnet",
+        "clip",
+        "higher",
+        _SYNC.format("C is the median over shifts minus the smallest"),
+        _SYNCNET,
+        "above 6; real speech gives 7 to 9",
+        paper=paper(0.987, 1.495, 7.219),
+        score=_sync("confidence"),
+    ),
+    Metric(
+        "sync-d",
+        "Sync-D",
+        "syncnet",
+        "clip",
+        "lower",
+        _SYNC.format("D is the smallest"),
+        _SYNCNET,
+        "under 8; real speech gives 6 to 7",
+        paper=paper(None, None, 7.021),
+        score=_sync("distance"),
+    ),
+)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..evaluate import ClipReport
+from ..findings import ClipReport
 
 WIDTH, PANEL, MARGIN, TITLE = 960, 190, 56, 30
 # Drawn larger and shrunk, because PIL draws jagged lines.

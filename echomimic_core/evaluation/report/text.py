@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ...files.durable import Draft, write_bytes
 from ..clips import REPORT_FORMAT
-from ..evaluate import ClipReport, Evaluation, Score
-from ..metrics.registry import PAPER_METHODS
+from ..evaluate import Evaluation
+from ..findings import ClipReport
+from ..metrics.metric import PAPER_METHODS
+from ..scores import Score
 from . import curves
 
 VERSION = 1

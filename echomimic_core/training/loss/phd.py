@@ -12,6 +12,7 @@ from torch import nn
 
 from ...apdh.steering import phase_of
 from ...config import PHASES
+from ..limits import bounded
 from .diffusion import min_snr_weights, one_step_clean
 from .edges import soft_canny
 
@@ -24,11 +25,11 @@ SMALLEST_SHARE = 1e-3
 class PhDWeights:
     """Factors of the terms and of min-SNR; 0 switches a term off."""
 
-    latent: float = 1.0
-    pose: float = 0.1
-    detail: float = 0.1
-    low: float = 0.1
-    min_snr_gamma: float = 5.0
+    latent: float = bounded(1.0, 0)
+    pose: float = bounded(0.1, 0)
+    detail: float = bounded(0.1, 0)
+    low: float = bounded(0.1, 0)
+    min_snr_gamma: float = bounded(5.0, 0)
 
     def of_phase(self, name: str) -> float:
         return getattr(self, name)
@@ -80,8 +81,10 @@ class PhDLoss(nn.Module):
         perceptual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
     ):
         super().__init__()
-        self.weights = weights
-        self.decode, self.keypoints, self.perceptual = decode, keypoints, perceptual
+        self.weights, self.decode = weights, decode
+        self.keypoints, self.perceptual = keypoints, perceptual  # As attributes, so that modules move with this one.
+        # The term of each phase, by its name: two batches of pictures -> distance (), or None where it is off.
+        self.terms = {"pose": map_error(keypoints), "detail": map_error(soft_canny), "low": perceptual}
 
     def forward(
         self,
@@ -118,7 +121,7 @@ class PhDLoss(nn.Module):
         for sample, timestep in enumerate(timesteps.tolist()):
             name = PHASE_NAMES[phase_of(timestep)]
             weight = self.weights.of_phase(name)
-            if weight == 0 or not self._available(name):
+            if weight == 0 or self.terms[name] is None:
                 terms.append(latent.new_zeros(()))
                 continue
             decoded = self.decode(clean[sample, picked[sample]])
@@ -139,22 +142,28 @@ class PhDLoss(nn.Module):
             return clean
         return torch.where(mask > 0, clean, one_step_clean(noisy, target, timesteps).detach())
 
-    def _available(self, name: str) -> bool:
-        return {"pose": self.keypoints, "detail": soft_canny, "low": self.perceptual}[name] is not None
-
-    def term(self, phase: str, decoded: torch.Tensor, frames: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
-        """L_pose, L_detail or L_low () of decoded pictures (n, 3, H, W) and the film's, over the mask (1, 1, H, W).
+    def term(self, name: str, decoded: torch.Tensor, frames: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
+        """A term () of decoded pictures (n, 3, H, W) and the true ones, over the mask (1, 1, H, W).
 
         Always in float32. It is a mean over what the mask keeps, so a headshot weighs as much as a whole picture.
+        ValueError for a name that is no term, or one that is off.
         """
+        compare = self.terms.get(name)
+        if compare is None:
+            in_use = ", ".join(key for key, term in self.terms.items() if term is not None)
+            raise ValueError(f"there is no loss term {name!r} in use: those are {in_use}")
         share = 1.0
         decoded, frames = decoded.float(), frames.float()
         if keep is not None:
-            # both pictures become black outside, so no map can differ there
+            # Both pictures become black outside, so no map can differ there.
             decoded, frames = torch.where(keep > 0, decoded, 0.0), torch.where(keep > 0, frames, 0.0)
             share = keep.float().mean().clamp_min(SMALLEST_SHARE)
         with torch.autocast(decoded.device.type, enabled=False):
-            if phase == "low":
-                return self.perceptual(decoded, frames).mean() / share
-            maps = self.keypoints if phase == "pose" else soft_canny
-            return (maps(decoded) - maps(frames).detach()).square().mean() / share
+            return compare(decoded, frames).mean() / share
+
+
+def map_error(maps: Callable[[torch.Tensor], torch.Tensor] | None):
+    """Mean squared error of the maps of two batches of pictures, with a gradient for the first; None for no maps."""
+    if maps is None:
+        return None
+    return lambda decoded, frames: (maps(decoded) - maps(frames).detach()).square()

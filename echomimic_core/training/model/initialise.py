@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ...config import ModelConfig
-from ...files.checkpoints import NETWORKS, CheckpointError, TensorFile, find_released, open_one_file
+from ...files.checkpoints import CheckpointError, TensorFile, find_released, open_one_file
+from ...models.build import NETWORKS, build, config_of
 from ..settings import Settings, SettingsError
 from .networks import AUDIO, MOTION, SPATIAL, TrainingModel, part_of
 
@@ -53,10 +54,10 @@ def _from_files(settings: Settings) -> dict[str, nn.Module]:
         files = find_released([_named(init.folder, "init.folder")], init.variant)
     else:
         files = open_one_file(_named(init.file, "init.file"))
-    config = files.config()
+    config = config_of(files)
     if config != settings.model:
         logger.info("the sizes of the networks are those of the files (%s)", config.block_out_channels)
-    return {name: files.build(name, config, torch.float32) for name in NETWORKS}
+    return {name: build(files, name, config, torch.float32) for name in NETWORKS}
 
 
 def _from_nothing(config: ModelConfig, seed: int) -> dict[str, nn.Module]:

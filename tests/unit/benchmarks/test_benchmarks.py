@@ -16,7 +16,7 @@ from benchmarks.measure import GIB, Machine, psnr
 from benchmarks.runs import Settings, memory_rows, meta_networks
 from benchmarks.streaming import stream_weights
 from echomimic_core.config import TINY, SamplingConfig
-from echomimic_core.files.checkpoints import write_tiny_model
+from echomimic_core.models.build import write_tiny_model
 from echomimic_core.sampling.memory import ON_CPU, Batching
 
 

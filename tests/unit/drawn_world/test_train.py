@@ -16,7 +16,7 @@ from drawn_world.ablations import rows, table
 from drawn_world.curves import BLOCK, blocks, read_log
 from drawn_world.measure import FRAMES, Made, Maker, measure, spread
 from drawn_world.train import CONFIGS
-from echomimic_core.files.checkpoints import write_tiny_model
+from echomimic_core.models.build import write_tiny_model
 from echomimic_core.training.__main__ import parse_changes
 from echomimic_core.training.data.shards import read_manifest
 from echomimic_core.training.settings import load_settings

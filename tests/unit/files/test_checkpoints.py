@@ -19,17 +19,15 @@ from echomimic_core.files.checkpoints import (
     FLOAT8,
     CheckpointError,
     TensorFile,
-    build,
-    fill,
     find_file,
     find_released,
     open_one_file,
     save_one_file,
     write_tensors,
-    write_tiny_model,
 )
 from echomimic_core.files.durable import WriteError
 from echomimic_core.models.audio_encoder import build_audio_encoder
+from echomimic_core.models.build import build, config_of, fill, write_tiny_model
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.pose_encoder import PoseEncoder
 
@@ -60,10 +58,10 @@ def same_weights(ours: torch.nn.Module, expected: torch.nn.Module) -> bool:
 @pytest.mark.parametrize("position_tables", [True, False])
 def test_released_files_load(tmp_path, variant, suffix, position_tables):
     files = find_released([released_set(tmp_path / "EchoMimicV2", suffix, position_tables).parent], variant)
-    config = files.config()
+    config = config_of(files)
     assert config == TINY and files.variant == variant
     for name in ("denoising_unet", "reference_unet", "pose_encoder"):
-        assert same_weights(files.build(name, config), network(name))
+        assert same_weights(build(files, name, config), network(name))
 
 
 def test_accelerated_is_not_taken_for_standard(tmp_path):
@@ -86,8 +84,8 @@ def test_one_file_round_trip(tmp_path, dtype):
     states = {"denoising_unet": unet.state_dict(), "pose_encoder": pose.state_dict()}
     path = save_one_file(tmp_path / "m.safetensors", states, "accelerated", TINY, dtype)
     files = open_one_file(path)
-    assert files.variant == "accelerated" and files.config() == TINY
-    loaded = files.build("denoising_unet", TINY).state_dict()
+    assert files.variant == "accelerated" and config_of(files) == TINY
+    loaded = build(files, "denoising_unet", TINY).state_dict()
     for name, tensor in unet.state_dict().items():
         stored = loaded[name]
         expected = torch.float16 if dtype in FLOAT8 and (tensor.ndim < 2 or name.startswith("conv_")) else dtype
@@ -211,10 +209,10 @@ def test_missing_foreign_and_misshaped_parameters_are_named():
 def test_another_model_in_place_of_the_denoiser_is_named(tmp_path):
     torch.save(network("pose_encoder").state_dict(), released_set(tmp_path) / "denoising_unet.pth")
     with pytest.raises(CheckpointError, match="denoising_unet.pth is not a denoising U-Net"):
-        find_released([tmp_path], "standard").config()
+        config_of(find_released([tmp_path], "standard"))
     torch.save(network("denoising_unet").state_dict(), released_set(tmp_path) / "pose_encoder.pth")
     with pytest.raises(CheckpointError, match="pose_encoder.pth is not the pose encoder"):
-        find_released([tmp_path], "standard").config()
+        config_of(find_released([tmp_path], "standard"))
 
 
 @pytest.mark.parametrize(
@@ -256,11 +254,13 @@ def test_safetensors_win_over_pth_and_near_over_deep(tmp_path):
 
 MEASURE = """
 import resource, sys, torch
-from echomimic_core.files.checkpoints import TensorFile, build
+from echomimic_core.files.checkpoints import ModelFiles, TensorFile
 from echomimic_core.config import ModelConfig
+from echomimic_core.models.build import build
 config = ModelConfig(block_out_channels=(128, 256, 512, 512))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-net = build("denoising_unet", config, [(TensorFile(sys.argv[1]), "")], torch.float16)
+files = ModelFiles("standard", {"denoising_unet": [(TensorFile(sys.argv[1]), "")]})
+net = build(files, "denoising_unet", config, torch.float16)
 size = sum(p.nbytes for p in net.parameters())
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / size)
 """
@@ -270,7 +270,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / siz
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 def test_loading_needs_one_copy_of_the_file_beyond_the_model(tmp_path, ending):
     from echomimic_core.config import ModelConfig
-    from echomimic_core.files.checkpoints import random_state_dict
+    from echomimic_core.models.build import random_state_dict
 
     with torch.device("meta"):
         unet = DenoisingUNet(ModelConfig(block_out_channels=(128, 256, 512, 512)))
@@ -289,7 +289,7 @@ def test_impossible_sizes_in_the_metadata_are_named(tmp_path, config):
     metadata = {"format": "echomimicv2", "format_version": "1", "variant": "standard", "config": config}
     save_file(weights, tmp_path / "m.safetensors", metadata)
     with pytest.raises(CheckpointError, match="m.safetensors: the sizes in its metadata make no model"):
-        open_one_file(tmp_path / "m.safetensors").config()
+        config_of(open_one_file(tmp_path / "m.safetensors"))
 
 
 def test_weights_behind_a_linked_folder_are_found(tmp_path):

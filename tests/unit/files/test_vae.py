@@ -6,9 +6,10 @@ from safetensors.torch import save_file
 from tiny import network
 
 from echomimic_core.config import TINY
-from echomimic_core.files.checkpoints import FLOAT8, open_one_file, save_one_file, write_tiny_model
+from echomimic_core.files.checkpoints import FLOAT8, open_one_file, save_one_file
 from echomimic_core.files.tensor_file import CheckpointError
 from echomimic_core.files.vae import VAE_DOWNLOAD, VAE_NAME, find_vae, inside, open_vae
+from echomimic_core.models.build import build, config_of, write_tiny_model
 
 TAESD = {
     "taesd_encoder.0.weight": torch.randn(64, 3, 3, 3),
@@ -34,7 +35,7 @@ def one_file(path, vae, dtype=None, **metadata):
 def test_a_vae_inside_is_kept_as_it_is_beside_networks_of_any_precision(tmp_path, dtype):
     path = one_file(tmp_path / "m.safetensors", TAESD, dtype)
     files = open_one_file(path)
-    assert files.vae_file() == path and files.build("pose_encoder", files.config()) is not None
+    assert files.vae_file() == path and build(files, "pose_encoder", config_of(files)) is not None
     file, prefix = inside(path)
     kept = file.state_dict(prefix)
     assert kept.keys() == TAESD.keys()

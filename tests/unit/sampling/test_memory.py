@@ -12,6 +12,7 @@ from benchmarks.shapes import meta_window
 from echomimic_core.audio import AudioTokens
 from echomimic_core.config import RELEASED, SamplingConfig
 from echomimic_core.models.context import WindowContext
+from echomimic_core.runtime import is_out_of_memory
 from echomimic_core.sampling import clip as clip_module
 from echomimic_core.sampling import denoiser as denoiser_module
 from echomimic_core.sampling.clip import PreparedClip
@@ -24,7 +25,6 @@ from echomimic_core.sampling.memory import (
     WindowRunner,
     activation_bytes,
     estimate,
-    is_out_of_memory,
     plan_batching,
 )
 from echomimic_core.sampling.speed import SpeedOptions

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from echomimic_core.evaluation.__main__ import ProgressLine, main
-from echomimic_core.evaluation.evaluate import ClipReport, Evaluation, Score
+from echomimic_core.evaluation.evaluate import Evaluation
+from echomimic_core.evaluation.findings import ClipReport
 from echomimic_core.evaluation.metrics.registry import BY_KEY, METRICS
 from echomimic_core.evaluation.report import curves
 from echomimic_core.evaluation.report import text as report
+from echomimic_core.evaluation.scores import Score
 from tests.unit.evaluation_clips import moving_picture, noisy, small_networks, spoken, write
 
 

@@ -7,6 +7,7 @@ import torch
 import training_clips as clips
 
 from echomimic_core.files.checkpoints import CheckpointError, find_released, open_one_file
+from echomimic_core.models.build import build, config_of
 from echomimic_core.models.reference_unet import ReferenceFeatures
 from echomimic_core.sampling.clip import ClipConditions, PackedAudio
 from echomimic_core.sampling.denoiser import ClipDenoiser, Halves
@@ -233,13 +234,13 @@ def test_exports_are_read_as_any_other_model_and_continue_training(tmp_path, mod
     denoiser = torch.load(released / "denoising_unet.pth", weights_only=True)
     assert not any("motion_modules" in name for name in denoiser)
     files = open_one_file(one_file)
-    assert files.config() == clips.MICRO and files.size == 512
+    assert config_of(files) == clips.MICRO and files.size == 512
     again = build_model(settings(init={"source": "one_file", "file": str(one_file)}))
     state = again.state_dict()
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items())
     assert all(parameter.requires_grad for parameter in again.parameters())
     found = find_released([released], "standard")
-    rebuilt = found.build("denoising_unet", clips.MICRO, torch.float32).state_dict()
+    rebuilt = build(found, "denoising_unet", clips.MICRO, torch.float32).state_dict()
     assert all(torch.equal(value, rebuilt[name]) for name, value in model.denoising_unet.state_dict().items())
 
 

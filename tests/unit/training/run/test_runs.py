@@ -11,6 +11,8 @@ import pytest
 import torch
 import torch.distributed.fsdp
 
+from echomimic_core.models.build import build, config_of
+
 pytest.importorskip("accelerate")
 pytest.importorskip("diffusers")
 
@@ -57,8 +59,8 @@ def test_a_run_leaves_checkpoints_losses_and_what_comfyui_loads(whole):
     assert [line["phase"] for line in lines] == ["initial", "lips", "lips", "body"]
     assert all(line["loss"] > 0 for line in lines)
     files = open_one_file(whole / "run" / "step-00000004" / "echomimicv2.safetensors")
-    assert files.config() == clips.MICRO
-    exported = files.build("denoising_unet", clips.MICRO, torch.float32).state_dict()
+    assert config_of(files) == clips.MICRO
+    exported = build(files, "denoising_unet", clips.MICRO, torch.float32).state_dict()
     for name, value in averages(whole).items():
         if name.startswith("denoising_unet."):
             assert torch.allclose(exported[name.partition(".")[2]], value, atol=2e-3, rtol=2e-3)

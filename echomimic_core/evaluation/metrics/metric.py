@@ -1,0 +1,70 @@
+"""What a metric is. Each is declared once, in the file of this folder that has its maths."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from ..clips import Clip
+
+if TYPE_CHECKING:
+    from ...pose import HandPose
+
+# Columns of the paper's table on EMTD (arXiv 2411.10061).
+PAPER_METHODS = ("AnimateAnyone", "MimicMotion", "EchoMimicV2")
+
+
+class Store(Protocol):
+    """What a metric may ask of an evaluation's findings; ValueError, with a sentence, for what is not there."""
+
+    hands_by: str
+
+    def arrays(self, kind: str, clip: Clip, extractor: str) -> dict[str, np.ndarray]:
+        """What an extractor found in the "generated", "reference", "portrait" or "pair" frames of a clip."""
+
+    def pose(self, clip: Clip, extractor: str) -> "HandPose":
+        """The hands of a clip: its own if it is a pose, else those that the extractor found."""
+
+    def remark(self, clip: Clip, sentence: str) -> None:
+        """Tell something about a clip, once."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number and what it means.
+
+    Attributes
+    ----------
+    key : for the command line. name : for reports.
+    extractor : what is taken from the frames for it; "compare" for those of frame pairs.
+    scope : "set" over all clips at once, "clip" of each clip, "pair" of each clip and its real one.
+    better : "higher", "lower" or "" where neither is.
+    good : what a good value looks like, in words.
+    alternative_to : key of the metric it may stand beside when that one's network is missing.
+    paper : values of PAPER_METHODS.
+    score : the value of one clip; "set" metrics have none, they are the distance of two distributions.
+    curve : curves over the frames of one clip, by name, each (F,).
+    needs : networks beside those of the extractor.
+    of_poses : whether it is defined for a pose without pictures.
+    """
+
+    key: str
+    name: str
+    extractor: str
+    scope: str
+    better: str
+    definition: str
+    source: str
+    good: str
+    alternative_to: str = ""
+    paper: dict[str, float] = field(default_factory=dict)
+    score: Callable[[Store, Clip], float] | None = None
+    curve: Callable[[Store, Clip], dict[str, np.ndarray]] | None = None
+    needs: tuple[str, ...] = ()
+    of_poses: bool = False
+
+
+def paper(*values: float | None) -> dict[str, float]:
+    """Values of the paper's table in the order of PAPER_METHODS, without those that it does not have."""
+    return {method: value for method, value in zip(PAPER_METHODS, values, strict=True) if value is not None}
