@@ -40,6 +40,7 @@ from .counting import count_flops
 from .decoding import decode, decode_rows, load_decoders, pictures_of
 from .float8 import float8_rows
 from .measure import GIB, Machine, best_time, matrix_rate, psnr
+from .pose_files import pose_file_rows
 from .shapes import fill_randomly, meta_window, reference_tokens, window_pair
 from .streaming import GUIDED, STREAMED, UNGUIDED
 from .trained import trained_conditions, trained_denoiser
@@ -170,6 +171,7 @@ def run_all(settings: Settings) -> Iterator[dict]:
         "shortcuts": shortcut_rows,
         "float8": float8_rows,
         "compile": compile_rows,
+        "files": pose_file_rows,
     }
     for name in settings.sections:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..config import BODY_POINTS, FACE_POINTS, FPS, HAND_POINTS, HANDS
-from .hand_pose import BODY_WRISTS, HandPose
+from .hand_pose import BODY_WRISTS, MAX_FRAMES, MAX_SIDE, MIN_SIDE, HandPose, check_points
 
 # Coordinates up to this are parts of the canvas and not pixels (points may lie a little outside).
 _LARGEST_FRACTION = 2.0
@@ -33,13 +33,15 @@ def from_keypoints(frames: list[dict], fps: float = FPS) -> HandPose:
         frames = [frames]
     if not isinstance(frames, list | tuple) or not frames:
         raise ValueError("the POSE_KEYPOINT input is empty: it should be a list with one entry for each frame")
+    if len(frames) > MAX_FRAMES:
+        raise ValueError(f"the POSE_KEYPOINT input has {len(frames):,} frames, and {MAX_FRAMES:,} are the most")
     bodies = np.zeros((len(frames), BODY_POINTS, 3))
     hands = np.zeros((len(frames), HANDS, HAND_POINTS, 3))
     faces = np.zeros((len(frames), FACE_POINTS, 3))
     canvas = np.zeros((len(frames), 2))
     last = None
     for index, frame in enumerate(frames):
-        if not isinstance(frame, dict) or not isinstance(frame.get("people", []), list | tuple):
+        if not isinstance(frame, dict) or not isinstance(frame.get("people") or [], list | tuple):
             raise ValueError(f"frame {index} of the POSE_KEYPOINT input has no list of 'people'")
         canvas[index] = _canvas(frame, index, canvas[index - 1] if index else None)
         people = [_person(person, index) for person in frame.get("people") or [] if person]
@@ -54,6 +56,8 @@ def from_keypoints(frames: list[dict], fps: float = FPS) -> HandPose:
     if len(seen) and np.abs(seen[:, :2]).max() > _LARGEST_FRACTION:
         for part in (bodies, hands, faces):
             part[..., :2] /= canvas.reshape(-1, *[1] * (part.ndim - 2), 2)
+    for part in (bodies, hands, faces):
+        check_points(part[..., :2], part[..., 2], "the POSE_KEYPOINT input")
     hands = _on_their_wrists(hands, bodies)
     width, height = (int(value) for value in canvas[0])
     return HandPose(
@@ -107,12 +111,15 @@ def to_keypoints(pose: HandPose, keep_scores: bool = False, min_score: float = 0
 def _canvas(frame: dict, index: int, before: np.ndarray | None) -> tuple[float, float]:
     try:
         width, height = float(frame["canvas_width"]), float(frame["canvas_height"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         if before is None:
             raise ValueError(f"frame {index} of the POSE_KEYPOINT input lacks canvas_width or canvas_height") from None
         return tuple(before)
-    if not (width >= 1 and height >= 1):
-        raise ValueError(f"frame {index} of the POSE_KEYPOINT input has a canvas of {width} x {height}")
+    if not all(MIN_SIDE <= side <= MAX_SIDE for side in (width, height)):
+        raise ValueError(
+            f"frame {index} of the POSE_KEYPOINT input has a canvas of {width:g} x {height:g}, but sides should have "
+            f"{MIN_SIDE} to {MAX_SIDE} pixels"
+        )
     return width, height
 
 
@@ -131,11 +138,11 @@ def _person(person: dict, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 def _points(person: dict, key: str, index: int) -> np.ndarray:
     values = person.get(key) if isinstance(person, dict) else None
-    if values is None or len(values) == 0:
+    if values is None or (isinstance(values, list | tuple | np.ndarray) and len(values) == 0):
         return np.zeros((0, 3))
     try:
         points = np.asarray(values, dtype=np.float64).reshape(-1, 3)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(
             f"{key!r} of frame {index} of the POSE_KEYPOINT input is not a list of x, y, confidence"
         ) from error

@@ -119,12 +119,18 @@ def _scalar(kind, data) -> int | float | bool:
     return np.frombuffer(data, kind.numbers())[0].item()
 
 
+def _empty_bytes() -> bytes:
+    # How Python 3 writes the content of an array without numbers where the protocol is an older one.
+    return b""
+
+
 def _names() -> dict[tuple[str, str], object]:
     """What a released file may name, and our own stand-in for it: no function of a foreign module is ever called."""
     names = {
         ("numpy", "ndarray"): _numpy_array_class,
         ("numpy", "dtype"): _Type,
         ("_codecs", "encode"): Latin1(MAX_FILE_BYTES),
+        ("__builtin__", "bytes"): _empty_bytes,
     }
     for core in ("core", "_core"):
         names[f"numpy.{core}.multiarray", "_reconstruct"] = _empty_array

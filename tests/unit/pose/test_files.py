@@ -74,6 +74,23 @@ def test_every_pickle_protocol_is_read(tmp_path, protocol):
     np.testing.assert_array_equal(files.load_folder(tmp_path).hands[0], content["hands"])
 
 
+@pytest.mark.parametrize("protocol", range(2, 6))
+def test_a_frame_with_nobody_has_absent_hands_and_the_others_keep_their_bodies(tmp_path, protocol):
+    contents = [record(1), record(0, people=0), record(2)]
+    for index, content in enumerate(contents):
+        payload = pickle.dumps(np.array(content, dtype=object), protocol=protocol)
+        (tmp_path / f"{index}.npy").write_bytes(npy(payload))
+    pose = files.load_folder(tmp_path)
+    assert pose.hand_scores[1].max() == 0 and pose.body_scores[1].max() == 0 and pose.face_scores[1].max() == 0
+    np.testing.assert_array_equal(pose.bodies[2], contents[2]["bodies"]["candidate"])
+
+
+def test_names_that_begin_with_a_dot_are_no_frames(tmp_path):
+    save_folder(tmp_path, [record(0), record(1)])
+    (tmp_path / "._0.npy").write_bytes(b"\0\5\x16\7")
+    assert len(files.load_folder(tmp_path)) == 2
+
+
 def test_frames_come_in_natural_order(tmp_path):
     records = [record(index) for index in range(12)]
     pose = files.load_folder(save_folder(tmp_path, records))
