@@ -140,12 +140,15 @@ def read_picture(path: Path) -> np.ndarray:
         with Image.open(path) as picture:
             width, height = picture.size
             if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-                raise ValueError(f"it has {width} x {height} pixels, and {MAX_SIDE} a side are the most")
+                raise ClipError(f"it has {width} x {height} pixels, and {MAX_SIDE} a side are the most")
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
     except MemoryError:
         raise
     except (OSError, SyntaxError, struct.error, Image.DecompressionBombError, *OF_DAMAGE) as error:
-        raise ValueError(f"{path} cannot be read as a picture: {error}") from error
+        # Pillow's own words help; those of Python's errors are for programmers.
+        ours = isinstance(error, OSError | SyntaxError | Image.DecompressionBombError | ClipError)
+        said = getattr(error, "strerror", None) or (str(error) if ours else "it is damaged")
+        raise ValueError(f"{path} cannot be read as a picture: {said}") from error
 
 
 def is_pose_folder(path: Path) -> bool:

@@ -371,15 +371,11 @@ def open_media(source, kind: str):
     except (MediaError, MemoryError):
         raise
     except (av.FFmpegError, *OF_DAMAGE) as error:
+        # FFmpeg's own words help; those of Python's errors are for programmers.
+        said = getattr(error, "strerror", None)
         raise MediaError(
-            f"{name} cannot be read as {kind}, it is damaged or of an unknown format ({_reason(error)})"
+            f"{name} cannot be read as {kind}, it is damaged or of an unknown format{f' ({said})' if said else ''}"
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    """The first line of an error, with the kind of those that only programmers read."""
-    said = str(error).partition("\n")[0][:200]
-    return said if isinstance(error, OSError) or not said else f"{type(error).__name__}: {said}"
 
 
 def _name(source) -> str:

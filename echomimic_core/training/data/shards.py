@@ -131,18 +131,20 @@ def read_manifest(folder: str | Path) -> list["Clip"]:
 
 @lru_cache(maxsize=OPEN_FILES)
 def _open(path: Path):
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     try:
         return safe_open(path, framework="np")
-    except Exception as problem:
+    except (OSError, SafetensorError) as problem:
         raise ShardError(f"{path} cannot be read: it is damaged. Remove it and prepare the videos again") from problem
 
 
 def _read(file, path: Path, name: str) -> np.ndarray:
+    from safetensors import SafetensorError
+
     try:
         return file.get_tensor(name)
-    except Exception as problem:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as problem:
         raise ShardError(
             f"{path} lacks {name}: it is damaged or of other videos. Remove it and prepare the videos again"
         ) from problem
@@ -211,14 +213,14 @@ def write_latents(path: Path, tensors: dict[str, torch.Tensor], digest: str) -> 
 
 def has_latents(path: Path, clips: list[Clip], digest: str) -> bool:
     """Whether a file of kept latents has all these clips of a shard, made of what the shard holds now."""
-    from safetensors import safe_open
+    from safetensors import SafetensorError, safe_open
 
     try:
         # not by `_open`, which would hold on to a file that is about to be replaced
         with safe_open(path, framework="np") as file:
             known = (file.metadata() or {}).get(DIGEST)
             return known == digest and {clip.info.clip for clip in clips} <= set(file.keys())
-    except Exception:  # there is none, or it is damaged: either way it is to be made
+    except (OSError, SafetensorError):  # there is none, or it is damaged: either way it is to be made
         return False
 
 
