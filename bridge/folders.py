@@ -6,6 +6,8 @@ from pathlib import Path
 
 import folder_paths
 
+from ..echomimic_core.files.names import is_hidden
+
 MODEL_FOLDERS = ("echomimic", "mediapipe")
 
 SUFFIXES = (".json", ".safetensors")
@@ -62,11 +64,6 @@ def list_poses() -> list[str]:
                 names.append(place.as_posix() + mark)
             names += sorted((place / name).as_posix() + mark for name in files if name.endswith(SUFFIXES))
     return list(dict.fromkeys(names))
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a name is the system's own, as macOS puts them beside every file and into every zip."""
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def find_pose(name: str) -> Path:

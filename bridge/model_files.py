@@ -41,7 +41,7 @@ def one_file_names() -> list[str]:
     return [
         name
         for name in names
-        if name.endswith(".safetensors") and not name.replace("\\", "/").rsplit("/", 1)[-1].startswith(parts)
+        if name.endswith(".safetensors") and not name.replace("\\", "/").rsplit("/", 1)[-1].startswith((".", *parts))
     ]
 
 

@@ -11,7 +11,7 @@ import torch
 from ..config import FRAME_SIZE, LARGEST_SIDE, PIXELS_PER_LATENT, SMALLEST_SIDE, VARIANTS, ModelConfig
 from ..runtime import Progress
 from .durable import Draft
-from .names import DOWNLOAD, SUFFIXES
+from .names import DOWNLOAD, SUFFIXES, is_hidden
 from .safetensors_file import write as write_safetensors
 from .tensor_file import CheckpointError, TensorFile
 
@@ -53,10 +53,22 @@ class ModelFiles:
 
 
 def files_below(folders: Iterable[str | Path]) -> Iterator[Path]:
-    """All files anywhere below the folders: in the order of the folders, by name inside each."""
+    """All files anywhere below the folders: in the order of the folders, by name inside each.
+
+    Names that begin with a dot and `__MACOSX` are the system's own; a link to a folder above its place ends there.
+    """
     for folder in folders:
-        for place, _, entries in sorted(os.walk(folder, followlinks=True)):
-            yield from (Path(place, entry) for entry in sorted(entries))
+        places, seen = [], set()
+        for place, subfolders, entries in os.walk(folder, followlinks=True):
+            subfolders[:] = [name for name in subfolders if not is_hidden(name)]
+            real = os.path.realpath(place)
+            if real in seen:
+                subfolders.clear()
+                continue
+            seen.add(real)
+            places.append((place, entries))
+        for place, entries in sorted(places):
+            yield from (Path(place, entry) for entry in sorted(entries) if not is_hidden(entry))
 
 
 def find_file(folders: Iterable[str | Path], names: Iterable[str], what: str, source: str = DOWNLOAD) -> Path:

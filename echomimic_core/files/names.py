@@ -24,6 +24,11 @@ VAE_LAYERS = (
 )
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a name is the system's own, as macOS puts them beside every file and into every zip."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
 def may_be_vae(name: str) -> bool:
     """Whether a path below a folder may hold SD 1.5's VAE, by the names of file and subfolders.
 

@@ -388,6 +388,34 @@ WHISPER = st.one_of(
 )
 
 
+SHAPE = st.lists(st.sampled_from([0, 1, 2, 3, 4, 8, 65]), max_size=5).filter(lambda sides: np.prod(sides) < 10_000)
+ARRAY = st.tuples(
+    SHAPE,
+    st.sampled_from(["float32", "float64", "float16", "uint8", "int64", "bool", "complex64"]),
+    st.sampled_from([0, 1, 0.5, -3, float("nan"), float("inf"), 1e30]),
+)
+WIRED = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        NUMBER,
+        TEXT,
+        st.sampled_from(["16000", "2.0", "true", "auto", "1e5", "0x10", "1_000", "NaN", " 7 ", "9" * 5000]),
+        st.fixed_dictionaries({"torch": ARRAY.filter(lambda at: "u1" not in at)}),
+        st.fixed_dictionaries({"numpy": ARRAY}),
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["waveform", "sample_rate", "samples", "fps", "x"]), inner, max_size=4)
+    ),
+    max_leaves=5,
+)
+MAKERS = ["number", "whole", "switch", "text", "choice", "image", "mask", "audio", "latent"]
+VALUES = st.fixed_dictionaries({"maker": st.sampled_from(MAKERS), "value": WIRED}).map(
+    lambda value: json.dumps(value).encode()
+)
+
+
 def seeds(*suffixes: str) -> list[bytes]:
     return [path.read_bytes() for path in sorted(SEEDS.iterdir()) if path.suffix in suffixes]
 
@@ -415,3 +443,5 @@ INPUTS: dict[str, st.SearchStrategy[bytes]] = {
     "picture": st.deferred(lambda: changed(seeds(".png", ".jpg", ".webp"))),
     "keypoints": KEYPOINTS,
 }
+if (ROOT / "bridge" / "values.py").is_file():
+    INPUTS["value"] = VALUES

@@ -1,7 +1,10 @@
 """What is fuzzed: for each kind of input, how the pack opens it, and what it may answer."""
 
+import importlib
+import importlib.util
 import json
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +17,7 @@ FOREIGN = re.compile(
     r"|inhomogeneous|cannot reshape|buffer size|setting an array|unpack|__\w+__|dtype\(|size mismatch"
 )
 LONGEST_SENTENCE = 1500
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def open_pose_folder(path: Path) -> None:
@@ -95,6 +99,40 @@ def open_picture(path: Path) -> None:
     read_picture(path)
 
 
+def open_value(path: Path) -> None:
+    """What a node does with a value that comes by wire: {"maker": one of `bridge.values`, "value": see `made`}."""
+    given = json.loads(path.read_text("utf-8"))
+    bounds = (0, 100) if given["maker"] in ("number", "whole") else ()
+    options = (["auto", "float32"],) if given["maker"] == "choice" else ()
+    getattr(bridge_values(), given["maker"])(made(given["value"]), "value.json", *bounds, *options)
+
+
+def bridge_values():
+    """`bridge/values.py`, which needs nothing of ComfyUI, as a module of a pack of which nothing else is run."""
+    if "pack" not in sys.modules:
+        root = str(ROOT)
+        spec = importlib.util.spec_from_file_location("pack", f"{root}/__init__.py", submodule_search_locations=[root])
+        sys.modules["pack"] = importlib.util.module_from_spec(spec)
+    return importlib.import_module("pack.bridge.values")
+
+
+def made(value):
+    """A value that JSON cannot hold from one that it can: {"torch" or "numpy": [shape, dtype, content]}."""
+    import numpy as np
+    import torch
+
+    if isinstance(value, list):
+        return [made(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    for library in ("torch", "numpy"):
+        if library in value:
+            shape, dtype, content = value[library]
+            array = np.full(shape, content).astype(dtype)
+            return torch.from_numpy(np.asarray(array)) if library == "torch" else array
+    return {key: made(item) for key, item in value.items()}
+
+
 # Kind -> (how it is opened, the name that its file gets).
 READERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "pickle": (open_pose_folder, "0.npy"),
@@ -111,6 +149,8 @@ READERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "picture": (open_picture, "picture.png"),
     "keypoints": (open_keypoints, "keypoints.json"),
 }
+if (ROOT / "bridge" / "values.py").is_file():
+    READERS["value"] = open_value, "value.json"
 
 
 def answer(kind: str, path: Path) -> dict:

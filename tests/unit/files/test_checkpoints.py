@@ -332,3 +332,19 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(ValueError, match="weight is of torch.complex64, which a .safetensors file cannot hold"):
         write_tensors(path, {"weight": torch.zeros(4, dtype=torch.complex64)})
     assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_links_to_itself_is_searched_once_and_files_of_macos_are_not_found(tmp_path):
+    from echomimic_core.files.checkpoints import files_below
+
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    for name in ("x.pth", "._x.pth"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "__MACOSX").mkdir()
+    (tmp_path / "__MACOSX" / "x.pth").touch()
+    for name in ("up", "again"):
+        try:
+            (tmp_path / "a" / "b" / name).symlink_to(tmp_path, target_is_directory=True)
+        except OSError:
+            pytest.skip("links need rights on this system")
+    assert list(files_below([tmp_path])) == [tmp_path / "a" / "x.pth"]
