@@ -3,7 +3,6 @@
 from .extractors import EXTRACTORS, GROUPS
 from .findings import Findings
 from .metrics.frechet import fvd
-from .metrics.hands import HANDS_BY_DWPOSE
 from .metrics.metric import Metric
 from .metrics.registry import BY_KEY, METRICS
 from .passes.jobs import Job
@@ -12,11 +11,7 @@ from .passes.jobs import Job
 def choose(work: Findings, metrics: list[Metric] | None) -> list[Metric]:
     """The metrics asked for; alternatives join where a network is missing, and poses have theirs alone."""
     chosen = _chosen(work, metrics)
-    only_poses = all(clip.kind == "pose" for clip in work.generated)
-    by_dwpose = not only_poses and missing(work, BY_KEY["hands"]) and not missing(work, HANDS_BY_DWPOSE)
-    work.hands_by = "dwpose" if by_dwpose else "hands"
-    told = {"hands": HANDS_BY_DWPOSE} if by_dwpose else {}
-    told["fvd"] = fvd(work.settings.clip_frames)
+    told = {"fvd": fvd(work.settings.clip_frames)}
     return [told.get(metric.key, metric) for metric in chosen]
 
 
@@ -40,12 +35,9 @@ def missing(work: Findings, metric: Metric) -> str:
         networks = ("syncnet",)
     try:
         lacking = "; ".join(work.settings.missing(n) for n in networks if work.settings.find(n) is None)
-        lacking = lacking or (extractor.lacks(work.settings) if extractor else "")
+        return lacking or (extractor.lacks(work.settings) if extractor else "")
     except ValueError as error:
         return str(error)
-    if metric == BY_KEY["hands"] and lacking and (instead := missing(work, HANDS_BY_DWPOSE)):
-        return f"{lacking}; or, to find hands without MediaPipe: {instead}"
-    return lacking
 
 
 def jobs(work: Findings, chosen: list[Metric], processes: int) -> list[Job]:

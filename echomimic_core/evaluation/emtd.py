@@ -1,6 +1,6 @@
 """EMTD, the paper's test set: its published list of clips, cut and framed from local downloads.
 
-    python -m echomimic_core.evaluation.emtd LIST DOWNLOADS PREPARED --mediapipe DIR
+    python -m echomimic_core.evaluation.emtd LIST DOWNLOADS PREPARED
 
 LIST is the original's file of lines URL,Start Timecode,End Timecode. DOWNLOADS holds the videos, named by their
 YouTube id (ID.mp4, or with [ID] in the name); nothing is downloaded. PREPARED gets videos/, pictures/, poses/ and
@@ -23,7 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from ..config import FPS, FRAME_SIZE
-from ..files.durable import write_bytes, write_json
+from ..files.durable import Draft, write_json
+from ..landmarks import load_networks
+from ..pose.bundles import Bundles
 from ..pose.framing import frame_pose, framing
 from ..runtime import Progress
 from .clips import VIDEO_SUFFIXES, Clip
@@ -179,7 +181,7 @@ def prepare(
     segments: list[Segment],
     downloads: str | Path,
     folder: str | Path,
-    settings: Settings,
+    bundles: Bundles | None = None,
     validation: float = 0.0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
@@ -190,9 +192,11 @@ def prepare(
     poses/NAME.safetensors (its pose, to drive with). The manifest tells of each its url, times, split, crop in the
     source and hash; and of each missing one the reason.
 
+    bundles : MediaPipe's models, to find poses with the mediapipe package; None takes the built-in networks.
+
     Raises
     ------
-    ValueError : no downloads folder, or MediaPipe's bundles are missing.
+    ValueError : no downloads folder, or a bundle cannot be used.
     """
     folder = Path(folder)
     if not Path(downloads).is_dir():
@@ -202,7 +206,7 @@ def prepare(
     known = {}
     if (folder / "manifest.json").is_file():
         known = {clip["name"]: clip for clip in Manifest.load(folder).clips}
-    find, manifest, bundles = find_downloads(downloads), Manifest(folder), None
+    find, manifest, models = find_downloads(downloads), Manifest(folder), bundles or load_networks()
     for index, segment in enumerate(segments):
         if progress:
             progress(index, len(segments))
@@ -216,11 +220,8 @@ def prepare(
         try:
             if source is None:
                 raise ValueError(f"{segment.video} is not among the downloads")
-            bundles = bundles or _bundles(settings)
-            manifest.clips.append(entry | _prepare_one(segment, source, folder, bundles))
+            manifest.clips.append(entry | _prepare_one(segment, source, folder, models))
             say(f"{segment.name}: prepared")
-        except MissingBundle:
-            raise
         except Exception as error:
             manifest.missing.append(entry | {"reason": str(error)})
             say(f"{segment.name}: {error}")
@@ -231,28 +232,24 @@ def prepare(
     return manifest
 
 
-class MissingBundle(ValueError):
-    """A model of MediaPipe without which no clip can be prepared."""
-
-
-def _bundles(settings: Settings):
-    from ..pose.detect import Bundles
-
+def _bundles(settings: Settings) -> Bundles:
+    """MediaPipe's bundles; ValueError where one is missing without which no clip can be prepared."""
     paths = {key: settings.find(key) for key in ("hands", "bodies", "faces")}
     for key in ("hands", "bodies"):
         if paths[key] is None:
-            raise MissingBundle(settings.missing(key))
+            raise ValueError(settings.missing(key))
     return Bundles(paths["hands"], paths["bodies"], paths["faces"])
 
 
-def _prepare_one(segment: Segment, source: Path, folder: Path, bundles) -> dict:
-    from ..media.opencv import cv2
+def _prepare_one(segment: Segment, source: Path, folder: Path, models) -> dict:
+    from PIL import Image
+
     from ..media.video import VideoWriter, frame_rate
     from ..pose import detect, files
 
     edge = EDGE_FRAMES / frame_rate(source)
     start, end = segment.start + edge, segment.end - edge
-    found = detect.detect(frames_between(source, start, end, FPS), bundles)
+    found = detect.detect(frames_between(source, start, end, FPS), models)
     bodies = np.where(found.body_scores[..., None] >= MIN_BODY_SCORE, found.bodies, np.nan)
     faces = np.where(found.face_scores[..., None] > 0, found.faces, np.nan)
     frame = framing(bodies, faces, found.width, found.height, FRAME_SIZE)
@@ -266,7 +263,8 @@ def _prepare_one(segment: Segment, source: Path, folder: Path, bundles) -> dict:
             writer.write(framed[None])
             count += 1
     picture = folder / "pictures" / f"{segment.name}.png"
-    write_bytes(picture, cv2.imencode(".png", first[..., ::-1])[1].tobytes())
+    with Draft(picture) as file:
+        Image.fromarray(first).save(file.open(), format="PNG")
     pose = folder / "poses" / f"{segment.name}.safetensors"
     pose.unlink(missing_ok=True)
     files.save(frame_pose(detect.steady(found, FPS), frame), pose)
@@ -290,7 +288,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("downloads", help="folder of downloaded videos")
     parser.add_argument("prepared", help="folder to write")
     parser.add_argument(
-        "--mediapipe", metavar="DIR", help="folder of MediaPipe's .task bundles (default models/mediapipe)"
+        "--mediapipe",
+        metavar="DIR",
+        help="find poses with the mediapipe package and the .task bundles in this folder, not with the built-in ones",
     )
     parser.add_argument("--validation", type=float, default=0.0, help="share of the videos set apart (default 0)")
     parser.add_argument("--limit", type=int, default=0, help="only the first so many lines of the list")
@@ -300,12 +300,13 @@ def main(argv: list[str] | None = None) -> int:
         if not 0 <= arguments.validation < 1:
             raise ValueError(f"--validation is {arguments.validation}, but it is a share from 0 to below 1")
         segments = read_list(arguments.list)
-        settings = Settings(mediapipe=(Path(arguments.mediapipe),)) if arguments.mediapipe else Settings()
+        folder = arguments.mediapipe
+        bundles = _bundles(Settings(folders=(), mediapipe=(Path(folder),))) if folder else None
         manifest = prepare(
             segments[: arguments.limit or None],
             arguments.downloads,
             arguments.prepared,
-            settings,
+            bundles,
             arguments.validation,
             say=lambda line: print(line, file=sys.stderr),
         )

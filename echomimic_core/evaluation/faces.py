@@ -8,6 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import landmarks
+from ..pose.detectors.package import as_image, open_landmarker
+
 # Points of the face mesh. "Left" and "right" are those of the picture.
 EYE_CORNERS = ((33, 133), (362, 263))
 NOSE_TIP = 1
@@ -91,34 +94,31 @@ def has_blendshapes(bundle: Path) -> bool:
 class FaceFinder:
     """Finds the main face in one picture after another; use it in a `with` block.
 
+    Parameters
+    ----------
+    bundle : MediaPipe's face landmarker, for expression scores by the mediapipe package; None takes the built-in
+        networks, which know the points alone.
+
     Raises
     ------
-    ValueError : mediapipe is not installed, or the bundle cannot be used.
+    ValueError : the package is not installed, or the bundle cannot be used.
     """
 
-    def __init__(self, bundle: Path):
-        self.bundle = Path(bundle)
+    def __init__(self, bundle: Path | None = None):
+        self.bundle = bundle
         self._last: Face | None = None
 
     def __enter__(self) -> FaceFinder:
-        try:
-            from mediapipe.tasks.python import BaseOptions, vision
-        except ImportError as error:
-            raise ValueError("finding faces needs MediaPipe: python -m pip install mediapipe") from error
-        try:
-            options = vision.FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=self.bundle.read_bytes()),
-                num_faces=1,
-                output_face_blendshapes=has_blendshapes(self.bundle),
-            )
-            self._landmarker = vision.FaceLandmarker.create_from_options(options)
-        except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ValueError(f"{self.bundle} cannot be used by MediaPipe ({reason}): download it again") from error
+        if self.bundle is None:
+            self._networks = landmarks.load_networks(("face_detector", "face"))
+            return self
+        scores = has_blendshapes(self.bundle)
+        self._landmarker = open_landmarker("face", self.bundle, num_faces=1, output_face_blendshapes=scores)
         return self
 
     def __exit__(self, *error) -> None:
-        self._landmarker.close()
+        if self.bundle is not None:
+            self._landmarker.close()
 
     def __call__(self, picture: np.ndarray) -> Face | None:
         """The face in a picture (H, W, 3) uint8 RGB, or None. Small faces are looked for where the last one was."""
@@ -134,10 +134,10 @@ class FaceFinder:
         return face
 
     def _detect(self, picture: np.ndarray, x0: int, y0: int) -> Face | None:
-        import mediapipe
-
-        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
-        found = self._landmarker.detect(image)
+        if self.bundle is None:
+            faces = landmarks.find_faces(picture[None], self._networks)[0]
+            return Face(faces[0].points + (x0, y0)) if faces else None
+        found = self._landmarker.detect(as_image(picture))
         if not found.face_landmarks:
             return None
         size = np.array(picture.shape[1::-1])

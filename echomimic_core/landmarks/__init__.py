@@ -81,7 +81,7 @@ def as_pictures(pictures, networks: Networks) -> torch.Tensor:
     ValueError : another shape or type.
     """
     if not isinstance(pictures, torch.Tensor):
-        pictures = torch.from_numpy(np.ascontiguousarray(pictures))
+        pictures = torch.from_numpy(np.require(pictures, requirements=("C", "W")))
     pictures = pictures if pictures.ndim == 4 else pictures[None]
     if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != torch.uint8:
         raise ValueError(f"pictures are (frames, height, width, 3) uint8, not {tuple(pictures.shape)} {pictures.dtype}")

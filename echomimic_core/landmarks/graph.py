@@ -54,14 +54,23 @@ class Graph(nn.Module):
 
     def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
         """Results of (batch, 3, size, size) pictures whose values lie in `range`, one tensor an output."""
-        values = {0: pictures}
+        return self._run(pictures, None)[0]
+
+    def with_features(self, pictures: torch.Tensor, cells: int) -> tuple[list[torch.Tensor], torch.Tensor]:
+        """The results, and of the maps in between the last one of (batch, channels, cells, cells)."""
+        return self._run(pictures, cells)
+
+    def _run(self, pictures: torch.Tensor, cells: int | None) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+        values, maps = {0: pictures}, None
         for (name, to, places, options), done in zip(self.steps, self._last_uses, strict=True):
             inputs = [values[place] for place in places]
             for place in done:
                 del values[place]
             layer = self.layers[str(to)] if name in _LAYERS else None
             values[to] = _RUN[name](layer, inputs, options)
-        return [values[place] for place in self.outputs]
+            if values[to].ndim == 4 and values[to].shape[-1] == cells:
+                maps = values[to]
+        return [values[place] for place in self.outputs], maps
 
 
 def load_graph(path: str | Path, operations=TorchOperations, device=None) -> Graph:

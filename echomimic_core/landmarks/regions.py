@@ -77,8 +77,7 @@ def sample(
     -------
     (n, 3, size, size) float32 in channels-last layout.
     """
-    places = _places(squares, size).to(pictures.device)
-    places = (places * _FRACTIONS).round_().to(torch.int32)
+    places = (_places(squares, size, pictures.device) * _FRACTIONS).round_().to(torch.int32)
     first, fraction = places >> 5, (places & (_FRACTIONS - 1)).float()
     height, width = pictures.shape[1:3]
     rows, columns = (torch.stack([first[..., axis], first[..., axis] + 1]) for axis in (1, 0))
@@ -117,7 +116,7 @@ def sample_smoothly(pictures: torch.Tensor, squares: torch.Tensor, size: int, ou
     (n, 3, size, size) in the pictures' own values.
     """
     height, width = pictures.shape[2:]
-    places = _places(squares.detach().cpu().double().numpy(), size).to(pictures.device, pictures.dtype)
+    places = _places(squares.detach().cpu().double().numpy(), size, pictures.device).to(pictures.dtype)
     grid = (2 * places + 1) / torch.tensor([width, height], device=pictures.device) - 1
     mode = "border" if outside == "edge" else "zeros"
     return F.grid_sample(pictures, grid.to(pictures.dtype), mode="bilinear", padding_mode=mode, align_corners=False)
@@ -137,10 +136,12 @@ def spread(maps: torch.Tensor, squares: np.ndarray, height: int, width: int) -> 
     return F.grid_sample(maps[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
 
 
-def _places(squares: np.ndarray, size: int) -> torch.Tensor:
-    """(n, size, size, 2) x and y in the picture of each pixel of the squares, float64."""
-    squares = torch.from_numpy(np.ascontiguousarray(squares, dtype=np.float64))
-    steps = torch.arange(size, dtype=torch.float64) / size - 0.5
+def _places(squares: np.ndarray, size: int, device: torch.device) -> torch.Tensor:
+    """(n, size, size, 2) x and y in the picture of each pixel of the squares."""
+    # Apple's devices know no float64; elsewhere it keeps places exact to the last 1/32 pixel.
+    dtype = torch.float32 if device.type == "mps" else torch.float64
+    squares = torch.from_numpy(np.ascontiguousarray(squares, dtype=np.float64)).to(device, dtype)
+    steps = torch.arange(size, dtype=dtype, device=device) / size - 0.5
     side, angle = squares[:, 2, None], squares[:, 3, None]
     across, along = steps * side * angle.cos(), steps * side * angle.sin()
     x = squares[:, 0, None, None] + across[:, None, :] - along[:, :, None]

@@ -66,6 +66,11 @@ def resize_area(pictures: torch.Tensor, height: int, width: int) -> torch.Tensor
     return mean.round_().clamp_(0, 255).to(torch.uint8)
 
 
+def shrink(picture: np.ndarray, height: int, width: int) -> np.ndarray:
+    """`resize_area` of an array (h, w, c) uint8."""
+    return resize_area(torch.from_numpy(np.ascontiguousarray(picture)), height, width).numpy()
+
+
 def warp_cubic(
     picture: torch.Tensor, matrix: np.ndarray, height: int, width: int, outside: str = "edge"
 ) -> torch.Tensor:

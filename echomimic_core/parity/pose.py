@@ -22,16 +22,16 @@ def check_pose(case: dict, folder: Path) -> tuple[float, float, str]:
     -------
     (error, tolerance, detail) : error is the largest fraction of pixels of a map that differ.
     """
-    from ..media.opencv import cv2
+    from PIL import Image
 
     index = Path(folder) / case["file"]
     worst, drawn = 0.0, 0
     for record in json.loads(index.read_text("utf-8")):
         name = record["file"]
-        picture = cv2.imread(str(index.parent / name), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise ValueError(f"the picture {index.parent / name} of the parity case cannot be read")
-        expected = picture[..., ::-1]
+        try:
+            expected = np.asarray(Image.open(index.parent / name).convert("RGB"))
+        except OSError as error:
+            raise ValueError(f"the picture {index.parent / name} of the parity case cannot be read") from error
         pose = from_records([record], names=[name])
         # The map may stand on a larger canvas than its region tells.
         height, width = expected.shape[:2]

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from ..config import FRAME_SIZE
 from ..media.picture import fit_scale
+from ..media.scaling import shrink, warp_cubic
 from .draw import HAND_BONES
 from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas
 from .hand_pose import HandPose, hand_root, present
@@ -134,20 +136,17 @@ def align(
 
 def warp_picture(picture: np.ndarray, matrix: np.ndarray, width: int, height: int, fill: str = "black") -> np.ndarray:
     """The picture (H, W, 3) moved and scaled by `matrix`; beyond its edges it is "black" or repeats the "edge"."""
-    from ..media.opencv import cv2
-
     scale = float(matrix[0, 0])
     if scale < 0.75:
         # Averaging first keeps fine detail from flickering into noise.
-        small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        small = shrink(picture, *(max(round(side * scale), 1) for side in picture.shape[:2]))
         exact = np.array([small.shape[1] / picture.shape[1], small.shape[0] / picture.shape[0]])
         matrix = np.array([[scale / exact[0], 0, matrix[0, 2]], [0, scale / exact[1], matrix[1, 2]]])
         picture = small
-    # OpenCV counts from the middles of pixels, our coordinates from their edges.
+    # Warping counts from the middles of pixels, our coordinates from their edges.
     matrix = matrix.copy()
     matrix[:, 2] += 0.5 * (matrix[[0, 1], [0, 1]] - 1)
-    border = cv2.BORDER_REPLICATE if fill == "edge" else cv2.BORDER_CONSTANT
-    return cv2.warpAffine(picture, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=border)
+    return warp_cubic(torch.from_numpy(np.ascontiguousarray(picture)), matrix, height, width, fill).numpy()
 
 
 def on_canvas(pose: HandPose, width: int, height: int) -> HandPose:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from ..media.scaling import shrink
 from ..runtime import Progress
 from .draw import GROUPS, draw_maps
 from .framing import fit_canvas
@@ -16,6 +17,7 @@ from .hand_pose import HandPose
 PICTURE_BRIGHTNESS = 0.6
 SHEET_GAP = 4
 SHEET_BACKGROUND = 40
+LABEL_PIXELS = 24
 # Frames drawn and held at a time.
 PART = 16
 
@@ -72,8 +74,6 @@ def contact_sheet(pictures: Iterable[np.ndarray], labels: Sequence[str], max_wid
     -------
     (h, w, 3) uint8 with w at most about `max_width`.
     """
-    from ..media.opencv import cv2
-
     pictures = iter(pictures)
     first = next(pictures)
     count, (height, width) = len(labels), first.shape[:2]
@@ -86,12 +86,19 @@ def contact_sheet(pictures: Iterable[np.ndarray], labels: Sequence[str], max_wid
     sheet = np.full(sheet_size, SHEET_BACKGROUND, np.uint8)
     size = max(cell_height / 600, 0.35)
     for index, picture in enumerate(itertools.chain([first], pictures)):
-        cell = cv2.resize(picture, (cell_width, cell_height), interpolation=cv2.INTER_AREA)
-        place, white = (4, int(26 * size) + 4), (255,) * 3
-        cv2.putText(cell, labels[index], place, cv2.FONT_HERSHEY_SIMPLEX, size, white, 1, cv2.LINE_AA)
+        cell = _labelled(shrink(picture, cell_height, cell_width), labels[index], LABEL_PIXELS * size)
         top, left = (index // columns) * (cell_height + SHEET_GAP), (index % columns) * (cell_width + SHEET_GAP)
         sheet[top : top + cell_height, left : left + cell_width] = cell
     return sheet
+
+
+def _labelled(picture: np.ndarray, label: str, pixels: float) -> np.ndarray:
+    """The picture with white text of that height in its upper left corner."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.fromarray(picture)
+    ImageDraw.Draw(image).text((4, 4), label, fill=(255,) * 3, font=ImageFont.load_default(pixels))
+    return np.asarray(image)
 
 
 def pose_sheet(pose: HandPose, shown: int = 16, groups: Sequence[str] = GROUPS) -> np.ndarray:

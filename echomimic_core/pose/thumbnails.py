@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..files.durable import Draft
+from ..media.scaling import shrink
 from . import gestures
 from .draw import draw_maps
 
@@ -20,14 +21,12 @@ def write_thumbnails(folder: Path, side: int = SIDE) -> list[Path]:
     """Write one looping .webp for each gesture into the folder and return their paths."""
     from PIL import Image
 
-    from ..media.opencv import cv2
-
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for name, gesture in gestures.GESTURES.items():
         frames = round(gesture.seconds * FPS)
         maps = draw_maps(gestures.clip(name, frames, FPS), None, 768, 768, ("body", "hands"))
-        small = [cv2.resize(drawn, (side, side), interpolation=cv2.INTER_AREA) for drawn in maps]
+        small = [shrink(drawn, side, side) for drawn in maps]
         pictures = [Image.fromarray(np.clip(picture * 1.4, 0, 255).astype(np.uint8)) for picture in small]
         with Draft(folder / f"{name}.webp") as file:
             pictures[0].save(

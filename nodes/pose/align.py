@@ -4,6 +4,7 @@ from comfy_api.latest import io, ui
 
 from ...bridge.images import first_picture, to_images
 from ...echomimic_core.config import FRAME_SIZE
+from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from .. import types
 
 FRAMINGS = ["show hands", "original", "keep"]
@@ -57,6 +58,14 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                     max=1000,
                     tooltip="Frames of the pose to draw over the picture, spread over the clip.",
                 ),
+                io.Combo.Input(
+                    "detector",
+                    options=list(DETECTORS),
+                    default=BUILT_IN,
+                    optional=True,
+                    tooltip="What looks at the picture where no image_pose is connected. built-in: MediaPipe's "
+                    "networks inside this pack. mediapipe: the mediapipe package, if you have installed it.",
+                ),
             ],
             outputs=[
                 io.Image.Output("aligned_image", display_name="image", tooltip="For Reference Encode."),
@@ -70,12 +79,22 @@ class EchoMimicV2AlignPose(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image, pose, width, height, framing, fit_hands, fill, overlay_frames, image_pose=None
+        cls,
+        image,
+        pose,
+        width,
+        height,
+        framing,
+        fit_hands,
+        fill,
+        overlay_frames,
+        image_pose=None,
+        detector=BUILT_IN,
     ) -> io.NodeOutput:
         from ...echomimic_core.pose import align, preview
 
         picture = first_picture(image)
-        person = image_pose if image_pose is not None else _find_person(picture)
+        person = image_pose if image_pose is not None else _find_person(picture, detector)
         if abs(person.width / person.height - picture.shape[1] / picture.shape[0]) > 0.01:
             raise ValueError(
                 f"image_pose was found in a picture of {person.width}x{person.height}, but the picture here is "
@@ -99,11 +118,13 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         )
 
 
-def _find_person(picture):
+def _find_person(picture, detector: str):
+    from ...bridge.landmarks import landmark_networks
     from ...bridge.mediapipe import find_bundles
     from ...echomimic_core.pose import detect
 
-    return detect.steady(detect.detect([(0.0, picture)], find_bundles()))
+    models = find_bundles() if detector == PACKAGE else landmark_networks()
+    return detect.steady(detect.detect([(0.0, picture)], models))
 
 
 NODES = [EchoMimicV2AlignPose]

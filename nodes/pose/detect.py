@@ -6,6 +6,7 @@ from ...bridge.images import uint8_frames
 from ...bridge.progress import cancellable_progress, until_cancelled
 from ...bridge.video import active_window, is_as_in_file
 from ...echomimic_core.config import FPS
+from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from .. import types
 
 
@@ -54,8 +55,8 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     min=0.0,
                     max=36000.0,
                     step=0.1,
-                    tooltip="Seconds to take; 0 takes all. Shorter is quicker: each frame costs about a twentieth of a "
-                    "second.",
+                    tooltip="Seconds to take; 0 takes all. Shorter is quicker: without a graphics card each "
+                    "frame costs about a tenth of a second.",
                 ),
                 io.Float.Input(
                     "smoothing",
@@ -83,7 +84,23 @@ class EchoMimicV2HandPose(io.ComfyNode):
                 io.Boolean.Input(
                     "download_models",
                     default=False,
-                    tooltip="Fetches MediaPipe's models (17 MB) from Google into models/mediapipe if they are missing.",
+                    tooltip="Fetches MediaPipe's models (17 MB) from Google into models/mediapipe if they are missing. "
+                    "The built-in detector needs none.",
+                ),
+                io.Boolean.Input(
+                    "tracking",
+                    default=False,
+                    optional=True,
+                    tooltip="Follows hands, body and face from frame to frame rather than look for each anew: "
+                    "about twice as fast, but a quick hand may be lost for a few frames. Built-in detector only.",
+                ),
+                io.Combo.Input(
+                    "detector",
+                    options=list(DETECTORS),
+                    default=BUILT_IN,
+                    optional=True,
+                    tooltip="built-in: MediaPipe's networks inside this pack, on ComfyUI's device. mediapipe: the "
+                    "mediapipe package, if you have installed it, with its own models.",
                 ),
             ],
             outputs=[
@@ -95,23 +112,36 @@ class EchoMimicV2HandPose(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, source, source_fps, fps, start, duration, smoothing, max_gap, long_gaps, download_models
+        cls,
+        source,
+        source_fps,
+        fps,
+        start,
+        duration,
+        smoothing,
+        max_gap,
+        long_gaps,
+        download_models,
+        tracking=False,
+        detector=BUILT_IN,
     ) -> io.NodeOutput:
+        from ...bridge.landmarks import landmark_networks
         from ...bridge.mediapipe import find_bundles
         from ...echomimic_core.pose import detect
 
         progress = cancellable_progress()
-        bundles = find_bundles(download_models, progress)
+        models = find_bundles(download_models, progress) if detector == PACKAGE else landmark_networks()
         frames, seconds, rate = _timed_frames(source, source_fps)
         pose, report = detect.hand_pose(
             detect.between(frames, start, duration),
-            bundles,
+            models,
             fps=fps,
             smoothing=smoothing,
             max_gap=max_gap,
             long_gaps=long_gaps,
             total=detect.count_between(seconds, rate, start, duration),
             progress=progress,
+            track=tracking,
         )
         return io.NodeOutput(pose, str(report), report.confidence, ui=ui.PreviewText(str(report)))
 

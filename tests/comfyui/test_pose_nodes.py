@@ -88,7 +88,7 @@ def driving_video(comfy, samples) -> str:
     return "driving.mp4"
 
 
-def test_a_driving_video_makes_the_picture_talk(comfy, mediapipe_models, driving_video):
+def test_a_driving_video_makes_the_picture_talk(comfy, driving_video):
     prompt = {
         "1": node("EchoMimicV2Loader", model=MODEL_NAME, weight_dtype="auto", audio_encoder="auto"),
         "2": node("VAELoader", vae_name=VAE_NAME),
@@ -174,7 +174,8 @@ def test_missing_models_are_named_with_their_links(comfy, samples):
         folder.rename(away)
     shutil.copy(samples / "reference" / "0077.png", comfy.base / "input")
     try:
-        prompt = {"1": node("LoadImage", image="0077.png"), "2": hand_pose(["1", 0], fps=23.0), "3": preview(["2", 0])}
+        package = hand_pose(["1", 0], fps=23.0, detector="mediapipe")
+        prompt = {"1": node("LoadImage", image="0077.png"), "2": package, "3": preview(["2", 0])}
         with pytest.raises(
             WorkflowError, match="hand and the pose was not found in .*mediapipe.*storage.googleapis.com"
         ):

@@ -135,12 +135,12 @@ class Pointer(nn.Module):
 
 
 class FixedFaces:
-    """Stands in for MediaPipe: a face in the middle of every picture that is not black.
+    """Stands in for the detector of faces: one in the middle of every picture that is not black.
 
     The mouth is as open as the picture is bright, and the expression is the picture's roughness and brightness.
     """
 
-    def __init__(self, bundle: Path):
+    def __init__(self, bundle: Path | None = None):
         pass
 
     def __enter__(self):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 
 from .. import faces
@@ -13,7 +15,6 @@ from .base import Batched, Distribution, Extractor
 class Mouth(Extractor):
     """Whether there is a face, how far its mouth is open, and how loud the sound is, in each frame."""
 
-    networks = ("faces",)
     needs_face = True
 
     def __enter__(self):
@@ -38,7 +39,7 @@ class Mouth(Extractor):
 class Identity(Batched):
     """ArcFace embedding of the face of each frame; frames without one are rows of zeros that `found` marks."""
 
-    networks = ("arcface", "faces")
+    networks = ("arcface",)
     needs_face = True
 
     def __enter__(self):
@@ -66,7 +67,7 @@ class Identity(Batched):
 class DlibIdentity(Identity):
     """The same with dlib's descriptor."""
 
-    networks = ("dlib", "faces")
+    networks = ("dlib",)
 
     def __enter__(self):
         path = self.settings.find("dlib")
@@ -85,7 +86,7 @@ class DlibIdentity(Identity):
 class Expression(Distribution):
     """Deep3DFaceRecon's expression coefficients of the faces, for E-FID."""
 
-    networks = ("deep3d", "faces")
+    networks = ("deep3d",)
     needs_face = True
 
     def __enter__(self):
@@ -108,6 +109,8 @@ class Blendshapes(Distribution):
 
     @classmethod
     def lacks(cls, settings) -> str:
+        if not find_spec("mediapipe"):
+            return "expression scores need the mediapipe package: python -m pip install mediapipe"
         bundle = settings.find("faces")
         if bundle is None or faces.has_blendshapes(bundle):
             return ""
@@ -116,6 +119,16 @@ class Blendshapes(Distribution):
             "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/"
         )
 
+    def __enter__(self):
+        self._finder = faces.FaceFinder(self.settings.find("faces"))
+        self._finder.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._finder.__exit__(*error)
+
     def frame(self, seconds, picture, face) -> None:
-        if face is not None and face.expression is not None:
-            self.take(face.expression[None])
+        # Expressions come from the mediapipe package, which finds the face itself.
+        scored = self._finder(picture)
+        if scored is not None and scored.expression is not None:
+            self.take(scored.expression[None])

@@ -20,7 +20,7 @@ class Sync(Batched):
     As in the public pipeline, the face box is a running median of 13 frames and a lost face keeps its box for 25.
     """
 
-    networks = ("syncnet", "faces")
+    networks = ("syncnet",)
     MEDIAN = 13
     HOLD = 25
 

@@ -120,7 +120,7 @@ METRICS = (
         "mouth",
         "clip",
         "higher",
-        "Share of frames in which MediaPipe finds a face, every frame counted.",
+        "Share of frames in which a face is found, every frame counted.",
         "This pack",
         "1",
         score=_faces,

@@ -7,7 +7,7 @@ ones that give its order of magnitude on the released poses.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -97,16 +97,16 @@ def _of_pose(measure: Callable[[HandPose], float], extractor: str) -> Callable[[
 
 
 def _found(store: Store, clip: Clip) -> float:
-    found = rates(store.pose(clip, store.hands_by))
+    found = rates(store.pose(clip, "hands"))
     for side, rate in (("left", found.left), ("right", found.right)):
         if rate < 1:
             store.remark(clip, f"the {side} hand is missing in {1 - rate:.0%} of the frames")
     return found.mean
 
 
-def _curves(extractor: str = "") -> Callable[[Store, Clip], dict[str, np.ndarray]]:
+def _curves(extractor: str = "hands") -> Callable[[Store, Clip], dict[str, np.ndarray]]:
     def curves(store: Store, clip: Clip) -> dict[str, np.ndarray]:
-        left, right = confidence(store.pose(clip, extractor or store.hands_by)).T
+        left, right = confidence(store.pose(clip, extractor)).T
         return {"left hand": left, "right hand": right}
 
     return curves
@@ -187,12 +187,4 @@ METRICS = (
         curve=_curves(),
         of_poses=True,
     ),
-)
-
-HANDS_FOUND = METRICS[-1]
-HANDS_BY_DWPOSE = replace(
-    HANDS_FOUND,
-    name="Hands found (DWPose)",
-    extractor="dwpose",
-    definition=f"{HANDS_FOUND.definition} By DWPose, because MediaPipe is not there: not comparable with it.",
 )

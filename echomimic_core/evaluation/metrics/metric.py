@@ -18,8 +18,6 @@ PAPER_METHODS = ("AnimateAnyone", "MimicMotion", "EchoMimicV2")
 class Store(Protocol):
     """What a metric may ask of an evaluation's findings; ValueError, with a sentence, for what is not there."""
 
-    hands_by: str
-
     def arrays(self, kind: str, clip: Clip, extractor: str) -> dict[str, np.ndarray]:
         """What an extractor found in the "generated", "reference", "portrait" or "pair" frames of a clip."""
 

@@ -8,9 +8,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from .. import extractors
+from .. import extractors, faces
 from ..clips import Clip, ClipError
-from ..faces import FaceFinder
 from ..settings import Settings
 from .ahead import read_ahead
 
@@ -45,7 +44,8 @@ def extract(clip: Clip, wanted: list[str], settings: Settings, tick: Tick, limit
                 active[name] = stack.enter_context(extractors.EXTRACTORS[name](clip, fps, settings))
             except Exception as error:
                 results[name] = _sentence(name, error)
-        finder = _face_finder(stack, active, results, settings)
+        needs_face = any(extractor.needs_face for extractor in active.values())
+        finder = stack.enter_context(faces.FaceFinder()) if needs_face else None
         for index, (seconds, picture) in enumerate(read_ahead(clip.frames())):
             if limit and index >= limit or not active:
                 break
@@ -54,22 +54,6 @@ def extract(clip: Clip, wanted: list[str], settings: Settings, tick: Tick, limit
             _each(active, results, lambda extractor: extractor.frame(seconds, picture, face))  # noqa: B023
         _each(active, results, lambda extractor: extractor.finish(), results)
     return results
-
-
-def _face_finder(stack: ExitStack, active: dict, results: dict[str, Result], settings: Settings) -> FaceFinder | None:
-    needy = [name for name, extractor in active.items() if extractor.needs_face]
-    if not needy:
-        return None
-    try:
-        bundle = settings.find("faces")
-        if bundle is None:
-            raise ValueError(settings.missing("faces"))
-        return stack.enter_context(FaceFinder(bundle))
-    except ValueError as error:
-        for name in needy:
-            del active[name]
-            results[name] = str(error)
-        return None
 
 
 def _each(active: dict, results: dict[str, Result], step: Callable, keep: dict | None = None) -> None:

@@ -53,8 +53,9 @@ class Job:
         else:
             networks, options = EXTRACTORS[name].networks, EXTRACTORS[name].options(settings)
         networks = tuple(settings.fingerprint(network) for network in networks if settings.find(network))
-        # Devices round differently, and another MediaPipe finds other points with the same bundle.
-        networks += (settings.device, settings.mediapipe_version()) if networks else ()
+        # Devices round differently, and another MediaPipe scores other expressions with the same bundle.
+        networks += (settings.device,) if networks else ()
+        networks += (settings.mediapipe_version(),) if name == "blendshapes" else ()
         reference = self.reference.fingerprint() if self.reference else ""
         return (name, self.clip.fingerprint(), reference, self.limit, networks, options)
 

@@ -20,10 +20,13 @@ import numpy as np
 
 from ...config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
 from ...files.durable import write_json
+from ...landmarks import find_bodies, load_networks
+from ...media.scaling import shrink
 from ...media.video import read_audio, read_frames
 from ...media.waveform import resample
 from ...pose.bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, find_bundle
 from ...pose.detect import Detections, steady
+from ...pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from ...pose.landmarks import ESTIMATED_FACE_SCORE
 from ...runtime import Progress
 from ..run.records import bar_options
@@ -40,7 +43,7 @@ PEOPLE_EVERY = 12
 MAX_PEOPLE = 3
 SMOOTHING = 0.2
 # Raised when clips come out otherwise than before, so that those of before are made again.
-RECIPE = 2
+RECIPE = 3
 # What is held of a long video are the clips of one shard, up to 80 s: about 350 MB at 768 x 768.
 CLIPS_A_SHARD = 8
 # Share of frames with an estimated face from which a video is named in the report.
@@ -65,53 +68,34 @@ class Tools:
     encode: Callable[[np.ndarray], np.ndarray]
 
 
-def real_tools(hand: str, pose: str, face: str | None, whisper: str) -> Tools:
-    """MediaPipe and Whisper from files; ValueError if one is missing."""
+def real_tools(whisper: str, bundles: Bundles | None = None) -> Tools:
+    """The landmark networks and Whisper; ValueError if a file is missing.
+
+    bundles : MediaPipe's models, where the mediapipe package is to find the poses.
+    """
     from ...audio import encode
     from ...files.checkpoints import TensorFile
     from ...models.audio_encoder import build_audio_encoder
     from ...pose.detect import detect
 
-    bundles = Bundles(Path(hand), Path(pose), Path(face) if face else None)
+    networks = load_networks()
     encoder = build_audio_encoder(TensorFile(whisper).state_dict())
     return Tools(
-        detect=lambda frames: detect(frames, bundles),
-        count_people=PeopleCounter(Path(pose)),
+        detect=lambda frames: detect(frames, bundles or networks),
+        count_people=lambda picture: len(find_bodies(picture[None], networks, limit=MAX_PEOPLE)[0]),
         encode=lambda sound: encode(encoder, sound).numpy(),
     )
 
 
-class PeopleCounter:
-    """Counts people with MediaPipe's body model."""
-
-    def __init__(self, bundle: Path):
-        from mediapipe.tasks.python import BaseOptions, vision
-
-        options = vision.PoseLandmarkerOptions(
-            base_options=BaseOptions(model_asset_buffer=bundle.read_bytes()),
-            running_mode=vision.RunningMode.IMAGE,
-            num_poses=MAX_PEOPLE,
-        )
-        self._landmarker = vision.PoseLandmarker.create_from_options(options)
-
-    def __call__(self, picture: np.ndarray) -> int:
-        import mediapipe
-
-        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture))
-        return len(self._landmarker.detect(image).pose_landmarks)
-
-
 def look_and_listen(path: Path, tools: Tools) -> Video:
     """One pass over a video; ValueError where it cannot be read or has no sound."""
-    from ...media.opencv import cv2
-
     waveform, rate = read_audio(path)
     people, change = [], []
 
     def watched() -> Frames:
         last = None
         for index, (time, picture) in enumerate(read_frames(path, FPS)):
-            small = cv2.resize(picture, (SMALL, SMALL), interpolation=cv2.INTER_AREA).mean(-1) / 255
+            small = shrink(picture, SMALL, SMALL).mean(-1) / 255
             change.append(0.0 if last is None else float(np.abs(small - last).mean()))
             last = small
             people.append(tools.count_people(picture) if index % PEOPLE_EVERY == 0 else -1)
@@ -317,13 +301,25 @@ def _finish(out: Path, results: list[dict]) -> dict:
     return report
 
 
+def _package_bundles(folder: Path) -> Bundles:
+    """MediaPipe's bundles in a folder; ValueError where one is missing."""
+    bundles = {kind: find_bundle(kind, [folder]) for kind in BUNDLE_LINKS}
+    for kind in ("hand", "pose"):
+        if bundles[kind] is None:
+            raise ValueError(f"{folder} holds no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}")
+    return Bundles(**bundles)
+
+
 def main(arguments: list[str] | None = None) -> int:
     from tqdm import tqdm
 
     parser = argparse.ArgumentParser(prog="python -m echomimic_core.training.prepare", description=__doc__)
     parser.add_argument("videos", type=Path, help="a folder of videos (searched with its folders), or one video")
     parser.add_argument("out", type=Path, help="folder for the clips")
-    parser.add_argument("--models", type=Path, default=Path(BUNDLE_FOLDER), help="folder with MediaPipe's bundles")
+    parser.add_argument("--detector", choices=DETECTORS, default=BUILT_IN, help="what finds the poses (%(default)s)")
+    parser.add_argument(
+        "--models", type=Path, default=Path(BUNDLE_FOLDER), help="folder with MediaPipe's bundles, for that detector"
+    )
     parser.add_argument("--whisper", required=True, help="Whisper tiny: tiny.pt or model.safetensors")
     parser.add_argument("--size", type=int, default=FRAME_SIZE, help="side of the square frames in pixels")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
@@ -333,15 +329,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     rules = Rules(**{name: getattr(given, name) for name in asdict(Rules())})
     try:
-        bundles = {kind: find_bundle(kind, [given.models]) for kind in BUNDLE_LINKS}
-        for kind in ("hand", "pose"):
-            if bundles[kind] is None:
-                raise ValueError(
-                    f"{given.models} holds no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}"
-                )
+        bundles = _package_bundles(given.models) if given.detector == PACKAGE else None
         if not Path(given.whisper).is_file():
             raise ValueError(f"there is no Whisper file {given.whisper}")
-        tools = partial(real_tools, bundles["hand"], bundles["pose"], bundles["face"], given.whisper)
+        tools = partial(real_tools, given.whisper, bundles)
         bar = tqdm(unit="video", dynamic_ncols=True, **bar_options())
 
         def progress(done: int, total: int) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from echomimic_core.evaluation import faces
 from echomimic_core.evaluation.__main__ import main
 from echomimic_core.evaluation.clips import Clip, gather
 from echomimic_core.evaluation.emtd import Manifest
 from echomimic_core.evaluation.evaluate import evaluate
 from echomimic_core.evaluation.metrics.registry import METRICS, choose
-from echomimic_core.evaluation.passes import extract
 from echomimic_core.evaluation.report import text as report
 from echomimic_core.evaluation.settings import Settings
 from echomimic_core.files import durable
@@ -123,24 +123,11 @@ def filmed(frames: int = 4) -> Clip:
     return Clip("a", "video", pictures=moving_picture(frames), rate=24.0)
 
 
-@pytest.mark.parametrize("lacking", ["bundles", "package"])
-def test_hands_are_found_by_dwpose_where_mediapipe_is_not_there(networks, tmp_path, monkeypatch, lacking):
-    if lacking == "package":
-        monkeypatch.setitem(sys.modules, "mediapipe", None)
-        for name in ("hand_landmarker.task", "pose_landmarker.task"):
-            (tmp_path / name).touch()
-    found = evaluate([filmed()], None, choose(["hands"]), Settings(folders=(networks,), mediapipe=(tmp_path,)))
+def test_hands_need_neither_bundles_nor_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    found = evaluate([filmed()], None, choose(["hands"]), Settings(folders=(), mediapipe=(tmp_path,)))
     (score,) = found.scores
-    assert score.metric.key == "hands" and score.metric.name == "Hands found (DWPose)"
-    assert "By DWPose" in score.metric.definition
-    assert score.value == 1 and set(found.clips[0].curves) == {"left hand", "right hand"}
-
-
-def test_without_any_detector_hands_are_a_sentence_that_names_both(tmp_path):
-    found = evaluate([filmed()], None, choose(["hands"]), Settings(folders=(tmp_path,), mediapipe=(tmp_path,)))
-    (score,) = found.scores
-    assert score.value is None and score.metric.name == "Hands found"
-    assert "hand_landmarker.task" in score.reason and "DWPose is missing" in score.reason
+    assert score.value == 0 and set(found.clips[0].curves) == {"left hand", "right hand"}
 
 
 def test_places_that_cannot_be_written_are_told_before_anything_is_computed(uneven, tmp_path, monkeypatch, capsys):
@@ -192,7 +179,7 @@ def test_lost_hands_in_one_clip_are_not_hidden_by_the_mean(networks):
 
 def test_what_a_clip_lacks_is_kept_too(networks, tmp_path, monkeypatch):
     """A rerun of clips without sound or face, of one frame or of another shape reads none of them again."""
-    monkeypatch.setattr(extract, "FaceFinder", FixedFaces)
+    monkeypatch.setattr(faces, "FaceFinder", FixedFaces)
     settings = Settings(folders=(networks,), mediapipe=(face_bundle(tmp_path),))
     pictures, sound = spoken(20)
     for name, frames, heard in (

@@ -14,7 +14,7 @@ from echomimic_core.evaluation.slices import frame_picture, frames_between, soun
 from echomimic_core.media.video import VideoWriter, read_frames
 from echomimic_core.pose.files import load
 from echomimic_core.pose.framing import Framing
-from tests.unit.evaluation_clips import bundles, write
+from tests.unit.evaluation_clips import write
 
 LIST = """URL,Start Timecode,End Timecode
 https://www.youtube.com/watch?v=NBMTc71yrpk,00:00:01.000,00:00:02.250
@@ -122,7 +122,6 @@ def test_a_framed_picture_keeps_its_shape_at_the_edge():
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory, samples) -> tuple[Path, Path, Path]:
     """(list, downloads, prepared folder) of a wide made-up talk of a real picture."""
-    folder = bundles("hand_landmarker.task", "pose_landmarker.task")
     from PIL import Image
 
     place = tmp_path_factory.mktemp("emtd")
@@ -135,7 +134,7 @@ def prepared(tmp_path_factory, samples) -> tuple[Path, Path, Path]:
             wide = np.full((480, 800, 3), 90, np.uint8)
             wide[:, 200:680] = np.roll(person, index % 7, 1)
             film.write(wide[None])
-    arguments = [str(place / "list.txt"), str(place / "downloads"), str(place / "out"), "--mediapipe", str(folder)]
+    arguments = [str(place / "list.txt"), str(place / "downloads"), str(place / "out")]
     assert main(arguments) == 0
     return place / "list.txt", place / "downloads", place / "out"
 

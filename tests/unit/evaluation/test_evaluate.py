@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from echomimic_core.evaluation import faces
 from echomimic_core.evaluation.clips import Clip, gather
 from echomimic_core.evaluation.evaluate import evaluate
 from echomimic_core.evaluation.metrics.registry import METRICS, choose
-from echomimic_core.evaluation.passes import extract as extract_module
 from echomimic_core.evaluation.settings import Settings
 from echomimic_core.networks import local
 from tests.unit.evaluation_clips import (
@@ -41,7 +41,7 @@ def networks(tmp_path_factory) -> Path:
 @pytest.fixture
 def settings(networks, tmp_path, monkeypatch) -> Settings:
     """Every network hand-made, and a face in every picture."""
-    monkeypatch.setattr(extract_module, "FaceFinder", FixedFaces)
+    monkeypatch.setattr(faces, "FaceFinder", FixedFaces)
     return Settings(folders=(networks,), mediapipe=(face_bundle(tmp_path),))
 
 
@@ -316,9 +316,11 @@ def test_a_network_that_fails_leaves_the_others_alone(tmp_path, settings, networ
 def test_missing_networks_are_never_replaced_silently(tmp_path):
     found = evaluate([clip("a")], [clip("a", 3)], None, Settings(folders=(tmp_path,), mediapipe=(tmp_path,)))
     computed = {score.metric.key for score in found.scores if score.value is not None}
-    assert computed == {"psnr", "ssim"}
+    # Hands and faces are found by the built-in networks; these clips show neither.
+    assert computed == {"psnr", "ssim", "faces", "hands", "hkc-mediapipe"}
     for score in found.scores:
-        assert score.value is not None or "http" in score.reason, score.metric.key
+        told = "http" in score.reason or score.metric.key in ("mouth", "hkv-mediapipe")
+        assert score.value is not None or told, score.metric.key
 
 
 def test_asking_for_a_metric_without_its_network_offers_the_alternative_beside_it(tmp_path):

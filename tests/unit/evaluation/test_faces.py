@@ -135,9 +135,10 @@ def pictures(samples) -> list[np.ndarray]:
     return [np.array(Image.open(path).convert("RGB")) for path in paths]
 
 
-@pytest.fixture(scope="module")
-def finder():
-    with FaceFinder(bundles("face_landmarker.task") / "face_landmarker.task") as finder:
+@pytest.fixture(scope="module", params=["built-in", "package"])
+def finder(request):
+    package = request.param == "package"
+    with FaceFinder(bundles("face_landmarker.task") / "face_landmarker.task" if package else None) as finder:
         yield finder
 
 

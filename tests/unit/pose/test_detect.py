@@ -2,31 +2,40 @@
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from echomimic_core.landmarks import networks as landmark_networks
 from echomimic_core.media.video import VideoWriter, read_frames
 from echomimic_core.pose import bundles as bundles_module
-from echomimic_core.pose import detect, landmarks
+from echomimic_core.pose import detect, detectors, landmarks
+from echomimic_core.pose.detectors import package as package_module
+from echomimic_core.pose.detectors.sides import Sides
 
 SHARED_MODELS = Path(__file__).parents[4] / "shared" / "models"
 SIDE = 768
 PICTURES = ("0035", "0077", "0222")
 
 
-@pytest.fixture(scope="module")
-def bundles():
+def package() -> bundles_module.Bundles:
     """MediaPipe's models: from MEDIAPIPE_BUNDLES (see mediapipe_bundle.py), or from beside the checkout."""
     pytest.importorskip("mediapipe")
     folder = Path(os.environ.get("MEDIAPIPE_BUNDLES", SHARED_MODELS))
     hand, pose, face = (folder / f"{kind}_landmarker.task" for kind in ("hand", "pose", "face"))
     if not (hand.is_file() and pose.is_file()):
         pytest.skip("no MediaPipe models: set MEDIAPIPE_BUNDLES to a folder made by mediapipe_bundle.py")
-    return detect.Bundles(hand, pose, face if face.is_file() else None)
+    return bundles_module.Bundles(hand, pose, face if face.is_file() else None)
+
+
+@pytest.fixture(scope="module", params=["built-in", "tracking", "mediapipe"])
+def detector(request) -> dict:
+    """Each detector there is, as `detect.detect` takes it."""
+    if request.param == "mediapipe":
+        return {"source": package()}
+    return {"source": landmark_networks.load_networks(), "track": request.param == "tracking"}
 
 
 def picture(samples, name) -> np.ndarray:
@@ -57,9 +66,9 @@ def errors(pose, still, times):
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_both_hands_are_found_on_the_fingers(samples, bundles, name):
+def test_both_hands_are_found_on_the_fingers(samples, detector, name):
     image = picture(samples, name)
-    found = detect.detect([(0.0, image)], bundles)
+    found = detect.detect([(0.0, image)], **detector)
     assert (found.hand_scores > 0).all()
     wrists = found.bodies[0, [7, 4]]
     assert np.linalg.norm(found.hands[0, :, 0] - wrists, axis=-1).max() < 0.08
@@ -72,16 +81,16 @@ def test_both_hands_are_found_on_the_fingers(samples, bundles, name):
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_a_mirrored_picture_exchanges_the_hands(samples, bundles, name):
+def test_a_mirrored_picture_exchanges_the_hands(samples, detector, name):
     image = picture(samples, name)
-    found, mirrored = (detect.detect([(0.0, np.ascontiguousarray(p))], bundles) for p in (image, image[:, ::-1]))
+    found, mirrored = (detect.detect([(0.0, np.ascontiguousarray(p))], **detector) for p in (image, image[:, ::-1]))
     np.testing.assert_allclose(mirrored.hands[0, ::-1] * [-1, 1] + [1, 0], found.hands[0], atol=0.03)
 
 
 @pytest.mark.parametrize("name", PICTURES)
-def test_known_motion_is_followed_through_blank_and_blurred_frames(samples, bundles, name):
+def test_known_motion_is_followed_through_blank_and_blurred_frames(samples, detector, name):
     image = picture(samples, name)
-    still = detect.detect([(0.0, image)], bundles)
+    still = detect.detect([(0.0, image)], **detector)
     rng = np.random.default_rng(0)
     count = 48
     times = np.arange(count) / count
@@ -97,7 +106,7 @@ def test_known_motion_is_followed_through_blank_and_blurred_frames(samples, bund
                 moved = rng.integers(0, 255, moved.shape, np.uint8)
             yield index / 24, moved
 
-    pose, report = detect.hand_pose(frames(), bundles)
+    pose, report = detect.hand_pose(frames(), **detector)
     assert len(pose) == count and (pose.hand_scores > 0).all()
     assert min(report.found) > 0.8 and max(report.longest_gap) < 0.3
     wrong = errors(pose, still, times)
@@ -108,16 +117,16 @@ def test_known_motion_is_followed_through_blank_and_blurred_frames(samples, bund
 
 
 @pytest.mark.parametrize("name, side, way", (("0077", 0, 420), ("0035", 1, -420)))
-def test_a_hand_that_leaves_the_picture_and_comes_back_is_the_same_hand(samples, bundles, name, side, way):
+def test_a_hand_that_leaves_the_picture_and_comes_back_is_the_same_hand(samples, detector, name, side, way):
     image = picture(samples, name)
-    still = detect.detect([(0.0, image)], bundles)
+    still = detect.detect([(0.0, image)], **detector)
     shifts = way * np.sin(np.pi * np.linspace(0, 1, 28))
 
     def frames():
         for index, shift in enumerate(shifts):
             yield index / 24, cv2.warpAffine(image, np.float32([[1, 0, shift], [0, 1, 0]]), (SIDE, SIDE))
 
-    found = detect.detect(frames(), bundles)
+    found = detect.detect(frames(), **detector)
     true = still.hands[0] + np.stack([shifts / SIDE, 0 * shifts], axis=-1)[:, None, None]
     seen = found.hand_scores.max(axis=-1) > 0
     inside = ((true > 0) & (true < 1)).all(axis=(2, 3))
@@ -133,47 +142,40 @@ def test_a_hand_that_leaves_the_picture_and_comes_back_is_the_same_hand(samples,
     assert detect.make_report(found.times, found.hand_scores).longest_gap[side] > 8 / 24
 
 
-def test_a_video_of_another_rate_is_followed_by_time(samples, bundles, tmp_path):
+def test_a_video_of_another_rate_is_followed_by_time(samples, detector, tmp_path):
     image = picture(samples, "0035")
-    still = detect.detect([(0.0, image)], bundles)
+    still = detect.detect([(0.0, image)], **detector)
     with VideoWriter(tmp_path / "drive.mp4", 30.0, SIDE, SIDE) as writer:
         for index in range(30):
             writer.write(frame(image, index / 60)[None])
-    pose, report = detect.hand_pose(read_frames(tmp_path / "drive.mp4"), bundles, fps=24.0)
+    pose, report = detect.hand_pose(read_frames(tmp_path / "drive.mp4"), fps=24.0, **detector)
     assert report.frames == 30 and len(pose) == 24 and pose.fps == 24
     assert np.median(errors(pose, still, np.arange(24) / 24 / 2)) < 0.003
 
 
-@pytest.mark.parametrize("hands", (2, 1))
-def test_even_one_core_keeps_up_with_twelve_frames_a_second(samples, bundles, hands):
-    """Measured as processor time of all threads together: other programs do not count, and a second core only helps."""
-    image = picture(samples, "0077")
-    if hands == 1:  # the lost one is searched for in the whole picture, which costs more
-        image[:, 420:] = image[:, 419:420]
-    moved = [frame(image, index / 24) for index in range(24)]
-    with detect.Detector(bundles) as detector:
-        detector(image, 0.0)
-        start, found = time.process_time(), 0
-        for index, one in enumerate(moved):
-            found += (detector(one, 1 + index / 24)[1].max(axis=1) > 0).sum()
-        seconds = time.process_time() - start
-    assert found == hands * len(moved)
-    assert seconds / len(moved) < 1 / 12
-
-
-def test_an_estimated_face_lies_on_the_found_one(samples, bundles):
-    if bundles.face is None:
-        pytest.skip("no face model")
+def test_an_estimated_face_lies_on_the_found_one(samples):
     image = picture(samples, "0035")
-    with_model = detect.detect([(0.0, image)], bundles)
-    without = detect.detect([(0.0, image)], detect.Bundles(bundles.hand, bundles.pose))
-    size = np.ptp(with_model.faces[0], axis=0).max()
-    apart = np.linalg.norm(with_model.faces - without.faces, axis=-1)
+    found, estimated = detect.detect([(0.0, image)]), None
+    with detectors.open_detector() as detector:
+        detector._in_places = lambda kind, pictures, places, wanted: [[] for _ in places]
+        estimated = detector(image[None], [0.0])[0]
+    size = np.ptp(found.faces[0], axis=0).max()
+    apart = np.linalg.norm(found.faces[0] - estimated.face / SIDE, axis=-1)
     assert np.median(apart) < 0.1 * size and apart.max() < 0.3 * size
-    assert without.face_scores.max() <= landmarks.ESTIMATED_FACE_SCORE < with_model.face_scores.min()
+    assert estimated.face_scores.max() <= landmarks.ESTIMATED_FACE_SCORE < found.face_scores.min()
 
 
-def test_cancelling_stops_before_the_next_frame(samples, bundles):
+def test_frames_found_together_are_those_found_alone(samples):
+    pictures = np.stack([frame(picture(samples, "0077"), index / 24) for index in range(5)])
+    times = [index / 24 for index in range(5)]
+    with detectors.open_detector() as together, detectors.open_detector() as alone:
+        for many, index in zip(together(pictures, times), range(5), strict=True):
+            one = alone(pictures[index : index + 1], [times[index]])[0]
+            for a, b in zip(many, one, strict=True):
+                np.testing.assert_allclose(a, b, atol=0.05)
+
+
+def test_cancelling_stops_before_the_next_frame(samples, detector):
     image, seen = picture(samples, "0035"), []
 
     def frames():
@@ -186,7 +188,7 @@ def test_cancelling_stops_before_the_next_frame(samples, bundles):
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        detect.detect(frames(), bundles, 10, cancel)
+        detect.detect(frames(), total=10, progress=cancel, **detector)
     assert seen == [0, 1, 2]
 
 
@@ -218,16 +220,16 @@ def test_of_several_models_the_quick_one_is_taken(tmp_path):
     assert bundles_module.find_bundle("hand", folders) is None
 
 
-def test_no_frames_and_changing_sizes_are_sentences(bundles):
+def test_no_frames_and_changing_sizes_are_sentences(detector):
     with pytest.raises(ValueError, match="no frames to look for hands in"):
-        detect.detect([], bundles)
+        detect.detect([], **detector)
     frames = [(0.0, np.zeros((64, 64, 3), np.uint8)), (0.1, np.zeros((64, 32, 3), np.uint8))]
     with pytest.raises(ValueError, match="frame 1 is 32x64, the first 64x64: bring all frames to one size"):
-        detect.detect(frames, bundles)
+        detect.detect(frames, **detector)
 
 
-def test_a_picture_without_people_gives_no_points(bundles):
-    found = detect.detect([(0.0, np.full((200, 300, 3), 128, np.uint8))], bundles)
+def test_a_picture_without_people_gives_no_points(detector):
+    found = detect.detect([(0.0, np.full((200, 300, 3), 128, np.uint8))], **detector)
     assert not found.hand_scores.any() and not found.body_scores.any()
     assert detect.steady(found).bodies is None
 
@@ -237,14 +239,14 @@ def test_a_damaged_model_is_named_with_its_link(tmp_path):
     broken = tmp_path / "hand_landmarker.task"
     broken.write_bytes(b"not a model")
     with pytest.raises(ValueError, match="hand_landmarker.task cannot be used .*storage.googleapis.com"):
-        detect.detect([(0.0, np.zeros((64, 64, 3), np.uint8))], detect.Bundles(broken, broken))
+        detect.detect([(0.0, np.zeros((64, 64, 3), np.uint8))], bundles_module.Bundles(broken, broken))
 
 
 def test_without_mediapipe_there_is_a_sentence(monkeypatch):
     for name in ("mediapipe", "mediapipe.tasks", "mediapipe.tasks.python"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ValueError, match="mediapipe, which is not installed.*POSE_KEYPOINT"):
-        detect.detect([(0.0, np.zeros((64, 64, 3), np.uint8))], detect.Bundles(Path("a"), Path("b")))
+    with pytest.raises(ValueError, match="mediapipe, which is not installed: choose the built-in detector"):
+        detect.detect([(0.0, np.zeros((64, 64, 3), np.uint8))], bundles_module.Bundles(Path("a"), Path("b")))
 
 
 class TestSides:
@@ -260,11 +262,10 @@ class TestSides:
     @staticmethod
     def hand(x, y, side=0, score=0.9):
         rng = np.random.default_rng(int(x))
-        return detect._Hand(np.array([x, y]) + np.vstack([[0, 0], rng.uniform(-40, 40, (20, 2))]), score, side)
+        return package_module._Hand(np.array([x, y]) + np.vstack([[0, 0], rng.uniform(-40, 40, (20, 2))]), score, side)
 
-    def choose(self, hands, detector=None, time=0.0, body=None):
-        detector = detector or detect.Detector(None)
-        return detector._choose(hands, *(body or self.body()), time)
+    def choose(self, hands, sides=None, time=0.0, body=None):
+        return (sides or Sides()).choose(hands, *(body or self.body()), time)
 
     @pytest.mark.parametrize("sides", ((0, 1), (1, 0), (0, 0), (1, 1)))
     def test_the_nearest_wrist_decides_whatever_the_handedness(self, sides):
@@ -285,15 +286,15 @@ class TestSides:
     def test_where_both_wrists_meet_the_last_frame_decides(self):
         points, scores = self.body()
         points[[15, 16]] = (302, 400), (298, 400)
-        detector = detect.Detector(None)
+        sides = Sides()
         left, right = self.hand(330, 400), self.hand(270, 400)
-        detector._last, detector._last_time = [right, left], [0.0, 0.0]
-        assert self.choose([left, right], detector, 0.1, (points, scores)) == [right, left]
+        sides.last, sides.last_time = [right, left], [0.0, 0.0]
+        assert self.choose([left, right], sides, 0.1, (points, scores)) == [right, left]
 
     @pytest.mark.parametrize("seed", range(4))
     def test_hands_that_cross_keep_their_sides(self, seed):
         """The left hand goes to the right one's place and back; where they meet the body's wrists cannot be trusted."""
-        rng, detector = np.random.default_rng(seed), detect.Detector(None)
+        rng, sides = np.random.default_rng(seed), Sides()
         for index, t in enumerate(np.sin(np.linspace(0, np.pi, 40))):
             points, scores = self.body()
             left, right = np.array([420 - 260 * t, 400]), np.array([180 + 260 * t, 430])
@@ -303,9 +304,9 @@ class TestSides:
                 scores[[15, 16]] = 0.1
             hands = [self.fan(place, flip, int(rng.integers(2))) for place, flip in ((left, 1), (right, -1))]
             order = rng.permutation(2)
-            chosen = self.choose([hands[i] for i in order], detector, index / 24, (points, scores))
+            chosen = self.choose([hands[i] for i in order], sides, index / 24, (points, scores))
             assert chosen == hands, index
-            detector._last, detector._last_time = chosen, [index / 24] * 2
+            sides.last, sides.last_time = chosen, [index / 24] * 2
 
     @staticmethod
     def fan(wrist, flip, side):
@@ -313,7 +314,7 @@ class TestSides:
         angles = np.deg2rad(np.linspace(-60, 40, 5)) * flip
         way = np.stack([np.sin(angles), -np.cos(angles)], axis=-1)
         fingers = way[:, None] * np.array([30, 50, 65, 80])[:, None]
-        return detect._Hand(wrist + np.vstack([[0, 0], fingers.reshape(-1, 2)]), 0.9, side)
+        return package_module._Hand(wrist + np.vstack([[0, 0], fingers.reshape(-1, 2)]), 0.9, side)
 
     def test_without_a_body_handedness_and_memory_decide(self):
         left, right = self.hand(100, 100, side=0), self.hand(500, 100, side=1)

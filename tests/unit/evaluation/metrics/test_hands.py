@@ -94,39 +94,26 @@ def test_an_empty_pose_is_a_sentence():
         hkc(pose().take(np.array([], int)))
 
 
-def test_detectors_that_take_turns_keep_the_order_of_frames(tmp_path, monkeypatch):
-    import time
-
+def test_hands_of_every_frame_are_kept_in_order(monkeypatch):
     from echomimic_core.evaluation.clips import Clip
-    from echomimic_core.evaluation.extractors.hands import Hands
+    from echomimic_core.evaluation.extractors import hands
     from echomimic_core.evaluation.settings import Settings
-    from echomimic_core.pose import detect
+    from echomimic_core.pose.detectors.frame import make_frame
 
-    class Slow:
-        """Finds hands at the brightness of the picture, sooner or later."""
+    class Bright:
+        """Finds a hand at the brightness of the picture."""
 
-        closed = 0
+        batch = 4
 
-        def __init__(self, bundles):
-            pass
+        def __call__(self, pictures, times):
+            assert len(pictures) == len(times) <= self.batch
+            empty = make_frame([None, None], None, None)
+            return [empty._replace(hands=np.full((2, 21, 2), picture[0, 0, 0])) for picture in pictures]
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            Slow.closed += 1
-
-        def __call__(self, picture, seconds):
-            time.sleep(0.01 if picture[0, 0, 0] % 3 else 0)
-            return np.full((2, 21, 2), picture[0, 0, 0], float), np.full((2, 21), 0.5)
-
-    monkeypatch.setattr(detect, "Detector", Slow)
-    for name in ("hand_landmarker.task", "pose_landmarker.task"):
-        (tmp_path / name).touch()
-    settings = Settings(folders=(), mediapipe=(tmp_path,))
-    with Hands(Clip("a", "video"), 24.0, settings) as extractor:
+    monkeypatch.setattr(hands, "open_detector", lambda networks: Bright())
+    with hands.Hands(Clip("a", "video"), 24.0, Settings(folders=())) as extractor:
         for index in range(21):
             extractor.frame(index / 24, np.full((8, 10, 3), index, np.uint8), None)
         found = extractor.finish()
     assert found["points"][:, 0, 0, 0].tolist() == list(range(21))
-    assert found["size"].tolist() == [10, 8] and Slow.closed == Hands.LANES
+    assert found["size"].tolist() == [10, 8]

@@ -130,14 +130,15 @@ def test_what_a_clip_lacks_is_told_of_the_clip_that_has_its_content_now(tmp_path
 
 
 def test_another_device_or_mediapipe_is_evaluated_anew(tmp_path, plain, monkeypatch):
-    job = Job(Clip("a", "video", write(tmp_path / "a.mp4", moving_picture(3))), ("inception", "mouth"))
+    job = Job(Clip("a", "video", write(tmp_path / "a.mp4", moving_picture(3))), ("inception", "blendshapes"))
     (tmp_path / "face_landmarker.task").write_bytes(b"a bundle")
     settings = replace(plain, mediapipe=(tmp_path,))
     keys = {name: job.cache_key(name, settings) for name in job.names}
     for name in job.names:
         assert job.cache_key(name, settings) == keys[name] != job.cache_key(name, replace(settings, device="cuda"))
     monkeypatch.setattr(Settings, "mediapipe_version", staticmethod(lambda: "99.0"))
-    assert job.cache_key("mouth", settings) != keys["mouth"]
+    assert job.cache_key("blendshapes", settings) != keys["blendshapes"]
+    assert job.cache_key("inception", settings) == keys["inception"]
 
 
 def test_a_file_taken_away_meanwhile_stops_nothing(tmp_path, plain, monkeypatch):

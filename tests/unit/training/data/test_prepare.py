@@ -316,7 +316,6 @@ def test_faces_that_are_only_estimated_are_reported(tmp_path, by_name):
 
 def test_a_real_person_becomes_a_clip(samples, tmp_path):
     """Real detectors and Whisper, on a film of a real picture: framed by the rule, hands and face found."""
-    pytest.importorskip("mediapipe")
     import cv2
 
     from echomimic_core.media.video import read_audio
@@ -328,7 +327,7 @@ def test_a_real_person_becomes_a_clip(samples, tmp_path):
     with VideoWriter(tmp_path / "videos" / "one.mp4", 24, 384, 384, (sound[:, : 2 * rate], rate)) as writer:
         writer.write(np.repeat(cv2.resize(picture, (384, 384), interpolation=cv2.INTER_AREA)[None], 48, 0))
     whisper = str(models / "whisper_tiny_en_encoder_fp16.safetensors")
-    given = [str(tmp_path / "videos"), str(tmp_path / "out"), "--models", str(models), "--whisper", whisper]
+    given = [str(tmp_path / "videos"), str(tmp_path / "out"), "--whisper", whisper]
     assert main([*given, "--size", "256", "--workers", "1"]) == 0
     (clip,) = read_manifest(tmp_path / "out")
     assert (len(clip), clip.info.kind) == (48, "semi-body")
@@ -361,6 +360,7 @@ def test_a_folder_of_other_things_is_left_alone(films, tmp_path):
 
 
 def test_the_command_names_the_model_that_is_missing(films, tmp_path, capsys):
-    assert main([str(films), str(tmp_path / "out"), "--models", str(tmp_path), "--whisper", "x"]) == 1
+    package = ["--detector", "mediapipe", "--models", str(tmp_path)]
+    assert main([str(films), str(tmp_path / "out"), *package, "--whisper", "x"]) == 1
     error = capsys.readouterr().err
     assert "holds no hand_landmarker bundle" in error and "https://" in error
