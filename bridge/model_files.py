@@ -26,7 +26,7 @@ from .model import EchoMimicModel, GraphDenoiser
 from .patcher import make_patcher
 
 WEIGHT_DTYPES = ["auto", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
-RELEASED = ["standard", "accelerated"]
+RELEASED = list(VARIANTS)
 AUTO = "auto"
 
 

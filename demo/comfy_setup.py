@@ -204,7 +204,7 @@ def install_packages(comfyui: Path, extra_packages: tuple[str, ...]) -> None:
     repaired = subprocess.run([venv_python(), "-c", repair_code()], capture_output=True, text=True)
     if repaired.returncode:
         raise SetupError(f"torch does not work on this machine:\n{tail(repaired.stdout + repaired.stderr)}")
-    if not imports("cv2"):
+    if any("mediapipe" in line for line in wanted) and not imports("cv2"):
         # The usual OpenCV asks for libGL, which a server without a screen lacks.
         pip("uninstall", "-y", "opencv-contrib-python", "opencv-python")
         pip("install", "--force-reinstall", "--no-deps", "opencv-python-headless")

@@ -44,7 +44,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--comfyui")
     options, arguments = parser.parse_known_args(arguments)
     try:
-        packages = [*PACKAGES, *read_requirements(REPO / "requirements-training.txt")]
+        # mediapipe brings an OpenCV of its own, beside which there must be no other.
+        training = read_requirements(REPO / "requirements-training.txt")
+        packages = [*PACKAGES, *(line for line in training if "opencv" not in line)]
+        packages += read_requirements(REPO / "requirements-mediapipe.txt")
         packages += ["playwright"] if browser else []
         installation = prepare(tuple(packages), options.comfyui, ARCHIVES)
     except SetupError as error:

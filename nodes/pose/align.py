@@ -4,10 +4,9 @@ from comfy_api.latest import io, ui
 
 from ...bridge.images import first_picture, to_images
 from ...echomimic_core.config import FRAME_SIZE
+from ...echomimic_core.pose.align import FRAMINGS
 from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from .. import types
-
-FRAMINGS = ["show hands", "original", "keep"]
 
 
 class EchoMimicV2AlignPose(io.ComfyNode):
@@ -34,7 +33,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                 io.Int.Input("height", default=FRAME_SIZE, min=64, max=4096, step=8, tooltip="Height of the video."),
                 io.Combo.Input(
                     "framing",
-                    options=FRAMINGS,
+                    options=list(FRAMINGS),
                     default=FRAMINGS[0],
                     tooltip="original: from above the head to below the elbows, as the model was trained. show hands: "
                     "the same, but wider where the pose's hands would leave the picture. keep: only crop to the size.",

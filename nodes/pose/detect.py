@@ -6,6 +6,7 @@ from ...bridge.images import uint8_frames
 from ...bridge.progress import cancellable_progress, until_cancelled
 from ...bridge.video import active_window, is_as_in_file
 from ...echomimic_core.config import FPS
+from ...echomimic_core.pose.clean import LONG_GAPS
 from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from .. import types
 
@@ -76,7 +77,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "long_gaps",
-                    options=["hold", "empty"],
+                    options=list(LONG_GAPS),
                     default="hold",
                     tooltip="What happens where a hand is lost for longer: hold keeps the place nearest in time "
                     "(before or after the gap), empty leaves it out and the model invents it.",

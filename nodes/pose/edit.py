@@ -2,10 +2,11 @@
 
 from comfy_api.latest import io
 
+from ...echomimic_core.pose.edit import FIT_MODES, PIVOTS
 from .. import types
 
 MAX_FRAMES = 100_000
-LENGTHENING = ["loop", "ping-pong", "hold", "retime"]
+LENGTHENING = [*FIT_MODES, "retime"]
 
 
 class EchoMimicV2EditPose(io.ComfyNode):
@@ -48,7 +49,7 @@ class EchoMimicV2EditPose(io.ComfyNode):
                 io.Float.Input("rotate", default=0.0, min=-180.0, max=180.0, step=0.5, tooltip="Degrees, clockwise."),
                 io.Combo.Input(
                     "pivot",
-                    options=["frame", "person", "wrists"],
+                    options=list(PIVOTS),
                     default="frame",
                     tooltip="What stays in place under scale and rotate: the middle of the frame, the person's neck, "
                     "or each hand's wrist (then only the hands change).",

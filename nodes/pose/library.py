@@ -4,9 +4,9 @@ from comfy_api.latest import io, ui
 
 from ...bridge.images import to_images
 from ...echomimic_core.config import FPS
+from ...echomimic_core.pose import gestures
 from .. import types
 
-GESTURES = ["idle", "open_hands", "explaining", "counting", "pointing", "thumbs_up", "waving", "hands_folded"]
 THUMBNAIL_FRAMES = 8
 
 
@@ -21,8 +21,8 @@ class EchoMimicV2PoseLibrary(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "gesture",
-                    options=GESTURES,
-                    default=GESTURES[0],
+                    options=gestures.names(),
+                    default=gestures.names()[0],
                     tooltip="What the hands do. Put several behind each other with Blend Poses; mirror gives the other "
                     "hand's version.",
                 ),

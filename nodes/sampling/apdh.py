@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ...echomimic_core.apdh.steering import KEYPOINT_GROUPS, REACHES
 from ..types import APDH
 
 PHASE_TOOLTIPS = {
@@ -9,8 +10,6 @@ PHASE_TOOLTIPS = {
     "middle": "in the middle 60 %, where lips and details form",
     "late": "in the last 30 %, where colours and sharpness settle",
 }
-REACHES = ["body", "head", "lips"]
-GROUPS = ["body", "face", "lips"]
 
 
 def strength_inputs(what: str, name: str) -> list:
@@ -57,7 +56,7 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
                 *strength_inputs("voice", "audio"),
                 io.Combo.Input(
                     "audio_reach",
-                    options=REACHES,
+                    options=list(REACHES),
                     default="body",
                     tooltip="What the voice may move: the whole body (as trained), only the head, or only the lips. "
                     "Head and lips are found from the pose's face points; a mask replaces them.",
@@ -99,7 +98,7 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
         def span(name: str) -> tuple[float, float]:
             return widgets[f"{name}_start"], widgets[f"{name}_end"]
 
-        groups = ("hands", *(group for group in GROUPS if widgets[f"draw_{group}"]))
+        groups = tuple(group for group in KEYPOINT_GROUPS if group == "hands" or widgets[f"draw_{group}"])
         return io.NodeOutput(
             APDHOptions(
                 pose_strength=three("pose"),

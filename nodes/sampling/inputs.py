@@ -4,6 +4,7 @@ import comfy.samplers
 from comfy_api.latest import io
 
 from ...bridge.sampling import ORIGINAL
+from ...echomimic_core.pose.edit import FIT_MODES
 from ..types import APDH, AudioTokens, Pose, Reference
 
 
@@ -51,9 +52,6 @@ def sampling_inputs(reference, audio_embeds, pose) -> list:
     ]
 
 
-POSE_FITS = ["loop", "ping-pong", "hold"]
-
-
 def clip_inputs() -> list:
     """Inputs that the APDH Sampler and APDH Conditioning share: what conditions the clip."""
     return [
@@ -78,7 +76,7 @@ def length_inputs() -> list:
         ),
         io.Combo.Input(
             "pose_fit",
-            options=POSE_FITS,
+            options=list(FIT_MODES),
             default="loop",
             tooltip="What happens when the pose is shorter than the voice: loop starts again, ping-pong goes back "
             "and forth without a jump, hold keeps the last pose.",

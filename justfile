@@ -1,0 +1,43 @@
+# One word for each thing that is done often. `just` lists them.
+
+python := env("PYTHON", "python3")
+
+_default:
+    @just --list
+
+# Every test but the slow ones, in a real ComfyUI that is set up by itself; more arguments go to pytest.
+test *arguments:
+    {{python}} tests/run.py {{arguments}}
+
+# The core alone, without ComfyUI: the inner loop. PYTHON names one that has '.[standalone,training,dev]'.
+fast *arguments:
+    {{python}} -m pytest tests/unit -m "not slow and not mid" -n auto --dist loadfile {{arguments}}
+
+# Style, and mend what can be mended.
+lint:
+    {{python}} -m ruff check --fix .
+    {{python}} -m ruff format .
+
+# An mp4 from the inputs that come along.
+demo *arguments:
+    {{python}} demo/run.py {{arguments}}
+
+# Freeze the nodes' ids and inputs anew; they may only grow at the end.
+schema:
+    {{python}} tests/run.py tests/comfyui/test_pack.py --freeze-schema
+
+# Damaged and hostile files of every kind, for as long as you like.
+fuzz minutes="30":
+    {{python}} -m tests.fuzz --minutes {{minutes}}
+
+# Speed and memory of this machine.
+bench *arguments:
+    {{python}} -m benchmarks {{arguments}}
+
+# Everything, on both ends of ComfyUI.
+release-check:
+    {{python}} tests/run.py -m "" --comfyui 0.33.0
+    {{python}} tests/run.py -m "" --comfyui 0.3.75
+    {{python}} -m echomimic_core.verify ../shared/parity
+    {{python}} -m ruff check .
+    {{python}} -m ruff format --check .
