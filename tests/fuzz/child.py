@@ -76,11 +76,14 @@ def _in_child(answer, kind: str, path: Path) -> dict:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reader)
-        _limit()
-        found = answer(kind, path)
-        os.write(writer, json.dumps(found).encode()[:60_000])
-        os._exit(0)
+        try:
+            os.close(reader)
+            _limit()
+            found = answer(kind, path)
+            os.write(writer, json.dumps(found).encode()[:60_000])
+            os._exit(0)
+        finally:
+            os._exit(3)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
         said = pipe.read()

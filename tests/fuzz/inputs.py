@@ -97,52 +97,59 @@ DTYPE = st.tuples(st.sampled_from(KINDS), st.booleans()).map(
 
 
 @st.composite
-def dtype_with_state(draw, nodes):
+def dtype_with_state(draw):
     state = [b"K\x03", text(draw(st.sampled_from(["<", ">", "|", "=", "!"]))), b"N", b"N", b"N"]
     state += [whole(draw(WHOLE)) for _ in range(3)]
     if draw(st.booleans()):
-        state[draw(st.integers(0, 7))] = draw(nodes)
+        state[draw(st.integers(0, 7))] = draw(NODE)
     return draw(DTYPE) + _tuple(state) + b"b"
 
 
 @st.composite
-def array(draw, nodes):
+def array(draw):
     sides = draw(st.lists(st.one_of(st.integers(0, 4), WHOLE), max_size=4))
-    content = draw(st.one_of(st.integers(0, 64).map(lambda n: b"B" + short(8 * n) + bytes(8 * n)), nodes))
-    state = [b"K\x01", _tuple([whole(side) for side in sides]), draw(dtype_with_state(nodes)), b"\x89", content]
+    content = draw(st.one_of(st.integers(0, 64).map(lambda n: b"B" + short(8 * n) + bytes(8 * n)), NODE))
+    state = [b"K\x01", _tuple([whole(side) for side in sides]), draw(dtype_with_state()), b"\x89", content]
     if draw(st.integers(0, 3)) == 0:
-        state[draw(st.integers(0, 4))] = draw(nodes)
+        state[draw(st.integers(0, 4))] = draw(NODE)
     made = _global("numpy.core.multiarray\n_reconstruct")
     made += _tuple([_global("numpy\nndarray"), _tuple([b"K\x00"]), b"C\x01b"]) + b"R"
     return made + _tuple(state) + b"b"
 
 
-def _nested(nodes):
-    pair = st.tuples(nodes, nodes)
-    keyed = st.tuples(st.sampled_from(KEYS).map(text), nodes)
-    few = st.lists(nodes, max_size=4)
-    return st.one_of(
-        few.map(_tuple),
-        few.map(lambda items: b"]" + b"(" + b"".join(items) + b"e"),
-        st.lists(keyed, max_size=4).map(lambda pairs: b"}(" + b"".join(b"".join(p) for p in pairs) + b"u"),
-        st.lists(pair, max_size=3).map(lambda pairs: b"}(" + b"".join(b"".join(p) for p in pairs) + b"u"),
-        pair.map(lambda at: at[0] + at[1] + b"R"),
-        pair.map(lambda at: at[0] + at[1] + b"b"),
-        st.tuples(st.sampled_from(NAMES).map(_global), few).map(lambda at: at[0] + _tuple(at[1]) + b"R"),
-        nodes.map(lambda node: node + b"Q"),
-        st.tuples(nodes, st.integers(0, 5)).map(lambda at: at[0] + b"q" + bytes([at[1]])),
-        st.tuples(nodes, WHOLE).map(lambda at: at[0] + b"r" + short(at[1])),
-        nodes.map(lambda node: node + b"\x94"),
+@st.composite
+def container(draw):
+    """A node made of others, in one of the ways in which values are put together, named again or called."""
+    way = draw(st.integers(0, 11))
+    if way == 0:
+        return _tuple(draw(FEW))
+    if way == 1:
+        return b"](" + b"".join(draw(FEW)) + b"e"
+    if way == 2:
+        return b"}(" + b"".join(text(draw(st.sampled_from(KEYS))) + node for node in draw(FEW)) + b"u"
+    if way == 3:
+        return draw(st.sampled_from(NAMES).map(_global)) + _tuple(draw(FEW)) + b"R"
+    node = draw(NODE)
+    if way == 4:
+        return node + draw(NODE) + draw(st.sampled_from([b"R", b"b", b"\x86", b"2\x87"]))
+    if way == 5:
+        return b"}(" + node + draw(NODE) + b"u"
+    if way == 6:
+        return node + draw(st.sampled_from([b"Q", b"\x94", b"\x85"]))
+    if way == 7:
+        return node + b"q" + bytes([draw(st.integers(0, 5))])
+    if way == 8:
+        return node + b"r" + short(draw(WHOLE))
+    if way == 9:
         # Each doubling names the value before it twice.
-        st.tuples(nodes, st.integers(1, 60)).map(lambda at: at[0] + b"2\x86" * at[1]),
-        st.tuples(nodes, st.integers(1, 400)).map(lambda at: at[0] + b"\x85" * at[1]),
-        st.tuples(nodes, st.integers(1, 3000)).map(lambda at: b"(" + at[0] + b"2" * at[1] + b"t"),
-        array(nodes),
-        dtype_with_state(nodes),
-    )
+        return node + b"2\x86" * draw(st.integers(1, 60))
+    if way == 10:
+        return node + b"\x85" * draw(st.integers(1, 400))
+    return b"(" + node + b"2" * draw(st.integers(1, 3000)) + b"t"
 
 
-NODE = st.recursive(ATOM, _nested, max_leaves=12)
+NODE = st.deferred(lambda: st.one_of(ATOM, ATOM, container(), array(), dtype_with_state()))
+FEW = st.lists(NODE, max_size=3)
 
 
 def _with_noise(at) -> bytes:
