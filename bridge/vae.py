@@ -113,7 +113,8 @@ class UnreadPatcher:
 
 def read_vae(file: TensorFile, prefix: str) -> comfy.sd.VAE:
     """ComfyUI's VAE of the weights below a prefix; CheckpointError where they are not those of a whole one."""
-    weights = file.state_dict(prefix)
+    # Copies: newer ComfyUIs keep the very tensors they are given, and nothing may point into the file.
+    weights = file.state_dict(prefix, copy=True)
     logging.info("EchoMimicV2: VAE of %s", file.path)
     try:
         vae = comfy.sd.VAE(sd=weights)

@@ -84,9 +84,10 @@ class TensorFile:
         except (OSError, TensorFormatError) as problem:
             raise CheckpointError(f"{self.path} cannot be read: {_reason(problem)}.") from problem
 
-    def state_dict(self, prefix: str = "") -> dict[str, torch.Tensor]:
-        """All tensors whose name starts with `prefix`, without it."""
-        return {name.removeprefix(prefix): self.tensor(name) for name in self._places if name.startswith(prefix)}
+    def state_dict(self, prefix: str = "", copy: bool = False) -> dict[str, torch.Tensor]:
+        """All tensors whose name starts with `prefix`, without it; copies where they are to outlive the file."""
+        names = [name for name in self._places if name.startswith(prefix)]
+        return {n.removeprefix(prefix): self.tensor(n).clone() if copy else self.tensor(n) for n in names}
 
 
 def _weights(path: Path, wrappings: tuple[str, ...]) -> dict[str, Place]:

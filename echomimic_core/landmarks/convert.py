@@ -242,14 +242,16 @@ def convert(content: bytes, path: Path, values: tuple[float, float]) -> None:
 
     values : what the network takes black and white for.
     """
-    from safetensors.torch import save_file
+    from ..files.checkpoints import write_tensors
 
     converter = _Converter(_Model(content))
     graph = json.dumps(converter.description(values), separators=(",", ":"))
-    save_file(converter.weights, path, {"format": FORMAT, "graph": graph})
+    write_tensors(path, converter.weights, {"format": FORMAT, "graph": graph})
 
 
 def main() -> None:
+    from ..files.durable import write_bytes
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("wheel", type=Path, help="the wheel of mediapipe 0.10.21")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
@@ -258,7 +260,7 @@ def main() -> None:
         for name, network in NETWORKS.items():
             draft = Path(folder) / f"{name}.safetensors"
             convert(wheel.read(f"mediapipe/modules/{network.source}"), draft, network.values)
-            (arguments.out / draft.name).write_bytes(draft.read_bytes())
+            write_bytes(arguments.out / draft.name, draft.read_bytes())
             print(f"{draft.name}: {draft.stat().st_size / 2**20:.1f} MiB")
 
 

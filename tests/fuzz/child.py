@@ -3,6 +3,7 @@
 It imports the pack once; each child opens one file and is gone. Speaks lines of JSON on its standard streams.
 """
 
+import faulthandler
 import json
 import os
 import resource
@@ -102,6 +103,7 @@ def _limit() -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (PROCESSOR_SECONDS, PROCESSOR_SECONDS + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.alarm(WALL_SECONDS)
+    faulthandler.disable()
     # A warning on the standard error of a decoder is no answer.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 

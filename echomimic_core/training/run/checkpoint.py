@@ -170,7 +170,7 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
-    return {name: tensor.clone() for name, tensor in TensorFile(path).state_dict().items()}
+    return TensorFile(path).state_dict(copy=True)
 
 
 def register_state_hooks(accelerator, model: TrainingModel, trained: list[str]) -> None:
