@@ -15,6 +15,7 @@ async def comfy_entrypoint():
     from comfy_api.latest import ComfyExtension
 
     from . import bridge, nodes
+    from .bridge.customs import inspected
 
     bridge.install()
 
@@ -29,7 +30,7 @@ async def comfy_entrypoint():
                     file = info.name.removeprefix(f"{__name__}.").replace(".", "/")
                     logging.exception("EchoMimicV2: %s.py cannot be imported", file)
                     raise
-                found += getattr(module, "NODES", [])
+                found += [inspected(node) for node in getattr(module, "NODES", [])]
             return found
 
     return EchoMimicV2Extension()

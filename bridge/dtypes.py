@@ -5,6 +5,16 @@ import torch
 
 from ..echomimic_core.files.checkpoints import FLOAT8
 
+# Choices of the nodes that load and save weights; auto is None: as it suits.
+WEIGHT_DTYPES = {
+    "auto": None,
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float8_e4m3fn": torch.float8_e4m3fn,
+    "float8_e5m2": torch.float8_e5m2,
+}
+
 COMPUTE_DTYPES = [torch.float16, torch.bfloat16, torch.float32]
 
 

@@ -25,7 +25,6 @@ from .dtypes import choose_dtypes
 from .model import EchoMimicModel, GraphDenoiser
 from .patcher import make_patcher
 
-WEIGHT_DTYPES = ["auto", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2"]
 RELEASED = list(VARIANTS)
 AUTO = "auto"
 

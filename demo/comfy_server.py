@@ -123,15 +123,19 @@ class ComfyServer:
         return json.loads(content) if content else None
 
     def queue(self, prompt: dict, client_id: str = "") -> str:
-        """Queue a workflow in API form and return its id. Raises WorkflowError where ComfyUI refuses it.
+        """Queue a workflow in API form and return its id. Raises WorkflowError where ComfyUI refuses it,
+        or a part of it.
 
         `client_id` is of the websocket that is told of its progress.
         """
         try:
-            return self.post("/prompt", {"prompt": prompt, "client_id": client_id})["prompt_id"]
+            answer = self.post("/prompt", {"prompt": prompt, "client_id": client_id})
         except urllib.error.HTTPError as error:
             answer = json.loads(error.read() or b"{}")
             raise WorkflowError(refusal(answer), answer) from error
+        if answer.get("node_errors"):  # It runs what leads to the other outputs.
+            raise WorkflowError(refusal(answer), answer)
+        return answer["prompt_id"]
 
     def wait(self, prompt_id: str, seconds: float, progress: Progress | None = None) -> dict:
         """Wait for a queued workflow, saying how far it is, and return its history entry.

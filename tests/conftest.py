@@ -45,6 +45,7 @@ def comfy(tmp_path_factory):
     tiny_models.write(base / "models")
     for path in (REPO / "demo" / "inputs").iterdir():
         shutil.copy(path, base / "input")
+    shutil.copy(REPO / "tests" / "comfyui" / "strange_nodes.py", base / "custom_nodes")
     paths = base / "extra_model_paths.yaml"  # JSON is YAML
     paths.write_text(json.dumps({"elsewhere": {"echomimic": str(base / "elsewhere"), "mediapipe": "detectors"}}))
     arguments = (*CPU_ARGUMENTS, "--extra-model-paths-config", str(paths))

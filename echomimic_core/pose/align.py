@@ -48,6 +48,7 @@ _PLAUSIBLE_HAND = (0.33, 3.0)
 _COST_SIZE, _COST_OFFSET, _COST_REACH, _COST_HAND, _COST_OUTSIDE = 2.0, 2.5, 0.8, 1.1, 1.5
 # A score below this always comes with a reason.
 GOOD_SCORE = 80.0
+NOBODY = "nobody was found in the picture: the picture is the reason, not the pose. Use one of a person's upper body"
 
 
 @dataclass(frozen=True)
@@ -98,12 +99,7 @@ class _Body:
 
 
 def align(
-    person: HandPose,
-    pose: HandPose,
-    width: int = FRAME_SIZE,
-    height: int = FRAME_SIZE,
-    framing: str = "show hands",
-    fit_hands: bool = True,
+    person: HandPose, pose: HandPose, width=FRAME_SIZE, height=FRAME_SIZE, framing="show hands", fit_hands=True
 ) -> Alignment:
     """Frame the person's picture as the original does, and fit the pose to the person.
 
@@ -126,7 +122,9 @@ def align(
     aligned_person = _apply(person, matrix, width, height)
     aligned = _onto(aligned_person, fit_canvas(pose, height, width, "crop").whole_canvas(), fit_hands)
     after = judge(aligned_person, aligned)
-    if not framed:
+    if not person.shows_somebody().any():
+        before = after = Fit(0.0, (NOBODY,))
+    elif not framed:
         note = (
             "no head and shoulders were found in the picture, so it was only cropped: use a picture of the upper body"
         )

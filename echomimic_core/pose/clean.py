@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..config import FPS, HANDS
+from ..runtime import Progress
 from .hand_pose import BODY_WRISTS, HandPose, hand_confidence
 
 LONG_GAPS = ("hold", "empty")
@@ -24,6 +25,8 @@ SHAKEN_SHARE, SHAKEN_SECONDS = 0.15, 0.5
 _CUTOFF_WEAKEST, _CUTOFF_STRONGEST = 12.0, 0.4
 _RISE_WEAKEST, _RISE_STRONGEST = 60.0, 3.0
 _SPEED_CUTOFF = 1.5
+# Progress is told, and a cancel heard, after each so many frames.
+FRAMES_TOLD = 1_000
 
 
 @dataclass
@@ -225,11 +228,14 @@ def resample(
     return np.where((mixed_scores > 0)[..., None], mixed, 0.0), mixed_scores
 
 
-def smooth(points: np.ndarray, scores: np.ndarray, fps: float, strength: float) -> np.ndarray:
+def smooth(
+    points: np.ndarray, scores: np.ndarray, fps: float, strength: float, progress: Progress | None = None
+) -> np.ndarray:
     """Smooth tracks (F, ..., 2) by a One-Euro filter run forwards and backwards, so that nothing lags.
 
     points : in canvas heights, along x as along y. scores : (F, ...), 0 starts anew.
     strength : 0 changes nothing, 1 is the strongest.
+    progress : called with (frames done, all) now and then; what it raises ends the work.
     """
     if not 0 <= strength <= 1:
         raise ValueError(f"the smoothing strength is {strength}, but must lie between 0 and 1")
@@ -240,12 +246,14 @@ def smooth(points: np.ndarray, scores: np.ndarray, fps: float, strength: float) 
     tracks, there = points.reshape(len(points), -1, 2), scores.reshape(len(points), -1) > 0
     # Both directions in one pass, side by side.
     both = np.concatenate([tracks, tracks[::-1]], axis=1)
-    filtered = _one_euro(both, np.concatenate([there, there[::-1]], axis=1), fps, cutoff, rise)
+    filtered = _one_euro(both, np.concatenate([there, there[::-1]], axis=1), fps, cutoff, rise, progress)
     forwards, backwards = np.split(filtered, 2, axis=1)
     return np.where(there[..., None], (forwards + backwards[::-1]) / 2, tracks).reshape(points.shape)
 
 
-def _one_euro(points: np.ndarray, there: np.ndarray, fps: float, cutoff: float, rise: float) -> np.ndarray:
+def _one_euro(
+    points: np.ndarray, there: np.ndarray, fps: float, cutoff: float, rise: float, progress: Progress | None
+) -> np.ndarray:
     """Tracks (F, n, 2) filtered forwards; `there` (F, n) says where they exist, a gap starts anew."""
     period = fps / (2 * np.pi)
     speed_weight = 1 / (1 + period / _SPEED_CUTOFF)
@@ -260,4 +268,6 @@ def _one_euro(points: np.ndarray, there: np.ndarray, fps: float, cutoff: float, 
         # Where the track begins, the point itself is taken.
         alpha = 1 + (alpha - 1) * going_on[frame - 1]
         out[frame] = out[frame - 1] + alpha * step
+        if progress and frame % FRAMES_TOLD == 0:
+            progress(frame, len(points))
     return out

@@ -3,10 +3,12 @@ at its neutral setting."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
+from ..runtime import Progress
 from . import clean
 from .framing import fit_canvas
 from .hand_pose import BODY_WRISTS, HandPose, hand_root, present
@@ -22,7 +24,30 @@ _FACE_MIRROR = (
     + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
     + [*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
 )
+# Frames that are changed at once: long clips tell their progress, and a cancel is heard, after each so many.
+BLOCK = 2_000
 _TRACKS = (("hands", "hand_scores"), ("bodies", "body_scores"), ("faces", "face_scores"))
+
+
+def in_blocks(pose: HandPose, change: Callable[[HandPose], HandPose], progress: Progress | None = None) -> HandPose:
+    """`change` of a pose, some frames at a time; only for changes that look at each frame alone.
+
+    progress : called with (frames done, all) after each block; what it raises ends the work.
+    """
+    if len(pose) <= BLOCK:
+        return change(pose)
+    parts = []
+    for start in range(0, len(pose), BLOCK):
+        end = min(start + BLOCK, len(pose))
+        parts.append(change(pose.take(np.arange(start, end))))
+        if progress:
+            progress(end, len(pose))
+
+    def joined(key: str):
+        values = [getattr(part, key) for part in parts]
+        return None if values[0] is None else np.concatenate(values)
+
+    return replace(parts[0], **{key: joined(key) for pair in _TRACKS for key in pair})
 
 
 def fit_length(pose: HandPose, frames: int, mode: str) -> HandPose:
@@ -66,13 +91,13 @@ def trim(pose: HandPose, start: int = 0, frames: int = 0) -> HandPose:
     return pose if (start, end) == (0, len(pose)) else pose.take(np.arange(start, end))
 
 
-def retime(pose: HandPose, frames: int) -> HandPose:
+def retime(pose: HandPose, frames: int, progress: Progress | None = None) -> HandPose:
     """The whole pose played in `frames` frames, faster or slower; the first and the last frame stay what they are."""
     if frames < 1:
         raise ValueError(f"a pose needs at least 1 frame, not {frames}")
     if frames == len(pose):
         return pose
-    return _at(pose, np.linspace(0, len(pose) - 1, frames))
+    return _at(pose, np.linspace(0, len(pose) - 1, frames), progress)
 
 
 def change_rate(pose: HandPose, fps: float) -> HandPose:
@@ -98,7 +123,7 @@ def close_loop(pose: HandPose, seam: int) -> HandPose:
     return concatenate(mixed, body.take(np.arange(count, len(body))))
 
 
-def smooth(pose: HandPose, strength: float) -> HandPose:
+def smooth(pose: HandPose, strength: float, progress: Progress | None = None) -> HandPose:
     """The pose with steadier points; 0 changes nothing, 1 is the strongest."""
     if strength == 0:
         return pose
@@ -109,15 +134,19 @@ def smooth(pose: HandPose, strength: float) -> HandPose:
     flat = np.concatenate([points.reshape(len(pose), -1, 2) for _, points, _ in tracks], axis=1) * aspect
     scores = np.concatenate([scores.reshape(len(pose), -1) for _, _, scores in tracks], axis=1)
     there = present(flat / aspect, scores)
-    flat = clean.smooth(flat, there, pose.fps, strength) / aspect
+    flat = clean.smooth(flat, there, pose.fps, strength, progress) / aspect
     ends = np.cumsum([scores[0].size for _, _, scores in tracks])[:-1]
     parts = np.split(flat, ends, axis=1)
     changed = {key: part.reshape(points.shape) for (key, points, _), part in zip(tracks, parts, strict=True)}
     return replace(pose, **changed)
 
 
-def mirror(pose: HandPose) -> HandPose:
+def mirror(pose: HandPose, progress: Progress | None = None) -> HandPose:
     """The pose as in a mirror: what the left hand did, the right hand does."""
+    return in_blocks(pose, _mirrored, progress)
+
+
+def _mirrored(pose: HandPose) -> HandPose:
 
     def take(values, order):
         return None if values is None else values[:, order]
@@ -144,6 +173,7 @@ def transform(
     scale: float = 1.0,
     rotate: float = 0.0,
     pivot: str = "frame",
+    progress: Progress | None = None,
 ) -> HandPose:
     """Move, scale and turn the pose.
 
@@ -169,10 +199,14 @@ def transform(
 
     if pivot != "wrists":
         middle = np.array([0.5, 0.5]) if pivot == "frame" else _person_middle(pose)
-        return pose.map_points(lambda points: about(points, middle))
-    hands = about(pose.hands, hand_root(pose)[:, :, None])
-    moved = pose.map_points(lambda points: points + shift)
-    return replace(moved, hands=np.where(present(pose.hands, pose.hand_scores)[..., None], hands, moved.hands))
+        return in_blocks(pose, lambda block: block.map_points(lambda points: about(points, middle)), progress)
+
+    def about_wrists(block: HandPose) -> HandPose:
+        hands = about(block.hands, hand_root(block)[:, :, None])
+        moved = block.map_points(lambda points: points + shift)
+        return replace(moved, hands=np.where(present(block.hands, block.hand_scores)[..., None], hands, moved.hands))
+
+    return in_blocks(pose, about_wrists, progress)
 
 
 def _person_middle(pose: HandPose) -> np.ndarray:
@@ -196,7 +230,7 @@ def mute(pose: HandPose, side: str) -> HandPose:
     )
 
 
-def limit_speed(pose: HandPose, speed: float) -> HandPose:
+def limit_speed(pose: HandPose, speed: float, progress: Progress | None = None) -> HandPose:
     """The pose with hands that travel no faster than `speed` canvas heights a second; 0 sets no limit.
 
     A hand that is too fast keeps its shape and follows its path behind time.
@@ -217,6 +251,8 @@ def limit_speed(pose: HandPose, speed: float) -> HandPose:
         distance = np.linalg.norm(go, axis=-1, keepdims=True)
         behind = go * (step / np.maximum(distance, step)) - go
         shift[frame] = np.where(going_on[frame - 1, :, None] & (distance > step), behind, 0.0)
+        if progress and frame % BLOCK == 0:
+            progress(frame, len(pose))
     shift = shift / aspect
     there = present(pose.hands, pose.hand_scores)
     hands = np.where(there[..., None], pose.hands + shift[:, :, None], pose.hands)
@@ -306,11 +342,19 @@ def _mix(first: HandPose, second: HandPose, weights: np.ndarray) -> HandPose:
     return replace(first, **changed)
 
 
-def _at(pose: HandPose, places: np.ndarray) -> HandPose:
+def _at(pose: HandPose, places: np.ndarray, progress: Progress | None = None) -> HandPose:
     """The pose at fractional frame numbers; whole numbers give the very frames."""
     before = np.floor(places).astype(np.int64)
-    after = np.minimum(before + 1, len(pose) - 1)
-    return _mix(pose.take(before), pose.take(after), places - before)
+    after, weights = np.minimum(before + 1, len(pose) - 1), places - before
+    begun = 0
+
+    def mixed(first: HandPose) -> HandPose:
+        nonlocal begun
+        part = slice(begun, begun + len(first))
+        begun += len(first)
+        return _mix(first, pose.take(after[part]), weights[part])
+
+    return in_blocks(pose.take(before), mixed, progress)
 
 
 def _between(points, scores, other, other_scores, weights) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from ..config import FPS, FRAME_SIZE, HANDS
+from ..runtime import Progress
 from .hand_pose import HandPose
 from .hand_skeleton import Shape, elbow, hand_axes, hand_points, limit_wrist, turn_between
 from .landmarks import TYPICAL_FACE
@@ -188,15 +189,23 @@ def names() -> list[str]:
     return list(GESTURES)
 
 
-def clip(name: str, frames: int, fps: float = FPS, energy: float = 1.0, seed: int = 0) -> HandPose:
+def clip(
+    name: str,
+    frames: int,
+    fps: float = FPS,
+    energy: float = 1.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> HandPose:
     """A built-in clip of exactly `frames` frames whose last frame leads back to its first.
 
     Parameters
     ----------
     energy : size of the hands' ways around the middle of the gesture, 0 (on the spot) to 1.5.
     seed : of the small involuntary movements.
+    progress : called with (steps done, all) now and then; what it raises ends the work.
     """
-    points, arms = skeleton(name, frames, fps, energy, seed)
+    points, arms = skeleton(name, frames, fps, energy, seed, progress)
     rng = np.random.default_rng([seed, 2])
     head = HEAD_SWAY * np.stack([_noise(rng, frames, fps) for _ in range(2)], axis=-1)
     bodies = np.zeros((frames, 18, 2))
@@ -227,7 +236,12 @@ def clip(name: str, frames: int, fps: float = FPS, energy: float = 1.0, seed: in
 
 
 def skeleton(
-    name: str, frames: int, fps: float = FPS, energy: float = 1.0, seed: int = 0
+    name: str,
+    frames: int,
+    fps: float = FPS,
+    energy: float = 1.0,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Hands (F, 2, 21, 3) and arms (F, 2, 3, 3: shoulder, elbow, wrist) of a clip in three dimensions.
 
@@ -242,9 +256,17 @@ def skeleton(
     gesture = GESTURES[name]
     phase = _phase(frames, fps, gesture.seconds, gesture.peak)
     hands, arms = np.empty((frames, HANDS, 21, 3)), np.empty((frames, HANDS, 3, 3))
+    steps, done = HANDS * (len(fields(Shape)) + 3), 0
+
+    def tick() -> None:
+        nonlocal done
+        done += 1
+        if progress:
+            progress(done, steps)
+
     for side, keys in enumerate((gesture.left, gesture.right)):
         rng = np.random.default_rng([seed, side])
-        hands[:, side], arms[:, side] = _arm(keys, gesture.hold, phase, fps, energy, side, rng)
+        hands[:, side], arms[:, side] = _arm(keys, gesture.hold, phase, fps, energy, side, rng, tick)
     return hands, arms
 
 
@@ -258,8 +280,8 @@ def _phase(frames: int, fps: float, seconds: float, peak: float) -> np.ndarray:
     return (steps * max(round(cycles), 1)) % 1.0
 
 
-def _arm(keys: Sequence[tuple[float, Key]], hold: float, phase, fps: float, energy: float, side: int, rng):
-    """Hand (F, 21, 3) and arm (F, 3, 3) of one side."""
+def _arm(keys: Sequence[tuple[float, Key]], hold: float, phase, fps: float, energy: float, side: int, rng, tick):
+    """Hand (F, 21, 3) and arm (F, 3, 3) of one side; `tick` is called after every step of the work."""
     out = 1 if side == 0 else -1
     flip = np.array([out, 1, 1])
     frames = len(phase)
@@ -279,17 +301,21 @@ def _arm(keys: Sequence[tuple[float, Key]], hold: float, phase, fps: float, ener
     wrist = middle + energy * (through(wrists) - middle) + SWAY * noise(3)
     axes = hand_axes(np.array([key.fingers for _, key in keys]), np.array([key.palm for _, key in keys]))
     axes = turn_between(axes[before], axes[after], eased)
+    tick()
     fingers, palm = axes[:, 1] + TURN_TREMOR * noise(3), axes[:, 2] + TURN_TREMOR * noise(3)
     angles = {}
     for field in fields(Shape):
         values = through(np.array([key.shape[field.name] for _, key in keys]))
         amount = SPREAD_TREMOR if field.name == "spread" else FINGER_TREMOR
         angles[field.name] = values + amount * noise(*values.shape[1:])
+        tick()
 
     shoulder = np.broadcast_to([SHOULDER_HALF_WIDTH, SHOULDER_DROP, 0.0], (frames, 3))
     bent, wrist = elbow(shoulder, wrist, UPPER_ARM, FOREARM, ELBOW_POLE)
     axes = hand_axes(limit_wrist(fingers, wrist - bent), palm)
+    tick()
     hand = wrist[:, None] + HAND * hand_points(Shape(**angles)) @ axes
+    tick()
     return hand * flip + (*NECK, 0), np.stack([shoulder, bent, wrist], axis=1) * flip + (*NECK, 0)
 
 

@@ -64,6 +64,11 @@ class HandPose:
         known = (np.isfinite(self.hands) & (self.hands >= 0)).all(-1)
         return bool((known & (self.hand_scores > 0)).any())
 
+    def shows_somebody(self) -> np.ndarray:
+        """In which frames any point of hands, body or face was found: (F,) bool."""
+        scores = [part for part in (self.hand_scores, self.body_scores, self.face_scores) if part is not None]
+        return np.any([(part.reshape(len(self), -1) > 0).any(axis=1) for part in scores], axis=0)
+
     def take(self, frames: np.ndarray) -> "HandPose":
         """The pose at the given frame indices (any order, repeats allowed)."""
 

@@ -61,6 +61,14 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, width, height):
+        try:
+            video_size(width, height, FRAME_SIZE)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(cls, reference_net, vae, image, width, height, fit) -> io.NodeOutput:
         import comfy.latent_formats
         import comfy.model_management

@@ -2,7 +2,8 @@
 
 from comfy_api.latest import io
 
-from ...bridge.model_files import AUTO, RELEASED, WEIGHT_DTYPES, echomimic_folders, one_file_names, whisper_names
+from ...bridge.dtypes import WEIGHT_DTYPES
+from ...bridge.model_files import AUTO, RELEASED, echomimic_folders, one_file_names, whisper_names
 from ..types import AudioEncoder, ReferenceNet
 
 
@@ -24,7 +25,7 @@ class EchoMimicV2Loader(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "weight_dtype",
-                    options=WEIGHT_DTYPES,
+                    options=list(WEIGHT_DTYPES),
                     default=AUTO,
                     tooltip="How weights are kept in memory. auto is right for your card (and obeys ComfyUI's own "
                     "flags). float8 halves memory again for a small loss of detail; float32 is exact and slow.",
@@ -50,8 +51,14 @@ class EchoMimicV2Loader(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, model, audio_encoder):
-        # Lists of files change: a missing one gets the loader's own sentence instead of core's "not in list".
+    def validate_inputs(cls, model):
+        from ...bridge.model_files import open_model
+        from ...echomimic_core.files.tensor_file import CheckpointError
+
+        try:
+            open_model(model, echomimic_folders())
+        except CheckpointError as problem:
+            return str(problem)
         return True
 
     @classmethod
@@ -63,13 +70,11 @@ class EchoMimicV2Loader(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, weight_dtype, audio_encoder) -> io.NodeOutput:
-        import torch
-
         from ...bridge.model_files import load_audio_encoder, load_models, open_model
         from ...bridge.vae import LazyVAE
 
         files = open_model(model, echomimic_folders())
-        dtype = None if weight_dtype == AUTO else getattr(torch, weight_dtype)
+        dtype = WEIGHT_DTYPES[weight_dtype]
         denoiser, reference_net = load_models(files, dtype)
         encoder = load_audio_encoder(files, audio_encoder, echomimic_folders())
         return io.NodeOutput(denoiser, reference_net, encoder, LazyVAE(files.vae_file()))

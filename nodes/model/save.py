@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...bridge.model_files import AUTO, WEIGHT_DTYPES
+from ...bridge.dtypes import WEIGHT_DTYPES
 from ..types import AudioEncoder, ReferenceNet
 
 
@@ -30,7 +30,7 @@ class EchoMimicV2SaveModel(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "weight_dtype",
-                    options=WEIGHT_DTYPES,
+                    options=list(WEIGHT_DTYPES),
                     default="float16",
                     tooltip="float16 halves the released files without visible loss; float8 quarters them, "
                     "with a small loss of detail; auto keeps what is loaded.",
@@ -44,11 +44,11 @@ class EchoMimicV2SaveModel(io.ComfyNode):
         from pathlib import Path
 
         import comfy.model_management
-        import torch
 
         from ...bridge.model import require_echomimic
         from ...bridge.model_files import echomimic_folders
         from ...bridge.progress import cancellable_progress
+        from ...bridge.reports import say
         from ...echomimic_core.files.checkpoints import AUDIO_ENCODER, VAE, save_one_file
         from ...echomimic_core.files.durable import make_folder
 
@@ -67,7 +67,7 @@ class EchoMimicV2SaveModel(io.ComfyNode):
             networks[AUDIO_ENCODER] = audio_encoder.model.encoder.state_dict()
         if inner.vae_file is not None:  # without it the model would be decoded by a VAE it was not trained with
             networks[VAE] = vae_inside(inner)
-        dtype = None if weight_dtype == AUTO else getattr(torch, weight_dtype)
+        dtype = WEIGHT_DTYPES[weight_dtype]
         # what is said of a part goes along with that part
         about = {key: said for key, said in inner.about.items() if key not in (VAE, AUDIO_ENCODER) or key in networks}
         information = {**about, "size": str(inner.picture_size)}
@@ -82,7 +82,9 @@ class EchoMimicV2SaveModel(io.ComfyNode):
             others=paths,
             replace=False,
         )
-        return io.NodeOutput(ui={"text": [f"Saved {saved.name} ({saved.stat().st_size / 1e9:.2f} GB)"]})
+        text = f"Saved {saved.name} ({saved.stat().st_size / 1e9:.2f} GB)"
+        say(text)
+        return io.NodeOutput(ui={"text": [text]})
 
 
 def vae_inside(inner) -> dict:

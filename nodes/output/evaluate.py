@@ -53,15 +53,22 @@ class EchoMimicV2Evaluate(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, metrics):
+        try:
+            chosen_metrics(metrics)
+        except ValueError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(cls, video, metrics=ALL, reference=None) -> io.NodeOutput:
+        from ...bridge.reports import say
         from ...echomimic_core.evaluation.evaluate import evaluate
-        from ...echomimic_core.evaluation.metrics.registry import choose
         from ...echomimic_core.evaluation.report import curves
         from ...echomimic_core.evaluation.report import text as report
         from ...echomimic_core.networks import local
 
-        names = [name for name in metrics.split(",") if name.strip()]
-        chosen = None if not names or [name.strip().lower() for name in names] == [ALL] else choose(names)
+        chosen = chosen_metrics(metrics)
         clip = _clip(video, "video")
         try:
             evaluation = evaluate(
@@ -77,8 +84,17 @@ class EchoMimicV2Evaluate(io.ComfyNode):
             comfy.model_management.soft_empty_cache()
         text = report.as_text(evaluation)
         picture = torch.from_numpy(curves.draw(evaluation.clips[0]).copy())[None].float() / 255
+        say(text)
         shown = ui.PreviewImage(picture, cls=cls).as_dict() | ui.PreviewText(text).as_dict()
         return io.NodeOutput(text, picture, report.as_json(evaluation), ui=shown)
+
+
+def chosen_metrics(metrics: str) -> list | None:
+    """Metrics by names with commas between; None is all of them. ValueError for a name that is none."""
+    from ...echomimic_core.evaluation.metrics.registry import choose
+
+    names = [name for name in metrics.split(",") if name.strip()]
+    return None if not names or [name.strip().lower() for name in names] == [ALL] else choose(names)
 
 
 def _settings():

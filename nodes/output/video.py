@@ -1,6 +1,5 @@
 """The film: latents in, a video file with sound out, a few frames at a time."""
 
-import logging
 import os
 import uuid
 from contextlib import ExitStack
@@ -8,7 +7,10 @@ from contextlib import ExitStack
 import comfy.model_management
 import comfy.utils
 import folder_paths
-from comfy_api.latest import InputImpl, io
+from comfy_api.latest import io
+
+from ...bridge.reports import warn
+from ...bridge.temp_video import TempVideo
 
 LATENT_DIMENSIONS = 4
 PREVIEW_SIZE = 512
@@ -58,7 +60,6 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
     @classmethod
     def execute(cls, samples, vae, fps, frames_per_batch, audio=None) -> io.NodeOutput:
         from ...echomimic_core.config import FPS
-        from ...echomimic_core.media.video import VideoWriter, to_uint8
 
         latents = _frames_first(samples["samples"])
         channels = getattr(vae, "latent_channels", latents.shape[1])
@@ -73,28 +74,40 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
         os.makedirs(folder, exist_ok=True)
         path = os.path.join(folder, f"EchoMimicV2_{uuid.uuid4().hex}.mp4")
 
-        total = len(latents)
-        bar = comfy.utils.ProgressBar(total)
-        with ExitStack() as stack:
-            writer = broken = None
-            for start in range(0, total, frames_per_batch):
-                comfy.model_management.throw_exception_if_processing_interrupted()
-                decoded = vae.decode(latents[start : start + frames_per_batch])
-                if broken is None and not decoded.isfinite().all():
-                    broken = start
-                pictures = to_uint8(decoded)
-                if writer is None:
-                    height, width = pictures.shape[1:3]
-                    writer = stack.enter_context(VideoWriter(path, fps, width, height, sound))
-                writer.write(pictures)
-                bar.update_absolute(start + len(pictures), total, _preview(pictures[-1]))
-        if broken is not None:
-            logging.warning(
-                "EchoMimicV2: the VAE gave values that are not numbers from frame %d on, shown black: "
-                "start ComfyUI with --fp32-vae, or try another VAE",
-                broken,
-            )
-        return io.NodeOutput(InputImpl.VideoFromFile(path))
+        def make(target: str) -> None:
+            write_video(target, latents, vae, fps, frames_per_batch, sound)
+
+        make(path)
+        return io.NodeOutput(TempVideo(path, make))
+
+
+def write_video(path: str, latents, vae, fps: float, frames_per_batch: int, sound) -> None:
+    """Decode latents (frames, 4, h, w) into a video file, so many frames at a time, with progress and a preview.
+
+    sound : (waveform, sample rate) or None.
+    """
+    from ...echomimic_core.media.video import VideoWriter, to_uint8
+
+    total = len(latents)
+    bar = comfy.utils.ProgressBar(total)
+    with ExitStack() as stack:
+        writer = broken = None
+        for start in range(0, total, frames_per_batch):
+            comfy.model_management.throw_exception_if_processing_interrupted()
+            decoded = vae.decode(latents[start : start + frames_per_batch])
+            if broken is None and not decoded.isfinite().all():
+                broken = start
+            pictures = to_uint8(decoded)
+            if writer is None:
+                height, width = pictures.shape[1:3]
+                writer = stack.enter_context(VideoWriter(path, fps, width, height, sound))
+            writer.write(pictures)
+            bar.update_absolute(start + len(pictures), total, _preview(pictures[-1]))
+    if broken is not None:
+        warn(
+            f"the VAE gave values that are not numbers from frame {broken} on, shown black: start ComfyUI with "
+            "--fp32-vae, or try another VAE"
+        )
 
 
 def _frames_first(latents):

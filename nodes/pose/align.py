@@ -90,6 +90,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         image_pose=None,
         detector=BUILT_IN,
     ) -> io.NodeOutput:
+        from ...bridge.reports import say, warn
         from ...echomimic_core.pose import align, preview
 
         picture = first_picture(image)
@@ -105,6 +106,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         frames = preview.spread(len(result.pose), overlay_frames)
         drawn = preview.overlay(result.pose, aligned, frames, ("body", "hands"))
         report = f"as given: {result.before}\naligned: {result.after}"
+        (say if result.after.score >= align.GOOD_SCORE else warn)(report)
         overlay = to_images(drawn)
         return io.NodeOutput(
             to_images(aligned[None]),

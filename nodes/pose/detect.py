@@ -128,6 +128,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
     ) -> io.NodeOutput:
         from ...bridge.landmarks import landmark_networks
         from ...bridge.mediapipe import find_bundles
+        from ...bridge.reports import say, warn
         from ...echomimic_core.pose import detect
 
         progress = cancellable_progress()
@@ -144,7 +145,13 @@ class EchoMimicV2HandPose(io.ComfyNode):
             progress=progress,
             track=tracking,
         )
-        return io.NodeOutput(pose, str(report), report.confidence, ui=ui.PreviewText(str(report)))
+        text = f"{len(pose)} frames of pose\n{report}"
+        if pose.shows_hands():
+            say(text)
+        else:
+            text = f"No hand was found in any frame, so nothing will lead the hands.\n{text}"
+            warn(text)
+        return io.NodeOutput(pose, text, report.confidence, ui=ui.PreviewText(text))
 
 
 def _timed_frames(source, source_fps: float):

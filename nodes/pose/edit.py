@@ -125,16 +125,23 @@ class EchoMimicV2EditPose(io.ComfyNode):
         length,
         lengthen,
     ) -> io.NodeOutput:
+        from ...bridge.progress import cancellable_progress
+        from ...bridge.reports import say
         from ...echomimic_core.pose import edit
+        from ...echomimic_core.pose.leaving import leaving
 
+        progress = cancellable_progress()
         pose = edit.mute(edit.trim(pose, start_frame, frames), mute)
-        pose = edit.mirror(pose) if mirror else pose
-        pose = edit.transform(pose, move_x, move_y, scale, rotate, pivot)
-        pose = edit.limit_speed(edit.smooth(pose, smooth), speed_limit)
+        pose = edit.mirror(pose, progress) if mirror else pose
+        pose = edit.transform(pose, move_x, move_y, scale, rotate, pivot, progress)
+        pose = edit.limit_speed(edit.smooth(pose, smooth, progress), speed_limit, progress)
         pose = edit.full_brightness(pose) if full_brightness else pose
         pose = edit.close_loop(pose, seam)
-        if length:
-            pose = edit.retime(pose, length) if lengthen == "retime" else edit.fit_length(pose, length, lengthen)
+        if length and lengthen == "retime":
+            pose = edit.retime(pose, length, progress)
+        elif length:
+            pose = edit.fit_length(pose, length, lengthen)
+        say("\n".join([f"{len(pose)} frames", *leaving(pose)]))
         return io.NodeOutput(pose, len(pose))
 
 

@@ -1,6 +1,5 @@
 """Load, look at and save hand poses."""
 
-import logging
 import os
 from itertools import count
 from pathlib import Path
@@ -11,6 +10,7 @@ from comfy_api.latest import io, ui
 from ...bridge.folders import find_pose, list_poses, output_directory
 from ...bridge.images import first_picture, one_by_one, to_images
 from ...bridge.progress import cancellable_progress
+from ...bridge.reports import say, warn
 from ...echomimic_core.config import FPS
 from ...echomimic_core.files import durable
 from ...echomimic_core.pose import draw, edit, files, preview
@@ -85,9 +85,7 @@ class EchoMimicV2LoadPose(io.ComfyNode):
         progress = cancellable_progress()
         pose = files.load_folder(path, fps, progress) if path.is_dir() else files.load(path, progress)
         if not pose.shows_hands():
-            logging.warning(
-                "EchoMimicV2: the pose %s shows no hand in any frame, so nothing will lead the hands.", path
-            )
+            warn(f"the pose {path} shows no hand in any frame, so nothing will lead the hands.")
         try:
             return io.NodeOutput(edit.trim(pose, start_frame, frames))
         except ValueError as error:
@@ -194,7 +192,9 @@ class EchoMimicV2SavePose(io.ComfyNode):
             raise ValueError(durable.reason(error, Path(wanted))) from error
         paths = (Path(folder) / f"{name}_{number:05}.{format}" for number in count(counter))
         path = files.save(pose, next(paths), cancellable_progress(), paths)
-        return io.NodeOutput(pose, ui=ui.PreviewText(f"saved as {Path('poses', subfolder, path.name).as_posix()}"))
+        text = f"saved as {Path('poses', subfolder, path.name).as_posix()}"
+        say(text)
+        return io.NodeOutput(pose, ui=ui.PreviewText(text))
 
 
 NODES = [EchoMimicV2LoadPose, EchoMimicV2PreviewPose, EchoMimicV2SavePose]

@@ -41,10 +41,20 @@ class EchoMimicV2PoseFromKeypoints(io.ComfyNode):
 
     @classmethod
     def execute(cls, keypoints, source_fps, fps) -> io.NodeOutput:
+        from ...bridge.reports import say, warn
         from ...echomimic_core.pose import edit
         from ...echomimic_core.pose.keypoints import from_keypoints
 
-        return io.NodeOutput(edit.change_rate(from_keypoints(keypoints, source_fps), fps))
+        pose = from_keypoints(keypoints, source_fps)
+        seen = int(pose.shows_somebody().sum())
+        if seen == len(pose):
+            say(f"A person in each of {seen} frames.")
+        else:
+            warn(
+                f"There is a person in {seen} of {len(pose)} frames of the keypoints; in the others nothing leads the "
+                "hands. Look at the video that they were found in, and at the detector."
+            )
+        return io.NodeOutput(edit.change_rate(pose, fps))
 
 
 class EchoMimicV2PoseToKeypoints(io.ComfyNode):

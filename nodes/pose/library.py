@@ -61,10 +61,15 @@ class EchoMimicV2PoseLibrary(io.ComfyNode):
 
     @classmethod
     def execute(cls, gesture, frames, fps, mirror, energy, seed) -> io.NodeOutput:
+        from ...bridge.progress import cancellable_progress
+        from ...bridge.reports import say
         from ...echomimic_core.pose import edit, gestures, preview
+        from ...echomimic_core.pose.leaving import leaving
 
-        pose = gestures.clip(gesture, frames, fps, energy, seed)
-        pose = edit.mirror(pose) if mirror else pose
+        progress = cancellable_progress()
+        pose = gestures.clip(gesture, frames, fps, energy, seed, progress)
+        pose = edit.mirror(pose, progress) if mirror else pose
+        say("\n".join(leaving(pose)) or "The hands stay in the picture.")
         thumbnail = to_images(preview.pose_sheet(pose, THUMBNAIL_FRAMES)[None])
         return io.NodeOutput(pose, thumbnail, ui=ui.PreviewImage(thumbnail, cls=cls))
 

@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ...bridge.payload import as_conditioning, make_payloads
-from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, window_inputs
+from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, window_inputs, windows_fit
 
 
 def empty_latent(payload, fps: float) -> dict:
@@ -30,6 +30,8 @@ class EchoMimicV2APDHConditioning(io.ComfyNode):
                 io.Latent.Output(display_name="latent", tooltip="Empty, of the right length and size."),
             ],
         )
+
+    validate_inputs = classmethod(windows_fit)
 
     @classmethod
     def execute(

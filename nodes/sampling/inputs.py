@@ -103,6 +103,17 @@ def window_inputs() -> list:
     ]
 
 
+def windows_fit(cls, context_frames, context_overlap):
+    """The `validate_inputs` of nodes with `window_inputs`: True, or the sentence that says what is wrong."""
+    from ...echomimic_core.config import SamplingConfig
+
+    try:
+        SamplingConfig(context_frames=context_frames, context_overlap=context_overlap)
+    except ValueError as error:
+        return str(error)
+    return True
+
+
 LOOP_INPUT = io.Boolean.Input(
     "loop",
     default=True,

@@ -6,7 +6,7 @@ import os
 from comfy_api.latest import io
 
 from ...bridge.payload import make_payloads
-from .inputs import APDH_INPUT, clip_inputs, length_inputs, sampling_inputs, window_inputs
+from .inputs import APDH_INPUT, clip_inputs, length_inputs, sampling_inputs, window_inputs, windows_fit
 
 FOLDER = "EchoMimicV2_segments"
 
@@ -55,6 +55,8 @@ class EchoMimicV2LongSampler(io.ComfyNode):
             ],
             outputs=[io.Latent.Output(tooltip="The whole clip, for Decode To Video.")],
         )
+
+    validate_inputs = classmethod(windows_fit)
 
     @classmethod
     def execute(

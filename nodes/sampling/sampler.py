@@ -3,7 +3,16 @@
 from comfy_api.latest import io
 
 from ...bridge.payload import make_payloads
-from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, sampling_inputs, steps_input, window_inputs
+from .inputs import (
+    APDH_INPUT,
+    LOOP_INPUT,
+    clip_inputs,
+    length_inputs,
+    sampling_inputs,
+    steps_input,
+    window_inputs,
+    windows_fit,
+)
 
 
 class EchoMimicV2Sampler(io.ComfyNode):
@@ -24,6 +33,8 @@ class EchoMimicV2Sampler(io.ComfyNode):
             ],
             outputs=[io.Latent.Output(tooltip="For Decode To Video (any length) or VAE Decode (short clips).")],
         )
+
+    validate_inputs = classmethod(windows_fit)
 
     @classmethod
     def execute(
