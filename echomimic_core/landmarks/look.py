@@ -64,7 +64,7 @@ def distance(made: Look, true: Look, weights: Weights = Weights()) -> torch.Tens
     Distances of points count in sizes of the true thing; presence only where the true one is seen.
     """
     extent = (true.points.amax(1) - true.points.amin(1)).norm(dim=-1).clamp(min=1e-3)
-    apart = (made.points - true.points).square().sum(-1).add(1e-8).sqrt().mean(-1) / extent
+    apart = (made.points - true.points).square().sum(-1).add(1e-10).sqrt().mean(-1) / extent
     lacking = F.relu(true.presence - made.presence)
     unlike = (made.features - true.features).square().mean((1, 2, 3))
     unlike = unlike / true.features.square().mean((1, 2, 3)).clamp(min=1e-6)
