@@ -12,7 +12,7 @@ from .measure import Machine, describe
 from .runs import Settings, run_all
 from .table import print_table
 
-SECTIONS = ["window", "memory", "decode", "clip", "shortcuts", "float8", "compile", "files"]
+SECTIONS = ["window", "memory", "decode", "clip", "shortcuts", "float8", "compile", "files", "poses"]
 DTYPES = {"cpu": "float32", "mps": "float16", "cuda": "float16", "xpu": "float16"}
 
 

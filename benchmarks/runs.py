@@ -172,6 +172,7 @@ def run_all(settings: Settings) -> Iterator[dict]:
         "float8": float8_rows,
         "compile": compile_rows,
         "files": pose_file_rows,
+        "poses": pose_rows,
     }
     for name in settings.sections:
         try:

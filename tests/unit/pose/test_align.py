@@ -1,6 +1,5 @@
 """A pose is brought onto the person in the picture, once and for all, and its fit is told in numbers."""
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -252,13 +251,3 @@ def test_without_a_face_the_head_frames_the_picture():
 def test_unknown_framing_is_named(driving):
     with pytest.raises(ValueError, match="'cinema'"):
         align.align(person_in_picture(), driving, framing="cinema")
-
-
-def test_a_thousand_frames_are_aligned_at_once(driving):
-    long, person = edit.fit_length(driving, 1000, "loop"), person_in_picture()
-    seconds = []
-    for _ in range(3):
-        start = time.process_time()
-        align.align(person, long)
-        seconds.append(time.process_time() - start)
-    assert min(seconds) < 0.2
