@@ -41,6 +41,7 @@ from .decoding import decode, decode_rows, load_decoders, pictures_of
 from .float8 import float8_rows
 from .measure import GIB, Machine, best_time, matrix_rate, psnr
 from .pose_files import pose_file_rows
+from .poses import pose_rows
 from .shapes import fill_randomly, meta_window, reference_tokens, window_pair
 from .streaming import GUIDED, STREAMED, UNGUIDED
 from .trained import trained_conditions, trained_denoiser
