@@ -205,7 +205,12 @@ def clip(
     seed : of the small involuntary movements.
     progress : called with (steps done, all) now and then; what it raises ends the work.
     """
-    points, arms = skeleton(name, frames, fps, energy, seed, progress)
+    return pose_of(*skeleton(name, frames, fps, energy, seed, progress), fps, seed)
+
+
+def pose_of(points: np.ndarray, arms: np.ndarray, fps: float, seed: int = 0) -> HandPose:
+    """The synthetic speaker with these hands (F, 2, 21, 3) and arms (F, 2, 3, 3), as `skeleton` gives them."""
+    frames = len(points)
     rng = np.random.default_rng([seed, 2])
     head = HEAD_SWAY * np.stack([_noise(rng, frames, fps) for _ in range(2)], axis=-1)
     bodies = np.zeros((frames, 18, 2))
@@ -254,7 +259,19 @@ def skeleton(
     if fps <= 0:
         raise ValueError(f"the frame rate is {fps}, but must be positive")
     gesture = GESTURES[name]
-    phase = _phase(frames, fps, gesture.seconds, gesture.peak)
+    return skeleton_at(gesture, _phase(frames, fps, gesture.seconds, gesture.peak), fps, energy, seed, progress)
+
+
+def skeleton_at(
+    gesture: Gesture,
+    phase: np.ndarray,
+    fps: float,
+    energy: float = 1.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """`skeleton` of any gesture, at the places (F,) of its cycle, 0..1."""
+    frames = len(phase)
     hands, arms = np.empty((frames, HANDS, 21, 3)), np.empty((frames, HANDS, 3, 3))
     steps, done = HANDS * (len(fields(Shape)) + 3), 0
 
