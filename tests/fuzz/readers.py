@@ -14,7 +14,8 @@ from echomimic_core.models.build import build, config_of
 FOREIGN = re.compile(
     r"Traceback|NoneType|object has no|object is not|not subscriptable|unsupported operand|invalid literal"
     r"|codec can't|unexpected keyword|positional argument|list index|index out of range|not iterable|Errno"
-    r"|inhomogeneous|cannot reshape|buffer size|setting an array|unpack|__\w+__|dtype\(|size mismatch"
+    r"|inhomogeneous|cannot reshape|buffer size|setting an array|unpack|dtype\(|size mismatch"
+    r"|__(?:init|new|call|class|dict|getitem|len|array|setstate|reduce)__"
 )
 LONGEST_SENTENCE = 1500
 ROOT = Path(__file__).resolve().parents[2]
