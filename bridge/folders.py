@@ -6,6 +6,7 @@ from pathlib import Path
 
 import folder_paths
 
+from ..echomimic_core.files.durable import sweep
 from ..echomimic_core.files.names import is_hidden
 
 MODEL_FOLDERS = ("echomimic", "mediapipe")
@@ -21,9 +22,14 @@ MAX_DEPTH = 3
 
 
 def register_model_folders() -> None:
-    """Tell ComfyUI of `models/echomimic` and `models/mediapipe`, beside those of extra_model_paths.yaml."""
+    """Tell ComfyUI of `models/echomimic` and `models/mediapipe`, beside those of extra_model_paths.yaml.
+
+    Half a model that a killed ComfyUI left there, gigabytes of it, is removed.
+    """
     for name in MODEL_FOLDERS:
         folder_paths.add_model_folder_path(name, os.path.join(folder_paths.models_dir, name))
+        for folder in model_folders(name):
+            sweep(Path(folder))
     with contextlib.suppress(OSError):  # A convenience: an artist finds the folders that the README speaks of.
         for folder in ("echomimic/poses", "mediapipe"):
             os.makedirs(os.path.join(folder_paths.models_dir, folder), exist_ok=True)

@@ -27,7 +27,7 @@ def shown(value: object) -> str:
     if isinstance(value, (torch.Tensor, np.ndarray)):
         return f"an array of shape {tuple(value.shape)}"
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())
     except Exception:  # What others' objects do when they are asked for their name is none of the user's worries.
         text = f"a {type(value).__name__}"
     return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "…"

@@ -2,11 +2,14 @@
 
 import importlib
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from echomimic_core.files import durable
 
 REPO = Path(__file__).resolve().parents[3]
 
@@ -17,6 +20,7 @@ def folders(tmp_path, monkeypatch):
     folder_paths = ModuleType("folder_paths")
     folder_paths.models_dir = str(tmp_path / "models")
     folder_paths.get_folder_paths = lambda kind: [str(tmp_path / "models" / kind)]
+    folder_paths.add_model_folder_path = lambda kind, path: None
     folder_paths.get_input_directory = lambda: str(tmp_path / "input")
     folder_paths.get_output_directory = lambda: str(tmp_path / "output")
     spec = importlib.util.spec_from_file_location("pack", REPO / "__init__.py", submodule_search_locations=[str(REPO)])
@@ -57,3 +61,12 @@ def test_a_link_to_what_is_gone_is_not_offered(folders, tmp_path):
     touch(tmp_path / "elsewhere.json")
     (tmp_path / "input" / "there.json").symlink_to(tmp_path / "elsewhere.json")
     assert folders.list_poses() == ["there.json"]
+
+
+def test_half_a_model_that_a_killed_process_left_is_removed_at_the_start(folders, tmp_path):
+    models = tmp_path / "models" / "echomimic"
+    left = models / f"{durable.PREFIX}00000000-1-00000000{durable.SUFFIX}"
+    touch(left, models / "whole.safetensors")
+    os.utime(left, (0, 0))
+    folders.register_model_folders()
+    assert sorted(path.name for path in models.iterdir()) == ["poses", "whole.safetensors"]
