@@ -12,6 +12,7 @@ from ..config import FRAME_SIZE, LARGEST_SIDE, PIXELS_PER_LATENT, SMALLEST_SIDE,
 from ..runtime import Progress
 from .durable import Draft
 from .names import DOWNLOAD, SUFFIXES, is_hidden
+from .pickle_machine import shorten
 from .safetensors_file import write as write_safetensors
 from .tensor_file import CheckpointError, TensorFile
 
@@ -125,11 +126,13 @@ def open_one_file(path: str | Path) -> ModelFiles:
     version = file.metadata.get("format_version", "?")
     if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{file.path} has format version {version}, but this pack reads {FORMAT_VERSION}: update the pack."
+            f"{file.path} has format version {shorten(version)}, but this pack reads {FORMAT_VERSION}: update the pack."
         )
     variant = file.metadata.get("variant", "")
     if variant not in VARIANTS:
-        raise CheckpointError(f"{file.path} says it is of variant {variant!r}; known are {', '.join(VARIANTS)}.")
+        raise CheckpointError(
+            f"{file.path} says it is of variant {shorten(variant)!r}; known are {', '.join(VARIANTS)}."
+        )
     present = {name.partition(".")[0] for name in file.names()}
     for needed in ("denoising_unet", "pose_encoder"):
         if needed not in present:
@@ -141,10 +144,10 @@ def open_one_file(path: str | Path) -> ModelFiles:
 
 def _size_of(file: TensorFile) -> int:
     said = file.metadata.get("size", str(FRAME_SIZE))
-    size = int(said) if said.isdecimal() else 0
+    size = int(said) if said.isdecimal() and len(said) < 8 else 0
     if not SMALLEST_SIDE <= size <= LARGEST_SIDE or size % PIXELS_PER_LATENT:
         raise CheckpointError(
-            f"{file.path} says it was trained on pictures of {said!r} pixels, but that must be a multiple of "
+            f"{file.path} says it was trained on pictures of {shorten(said)!r} pixels, but that must be a multiple of "
             f"{PIXELS_PER_LATENT} from {SMALLEST_SIDE} to {LARGEST_SIDE}: its metadata are wrong, download it again."
         )
     return size

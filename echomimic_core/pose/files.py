@@ -33,7 +33,7 @@ _FRAMES_PER_REPORT = 64
 
 def natural_order(name: str) -> list:
     """Sort key that puts 2.npy before 10.npy."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", name) if part]
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part]
 
 
 def frame_files(path: str | Path) -> list[Path]:
@@ -71,14 +71,16 @@ def load_folder(path: str | Path, fps: float = FPS, progress: Progress | None = 
 
 
 def _check_gaps(folder: Path, files: list[Path]) -> None:
-    numbers = [int(file.stem) for file in files if file.stem.isdigit()]
-    if len(numbers) != len(files):
+    if not all(file.stem.isdecimal() for file in files):
         return
-    missing = sorted(set(range(numbers[0], numbers[-1] + 1)) - set(numbers))
+    numbers = sorted({int(file.stem) for file in files})
+    # Counted and not listed: a single file 99999999999.npy would make that list as long.
+    missing = numbers[-1] - numbers[0] + 1 - len(numbers)
     if missing:
+        first = next(a + 1 for a, b in zip(numbers, numbers[1:], strict=False) if b > a + 1)
         raise ValueError(
-            f"the pose folder {folder} has {files[0].name} to {files[-1].name} but lacks {missing[0]}.npy"
-            + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+            f"the pose folder {folder} has {files[0].name} to {files[-1].name} but lacks {first}.npy"
+            + (f" and {missing - 1:,} more" if missing > 1 else "")
             + ": copy the missing files, or number the files without gaps"
         )
 

@@ -18,6 +18,7 @@ from echomimic_core.config import TINY
 from echomimic_core.files.checkpoints import (
     FLOAT8,
     CheckpointError,
+    ModelFiles,
     TensorFile,
     find_file,
     find_released,
@@ -32,6 +33,10 @@ from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.pose_encoder import PoseEncoder
 
 ROOT = Path(__file__).parents[3]
+
+
+def pose_encoder_in(path: Path) -> ModelFiles:
+    return ModelFiles("standard", {"pose_encoder": [(TensorFile(path), "")]})
 
 
 def released_set(folder: Path, suffix: str = "", position_tables: bool = False) -> Path:
@@ -121,7 +126,7 @@ def test_saving_never_leaves_half_a_file(tmp_path, monkeypatch):
 def test_loaded_weights_do_not_point_into_the_file(tmp_path):
     path = tmp_path / "pose_encoder.pth"
     torch.save(network("pose_encoder").state_dict(), path)
-    loaded = build("pose_encoder", TINY, [(TensorFile(path), "")])
+    loaded = build(pose_encoder_in(path), "pose_encoder", TINY)
     with open(path, "r+b") as file:
         file.write(b"\0" * path.stat().st_size)
     assert same_weights(loaded, network("pose_encoder"))
@@ -187,7 +192,7 @@ def test_a_torch_file_without_weights_is_refused(tmp_path):
 def test_wrapped_and_prefixed_weights_are_unwrapped(tmp_path):
     weights = {f"module.{name}": tensor for name, tensor in network("pose_encoder").state_dict().items()}
     torch.save({"state_dict": weights, "epoch": 3}, tmp_path / "x.pth")
-    assert same_weights(build("pose_encoder", TINY, [(TensorFile(tmp_path / "x.pth"), "")]), network("pose_encoder"))
+    assert same_weights(build(pose_encoder_in(tmp_path / "x.pth"), "pose_encoder", TINY), network("pose_encoder"))
 
 
 def empty(network_class):

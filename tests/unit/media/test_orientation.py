@@ -1,5 +1,6 @@
 """A video is read as every player shows it: turned, mirrored, with square pixels; hostile ones are sentences."""
 
+import socket
 import struct
 from fractions import Fraction
 from itertools import product
@@ -141,3 +142,17 @@ def test_a_reader_that_is_cancelled_between_frames_lets_the_cancel_through(tmp_p
     with pytest.raises(Cancelled):
         for _ in read_frames(tmp_path / "a.mp4", 24):
             raise Cancelled
+
+
+@pytest.mark.parametrize(
+    "kind", ("#EXTM3U\n#EXTINF:1,\n{link}\n#EXT-X-ENDLIST\n", "ffconcat version 1.0\nfile '{link}'\n")
+)
+def test_a_playlist_that_calls_itself_a_video_reaches_no_network(tmp_path, kind):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        link = f"http://127.0.0.1:{server.getsockname()[1]}/a.ts"
+        (tmp_path / "a.mp4").write_text(kind.format(link=link))
+        with pytest.raises(ValueError, match="a.mp4 cannot be read as video"):
+            list(read_frames(tmp_path / "a.mp4"))
+        with pytest.raises(BlockingIOError):
+            server.accept()

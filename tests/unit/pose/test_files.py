@@ -91,6 +91,18 @@ def test_names_that_begin_with_a_dot_are_no_frames(tmp_path):
     assert len(files.load_folder(tmp_path)) == 2
 
 
+def test_names_of_other_digits_and_of_enormous_numbers_do_no_harm(tmp_path):
+    content = record()
+    save_folder(tmp_path / "a", [content])
+    for name in ("²", "clip³"):
+        (tmp_path / "a" / f"{name}.npy").write_bytes((tmp_path / "a" / "0.npy").read_bytes())
+    assert len(files.load_folder(tmp_path / "a")) == 3
+    save_folder(tmp_path / "b", [content])
+    (tmp_path / "b" / "99999999999999.npy").write_bytes((tmp_path / "a" / "0.npy").read_bytes())
+    with pytest.raises(ValueError, match="lacks 1.npy and 99,999,999,999,997 more: copy the missing files"):
+        files.load_folder(tmp_path / "b")
+
+
 def test_frames_come_in_natural_order(tmp_path):
     records = [record(index) for index in range(12)]
     pose = files.load_folder(save_folder(tmp_path, records))
