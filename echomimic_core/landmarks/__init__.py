@@ -85,7 +85,7 @@ def as_pictures(pictures, networks: Networks) -> torch.Tensor:
     pictures = pictures if pictures.ndim == 4 else pictures[None]
     if pictures.ndim != 4 or pictures.shape[-1] != 3 or pictures.dtype != torch.uint8:
         raise ValueError(f"pictures are (frames, height, width, 3) uint8, not {tuple(pictures.shape)} {pictures.dtype}")
-    return pictures.to(networks.device())
+    return pictures.to(networks.where())
 
 
 @torch.inference_mode()

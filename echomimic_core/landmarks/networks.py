@@ -33,7 +33,9 @@ NETWORKS = {
 class Networks(torch.nn.ModuleDict):
     """Several of the six, by name, on one device."""
 
-    def device(self) -> torch.device:
+    # Not `device`: whoever manages their memory sets that name on the module itself.
+    def where(self) -> torch.device:
+        """The device that they are on."""
         return next(self.parameters()).device
 
 
