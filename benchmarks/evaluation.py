@@ -134,9 +134,7 @@ class Beginning(Clip):
 
 def included(settings: Settings) -> str:
     """A sentence on what the figures cover."""
-    there = {name: settings.find(name) is not None for name in ("hands", "bodies", "faces", "dlib")}
-    parts = {"MediaPipe's hands": there["hands"] and there["bodies"], "MediaPipe's faces": there["faces"]}
-    parts["dlib"] = there["dlib"]
+    parts = {"MediaPipe's expressions": settings.find("faces") is not None, "dlib": settings.find("dlib") is not None}
     others = [n for n in ("inception", "i3d", "lpips", "deep3d", "syncnet", "dwpose", "arcface") if settings.find(n)]
     said = [f"{name} {'included' if yes else 'not there, so not included'}" for name, yes in parts.items()]
     return "; ".join([*said, f"networks: {', '.join(others) or 'none'}"])

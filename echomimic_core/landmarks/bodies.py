@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .regions import sample, spread, to_picture, turn
+from .regions import spread, to_picture, turn
+from .see import see
 
 POINTS = 33
 # Two more points of the network: the middle of the body, and how far it reaches.
@@ -52,8 +53,7 @@ def read_bodies(pictures, owners, squares, networks) -> list[Body]:
     if not len(squares):
         return []
     graph = networks["body"]
-    crops = sample(pictures, owners, squares, graph.size, graph.range)
-    points, presence, masks, heat, _ = graph(crops)
+    points, presence, masks, heat, _ = see(graph, pictures, owners, squares)
     points = points.reshape(len(squares), _ALL_POINTS, 5).float()
     places = _refined(points[..., :2] / graph.size, heat.float()).cpu().numpy().astype(np.float64)
     sure = points[..., 3:].sigmoid().cpu().numpy().astype(np.float64)

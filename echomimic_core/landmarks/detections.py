@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from .regions import sample, to_picture
+from .regions import to_picture
+from .see import see
 
 _SCORE_LIMIT = 100.0
 
@@ -56,27 +57,31 @@ def find_boxes(
     name: str, pictures: torch.Tensor, owners: np.ndarray, areas: np.ndarray, networks, confidence: float
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each area (n, 4) of pictures the corners (m, 2, 2) and points (m, k, 2) of its finds, in pixels."""
-    graph = networks[name]
-    crops = sample(pictures, owners, areas, graph.size, graph.range, outside="black")
     found = []
-    for detections, area in zip(read_detections(name, graph, crops, confidence), areas, strict=True):
+    results = see(networks[name], pictures, owners, areas, outside="black")
+    detected = read_detections(name, networks[name].size, *results, confidence)
+    for detections, area in zip(detected, areas, strict=True):
         squares = np.repeat(area[None], len(detections), axis=0)
         corners = to_picture(detections.boxes.reshape(-1, 2, 2), squares)
         found.append((corners, to_picture(detections.points, squares)))
     return found
 
 
-def read_detections(name: str, graph, crops: torch.Tensor, confidence: float) -> list[Detections]:
-    """Run a detector on (n, 3, size, size) crops, and merge what it is at least `confidence` sure of."""
-    raw, logits = graph(crops)
+def read_detections(
+    name: str, size: int, raw: torch.Tensor, logits: torch.Tensor, confidence: float
+) -> list[Detections]:
+    """What a detector is at least `confidence` sure of, merged: its results (n, anchors, values) and (n, anchors, 1).
+
+    size : side of its input, in which the results count.
+    """
     scores = logits[..., 0].float().clamp(-_SCORE_LIMIT, _SCORE_LIMIT).sigmoid()
     anchors = ANCHORS[name]
     middles = anchors.middles()
     kept = scores >= confidence
     crop_index, anchor_index = (index.cpu().numpy() for index in kept.nonzero(as_tuple=True))
-    raw, scores = raw[kept].float().cpu().numpy().astype(np.float64) / graph.size, scores[kept].cpu().numpy()
+    raw, scores = raw[kept].float().cpu().numpy().astype(np.float64) / size, scores[kept].cpu().numpy()
     found = []
-    for crop in range(len(crops)):
+    for crop in range(len(logits)):
         mine = crop_index == crop
         found.append(_merged(raw[mine], middles[anchor_index[mine]], scores[mine].astype(np.float64), anchors.overlap))
     return found

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .regions import sample, square_of, to_picture, turn
+from .regions import square_of, to_picture, turn
+from .see import see
 
 POINTS = 468
 _LEFT_CORNER, _RIGHT_CORNER = 33, 263
@@ -38,8 +39,7 @@ def read_faces(pictures, owners, squares, networks) -> list[Face]:
     if not len(squares):
         return []
     graph = networks["face"]
-    crops = sample(pictures, owners, squares, graph.size, graph.range)
-    points, presence = graph(crops)
+    points, presence = see(graph, pictures, owners, squares)
     points = points.reshape(len(squares), POINTS, 3).float().cpu().numpy().astype(np.float64) / graph.size
     presence = presence.reshape(-1).float().sigmoid().cpu().numpy()
     places = to_picture(points[..., :2], squares)

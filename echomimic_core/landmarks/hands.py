@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .regions import sample, square_of, to_picture, turn
+from .regions import square_of, to_picture, turn
+from .see import see
 
 POINTS = 21
 LEFT, RIGHT = 0, 1
@@ -58,8 +59,8 @@ def read_hands(pictures, owners, squares, networks) -> list[Hand]:
     if not len(squares):
         return []
     graph = networks["hand"]
-    crops = sample(pictures, owners, squares, graph.size, graph.range)
-    points, presence, side, _ = (output.float().cpu().numpy().astype(np.float64) for output in graph(crops))
+    results = see(graph, pictures, owners, squares)
+    points, presence, side, _ = (result.float().cpu().numpy().astype(np.float64) for result in results)
     points = points.reshape(-1, POINTS, 3) / graph.size
     places = to_picture(points[..., :2], squares)
     hands = []

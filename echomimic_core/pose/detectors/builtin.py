@@ -7,6 +7,7 @@ from ...config import HANDS
 from ...landmarks import BODIES, FACES, Tracker, Wanted, as_pictures, find_in_areas, shared_networks
 from ...landmarks import HANDS as HAND_KIND
 from ...landmarks.hands import read_hands
+from ...landmarks.lanes import side_by_side
 from ...landmarks.regions import whole
 from .frame import Frame, make_frame
 from .sides import Sides, hand_areas, head_area
@@ -95,12 +96,14 @@ class BuiltInDetector:
 
     def _followed(self, picture: torch.Tensor, time: float) -> Frame:
         height, width = picture.shape[1:3]
-        body = next(iter(self._body(picture)), None)
+        squares = [hand.next_square()[None] for hand in self._hands_before if hand is not None]
+        owner = np.zeros(1, int)
+        tasks = [lambda: self._body(picture), lambda: self._face_again(picture)]
+        tasks += [lambda square=square: read_hands(picture, owner, square, self.networks) for square in squares]
+        bodies, self._face, *hands = side_by_side(tasks, picture.device)
+        body = next(iter(bodies), None)
         points, scores = _points(body)
-        followed = [hand for hand in self._hands_before if hand is not None]
-        squares = np.array([hand.next_square() for hand in followed]).reshape(-1, 4)
-        hands = read_hands(picture, np.zeros(len(squares), int), squares, self.networks)
-        hands = HAND_KIND.distinct([hand for hand in hands if hand.presence > _CONFIDENCE])
+        hands = HAND_KIND.distinct([hand for found in hands for hand in found if hand.presence > _CONFIDENCE])
         chosen = self._sides.choose(hands, points, scores, time)
         if None in chosen and body is not None:
             hands += self._in_places(HAND_KIND, picture, [hand_areas(points, height, width)], _AREA_HANDS)[0]
@@ -112,18 +115,16 @@ class BuiltInDetector:
             chosen = self._sides.choose(hands, points, scores, time)
         self._sides.remember(chosen, time)
         self._hands_before = chosen
-        return _frame(chosen, body, self._followed_face(picture, points))
+        if self._face is None and body is not None:
+            self._face = next(iter(self._in_places(FACES, picture, [[head_area(points)]], _ONE)[0]), None)
+        return _frame(chosen, body, self._face)
 
-    def _followed_face(self, picture: torch.Tensor, points: np.ndarray | None):
-        if self._face is not None:
-            square = self._face.next_square()[None]
-            self._face = next(iter(FACES.read(picture, np.zeros(1, int), square, self.networks)), None)
-            if self._face.presence <= _ONE.presence:
-                self._face = None
-        if self._face is None and points is not None:
-            found = self._in_places(FACES, picture, [[head_area(points)]], _ONE)[0]
-            self._face = found[0] if found else None
-        return self._face
+    def _face_again(self, picture: torch.Tensor):
+        """The face of the frame before in this one, None if it is not there."""
+        if self._face is None:
+            return None
+        face = FACES.read(picture, np.zeros(1, int), self._face.next_square()[None], self.networks)[0]
+        return face if face.presence > _ONE.presence else None
 
 
 def _points(body) -> tuple[np.ndarray | None, np.ndarray | None]:

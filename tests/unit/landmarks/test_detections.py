@@ -9,23 +9,16 @@ from echomimic_core.landmarks import LEFT, RIGHT
 from echomimic_core.landmarks.detections import read_detections
 
 
-class Says:
-    """A detector of 896 boxes that says what it is told."""
-
-    size = 128
-
-    def __init__(self, boxes: dict[int, tuple]):
-        self.boxes = boxes
-
-    def __call__(self, crops):
-        raw, scores = torch.zeros(len(crops), 896, 16), torch.full((len(crops), 896, 1), -200.0)
-        for index, (logit, *values) in self.boxes.items():
-            scores[:, index], raw[:, index, :4] = logit, torch.tensor(values, dtype=torch.float32)
-        return raw, scores
+def said(boxes: dict[int, tuple]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Results of a detector of 896 boxes: by anchor a score before the sigmoid and a box in pixels of its input."""
+    raw, scores = torch.zeros(1, 896, 16), torch.full((1, 896, 1), -200.0)
+    for index, (logit, *values) in boxes.items():
+        scores[:, index], raw[:, index, :4] = logit, torch.tensor(values, dtype=torch.float32)
+    return raw, scores
 
 
 def read(boxes: dict[int, tuple], confidence: float = 0.5):
-    return read_detections("face_detector", Says(boxes), torch.zeros(1, 3, 128, 128), confidence)[0]
+    return read_detections("face_detector", 128, *said(boxes), confidence)[0]
 
 
 def test_overlapping_boxes_become_their_mean_weighted_by_score():
