@@ -78,29 +78,32 @@ def sample(
     (n, 3, size, size) float32 in channels-last layout.
     """
     places = (_places(squares, size, pictures.device) * _FRACTIONS).round_().to(torch.int32)
-    first, fraction = places >> 5, (places & (_FRACTIONS - 1)).float()
     height, width = pictures.shape[1:3]
-    rows, columns = (torch.stack([first[..., axis], first[..., axis] + 1]) for axis in (1, 0))
-    row_weights, column_weights = (
-        torch.stack([_FRACTIONS - fraction[..., axis], fraction[..., axis]]) for axis in (1, 0)
-    )
-    if outside == "black":
-        row_weights = row_weights * ((rows >= 0) & (rows < height))
-        column_weights = column_weights * ((columns >= 0) & (columns < width))
-    base = torch.as_tensor(owners, device=pictures.device, dtype=torch.int64)[:, None, None] * (height * width)
-    rows = rows.clamp_(0, height - 1).long() * width + base
-    columns = columns.clamp_(0, width - 1).long()
+    base = torch.as_tensor(owners, device=pictures.device, dtype=torch.int32)[:, None, None] * height
+    columns, column_weights = _two_nearest(places[..., 0], width, outside)
+    rows, row_weights = _two_nearest(places[..., 1], height, outside)
     flat = pictures.reshape(-1, 3)
-    total = torch.zeros((len(squares) * size * size, 3), device=pictures.device)
-    for i in range(2):
-        for j in range(2):
-            taps = flat[(rows[i] + columns[j]).reshape(-1)]
-            total += taps * (row_weights[i] * column_weights[j]).reshape(-1, 1)
+    # Planes of colours, so that weights multiply whole rows of numbers.
+    total = torch.zeros((3, places[..., 0].numel()), device=pictures.device)
+    for row, down in zip(rows, row_weights, strict=True):
+        line = (row + base).long() * width
+        for column, across in zip(columns, column_weights, strict=True):
+            taps = flat.index_select(0, (line + column).reshape(-1))
+            total.addcmul_(taps.float().t().contiguous(), (down * across).reshape(-1))
     # Half a step goes up, as in OpenCV's whole-number arithmetic; every sum is exact in float32.
-    total = (total / _FRACTIONS**2 + 0.5).floor_()
+    total = total.mul_(1 / _FRACTIONS**2).add_(0.5).floor_()
     low, high = values
-    total = total.mul_((high - low) / 255).add_(low)
-    return total.reshape(len(squares), size, size, 3).permute(0, 3, 1, 2)
+    total = total.mul_((high - low) / 255).add_(low).reshape(3, len(squares), size, size)
+    return total.transpose(0, 1).contiguous(memory_format=torch.channels_last)
+
+
+def _two_nearest(places: torch.Tensor, size: int, outside: str) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+    """The two pixels around each place, in 1/32 pixel along an axis, and their weights in parts of 32."""
+    first, after = places >> 5, (places & (_FRACTIONS - 1)).float()
+    pixels, weights = [first, first + 1], [_FRACTIONS - after, after]
+    if outside == "black":
+        weights = [weight * ((pixel >= 0) & (pixel < size)) for pixel, weight in zip(pixels, weights, strict=True)]
+    return [pixel.clamp(0, size - 1) for pixel in pixels], weights
 
 
 def sample_smoothly(pictures: torch.Tensor, squares: torch.Tensor, size: int, outside: str = "edge") -> torch.Tensor:
