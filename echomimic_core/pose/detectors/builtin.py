@@ -13,7 +13,7 @@ from .frame import Frame, make_frame
 from .sides import Sides, hand_areas, head_area
 
 _CONFIDENCE = 0.4
-_AREA_HANDS = Wanted(limit=2, detection=_CONFIDENCE, presence=_CONFIDENCE)
+AREA_HANDS = Wanted(limit=2, detection=_CONFIDENCE, presence=_CONFIDENCE)
 _ONE = Wanted(limit=1)
 # While a hand is lost, the whole picture is searched for it in every so-manieth frame only.
 _SEARCH_EVERY = 4
@@ -57,12 +57,12 @@ class BuiltInDetector:
         areas = np.repeat(area[None], len(pictures), axis=0)
         bodies = [next(iter(found), None) for found in self._find(BODIES, pictures, everywhere, areas, _ONE)]
         places = [[] if body is None else hand_areas(body.points, height, width) for body in bodies]
-        finds = self._in_places(HAND_KIND, pictures, places, _AREA_HANDS)
+        finds = self._in_places(HAND_KIND, pictures, places, AREA_HANDS)
         # Where a hand may still be missing, the whole picture is searched; who is missing is known by the same choice.
         chosen = self._chosen(finds, bodies, times, keep=False)
         lacking = np.array([index for index, hands in enumerate(chosen) if None in hands], int)
         if len(lacking):
-            more = self._find(HAND_KIND, pictures, lacking, areas[lacking], _AREA_HANDS)
+            more = self._find(HAND_KIND, pictures, lacking, areas[lacking], AREA_HANDS)
             for index, hands in zip(lacking, more, strict=True):
                 finds[index] = finds[index] + hands
         chosen = self._chosen(finds, bodies, times, keep=True)
@@ -106,12 +106,12 @@ class BuiltInDetector:
         hands = HAND_KIND.distinct([hand for found in hands for hand in found if hand.presence > _CONFIDENCE])
         chosen = self._sides.choose(hands, points, scores, time)
         if None in chosen and body is not None:
-            hands += self._in_places(HAND_KIND, picture, [hand_areas(points, height, width)], _AREA_HANDS)[0]
+            hands += self._in_places(HAND_KIND, picture, [hand_areas(points, height, width)], AREA_HANDS)[0]
             chosen = self._sides.choose(hands, points, scores, time)
         self._since_search += 1
         if None in chosen and self._since_search >= _SEARCH_EVERY:
             self._since_search = 0
-            hands += self._find(HAND_KIND, picture, np.zeros(1, int), whole(height, width)[None], _AREA_HANDS)[0]
+            hands += self._find(HAND_KIND, picture, np.zeros(1, int), whole(height, width)[None], AREA_HANDS)[0]
             chosen = self._sides.choose(hands, points, scores, time)
         self._sides.remember(chosen, time)
         self._hands_before = chosen
