@@ -15,7 +15,7 @@ from .bodies import Body, person_masks
 from .faces import Face
 from .hands import LEFT, RIGHT, Hand
 from .networks import NETWORKS, Networks, load_networks, shared_networks
-from .search import BODIES, FACES, HANDS, Kind, Tracker, Wanted, find_in_areas, find_in_pictures
+from .search import BODIES, FACES, HANDS, MASKED_BODIES, Kind, Tracker, Wanted, find_in_areas, find_in_pictures
 
 __all__ = [
     "BODIES",
@@ -26,6 +26,7 @@ __all__ = [
     "RIGHT",
     "Body",
     "Face",
+    "MASKED_BODIES",
     "Hand",
     "Kind",
     "Networks",
@@ -62,10 +63,10 @@ def find_hands(pictures, networks: Networks | None = None, limit: int = 2, confi
 
 
 def find_bodies(
-    pictures, networks: Networks | None = None, limit: int = 1, confidence: float = 0.5
+    pictures, networks: Networks | None = None, limit: int = 1, confidence: float = 0.5, masks: bool = False
 ) -> list[list[Body]]:
-    """People in whole pictures, as `find_hands`; the mask of each with `person_masks`."""
-    return _find(BODIES, pictures, networks, limit, confidence)
+    """People in whole pictures, as `find_hands`; with `masks`, `person_masks` tells where each of them is."""
+    return _find(MASKED_BODIES if masks else BODIES, pictures, networks, limit, confidence)
 
 
 def find_faces(pictures, networks: Networks | None = None, limit: int = 1, confidence: float = 0.5) -> list[list[Face]]:

@@ -50,19 +50,25 @@ class Graph(nn.Module):
             if name in _LAYERS:
                 self.layers[str(to)] = _layer(name, options, operations, device, dtype)
             self.steps.append((name, to, places, options))
-        self._last_uses = _last_uses(self.steps, self.outputs)
+        self._plans: dict[tuple[int, ...], list] = {}
 
-    def forward(self, pictures: torch.Tensor) -> list[torch.Tensor]:
-        """Results of (batch, 3, size, size) pictures whose values lie in `range`, one tensor an output."""
-        return self._run(pictures, None)[0]
+    def forward(self, pictures: torch.Tensor, wanted: tuple[int, ...] | None = None) -> list[torch.Tensor]:
+        """Results of (batch, 3, size, size) pictures whose values lie in `range`, one tensor an output.
+
+        wanted : indices of the outputs to compute; what only others need is left out. None computes all.
+        """
+        return self._run(pictures, None, wanted)[0]
 
     def with_features(self, pictures: torch.Tensor, cells: int) -> tuple[list[torch.Tensor], torch.Tensor]:
         """The results, and of the maps in between the last one of (batch, channels, cells, cells)."""
         return self._run(pictures, cells)
 
-    def _run(self, pictures: torch.Tensor, cells: int | None) -> tuple[list[torch.Tensor], torch.Tensor | None]:
+    def _run(
+        self, pictures: torch.Tensor, cells: int | None, wanted: tuple[int, ...] | None = None
+    ) -> tuple[list[torch.Tensor], torch.Tensor | None]:
         values, maps = {0: pictures}, None
-        for (name, to, places, options), done in zip(self.steps, self._last_uses, strict=True):
+        outputs = self.outputs if wanted is None else [self.outputs[index] for index in wanted]
+        for (name, to, places, options), done in self._plan(tuple(outputs)):
             inputs = [values[place] for place in places]
             for place in done:
                 del values[place]
@@ -70,7 +76,18 @@ class Graph(nn.Module):
             values[to] = _RUN[name](layer, inputs, options)
             if values[to].ndim == 4 and values[to].shape[-1] == cells:
                 maps = values[to]
-        return [values[place] for place in self.outputs], maps
+        return [values[place] for place in outputs], maps
+
+    def _plan(self, outputs: tuple[int, ...]) -> list[tuple]:
+        """The steps that the outputs need, each with the places that nobody reads afterwards."""
+        if outputs not in self._plans:
+            needed, steps = set(outputs), []
+            for step in reversed(self.steps):
+                if step[1] in needed:
+                    needed.update(step[2])
+                    steps.insert(0, step)
+            self._plans[outputs] = list(zip(steps, _last_uses(steps, outputs), strict=True))
+        return self._plans[outputs]
 
 
 def load_graph(path: str | Path, operations=TorchOperations, device=None) -> Graph:

@@ -18,6 +18,9 @@ _DETECTION_ANGLE = 90.0
 _DETECTION_SCALE, _DETECTION_SHIFT = 2.6, -0.5
 _TRACK_SCALE, _TRACK_SHIFT = 2.0, -0.1
 
+# Of the network's results: points in the picture, presence, side; not the points in metres.
+_WANTED = (0, 1, 2)
+
 # Two finds are one hand if ten of the 21 points are nearer than this part of the palm, and their boxes overlap so far.
 _SAME_DISTANCE, _SAME_POINTS, _SAME_OVERLAP = 0.2, 10, 0.2
 
@@ -59,8 +62,8 @@ def read_hands(pictures, owners, squares, networks) -> list[Hand]:
     if not len(squares):
         return []
     graph = networks["hand"]
-    results = see(graph, pictures, owners, squares)
-    points, presence, side, _ = (result.float().cpu().numpy().astype(np.float64) for result in results)
+    results = see(graph, pictures, owners, squares, wanted=_WANTED)
+    points, presence, side = (result.float().cpu().numpy().astype(np.float64) for result in results)
     points = points.reshape(-1, POINTS, 3) / graph.size
     places = to_picture(points[..., :2], squares)
     hands = []

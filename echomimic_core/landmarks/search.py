@@ -23,6 +23,7 @@ class Kind:
 
 HANDS = Kind("palm", hands.squares_of, hands.read_hands, hands.distinct)
 BODIES = Kind("body_detector", bodies.squares_of, bodies.read_bodies)
+MASKED_BODIES = Kind("body_detector", bodies.squares_of, bodies.read_with_masks)
 FACES = Kind("face_detector", faces.squares_of, faces.read_faces)
 
 

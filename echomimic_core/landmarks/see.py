@@ -9,12 +9,20 @@ from .regions import sample
 
 
 def see(
-    graph: Graph, pictures: torch.Tensor, owners: np.ndarray, squares: np.ndarray, outside: str = "edge"
+    graph: Graph,
+    pictures: torch.Tensor,
+    owners: np.ndarray,
+    squares: np.ndarray,
+    outside: str = "edge",
+    wanted: tuple[int, ...] | None = None,
 ) -> list[torch.Tensor]:
-    """Results of a network for squares (n, 4) of pictures, (n, ...) each; `owners` (n,) are the squares' pictures."""
+    """The wanted results of a network for squares (n, 4) of pictures, (n, ...) each.
+
+    owners : (n,) picture of each square.
+    """
 
     def part(chosen: slice) -> list[torch.Tensor]:
-        return graph(sample(pictures, owners[chosen], squares[chosen], graph.size, graph.range, outside))
+        return graph(sample(pictures, owners[chosen], squares[chosen], graph.size, graph.range, outside), wanted)
 
     count = min(lanes(pictures.device), len(squares))
     edges = np.linspace(0, len(squares), count + 1).round().astype(int)

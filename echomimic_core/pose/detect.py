@@ -82,7 +82,7 @@ def detect(
             moments, pictures = zip(*batch, strict=True)
             size = pictures[0].shape[:2]
             times += moments
-            rows += detector(np.stack(pictures), list(moments))
+            rows += detector(pictures[0][None] if len(pictures) == 1 else np.stack(pictures), list(moments))
     if not rows:
         raise ValueError("there are no frames to look for hands in: the video is empty, or ends before start")
     if progress:

@@ -105,7 +105,10 @@ def test_bodies_and_masks_are_those_of_the_package(pictures, networks, package):
     from echomimic_core.pose.detectors.package import as_image
 
     for picture in pictures:
-        theirs, ours = package[1].detect(as_image(picture)), landmarks.find_bodies(picture[None], networks)[0]
+        theirs, ours = (
+            package[1].detect(as_image(picture)),
+            landmarks.find_bodies(picture[None], networks, masks=True)[0],
+        )
         assert len(theirs.pose_landmarks) == len(ours)
         if not ours:
             continue

@@ -70,7 +70,7 @@ def test_wrists_of_body_and_hands_meet(photographs, networks):
 
 
 def test_the_person_mask_covers_nose_and_shoulders_and_not_the_corners(photographs, networks):
-    bodies = landmarks.find_bodies(photographs, networks)
+    bodies = landmarks.find_bodies(photographs, networks, masks=True)
     for (body,) in bodies:
         mask = landmarks.person_masks([body], *photographs.shape[1:3])[0].numpy()
         assert mask.shape == photographs.shape[1:3] and mask.min() >= 0 and mask.max() <= 1
