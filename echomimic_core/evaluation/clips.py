@@ -95,7 +95,7 @@ class Clip:
             return resample(*self.sound)
         if self.path is None or self.kind != "video":
             raise ValueError(f"{CLIP} has no sound")
-        from .sound import read_mono
+        from ..media.sound import read_mono
 
         return read_mono(self.path)
 

@@ -140,7 +140,7 @@ class GraphVideo(Clip):
             yield seconds - self.begin, picture
 
     def mono(self):
-        from ...echomimic_core.evaluation.sound import read_mono
+        from ...echomimic_core.media.sound import read_mono
 
         return read_mono(reader(self.source), self.begin, self.duration)
 

@@ -9,7 +9,7 @@ import pytest
 
 from echomimic_core.evaluation.metrics.expression import loudness_per_frame
 from echomimic_core.evaluation.metrics.sync import mfcc, sync_score
-from echomimic_core.evaluation.sound import read_mono
+from echomimic_core.media.sound import read_mono
 from echomimic_core.media.video import read_audio
 from echomimic_core.media.waveform import resample, trim
 

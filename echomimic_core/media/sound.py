@@ -8,8 +8,8 @@ from itertools import chain
 import numpy as np
 
 from ..config import AUDIO_SAMPLE_RATE
-from ..media.video import sound_pieces
-from ..media.waveform import RESAMPLER_BLOCK, mix, resample_blocks, resample_channels, to_float
+from .video import sound_pieces
+from .waveform import RESAMPLER_BLOCK, mix, resample_blocks, resample_channels, to_float
 
 # A piece of sound (1, samples) float32 in -1..1, and its sample rate.
 Piece = tuple[np.ndarray, int]

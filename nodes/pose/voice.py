@@ -1,0 +1,110 @@
+"""Voice Gestures: hands that answer the voice."""
+
+from comfy_api.latest import io, ui
+
+from ...bridge.images import to_images
+from ...echomimic_core.config import FPS
+from .. import types
+
+KEEP = ["hands and arms", "hands"]
+
+
+class EchoMimicV2VoiceGestures(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="EchoMimicV2VoiceGestures",
+            display_name="EchoMimicV2 Voice Gestures",
+            category="EchoMimicV2",
+            description="Hand gestures from a voice: strokes on its accents, rest in its pauses; no driving video.",
+            inputs=[
+                io.Audio.Input("audio", tooltip="The voice: the audio output of Audio Embeds, or of Load Audio."),
+                io.Int.Input(
+                    "frames",
+                    default=0,
+                    min=0,
+                    max=100_000,
+                    tooltip="Length of the clip; 0 is as long as the voice. Beyond the voice the hands rest.",
+                ),
+                io.Float.Input("fps", default=FPS, min=1.0, max=120.0, step=0.001, tooltip="Frames per second."),
+                io.Float.Input(
+                    "energy",
+                    default=1.0,
+                    min=0.0,
+                    max=2.0,
+                    step=0.05,
+                    tooltip="How lively: more and wider strokes. 1 is a calm speaker.",
+                ),
+                io.Float.Input(
+                    "variety",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="0 always takes the stroke that fits best, 1 surprises more.",
+                ),
+                io.Float.Input(
+                    "rest",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    tooltip="How readily the hands lie still in pauses.",
+                ),
+                io.Combo.Input(
+                    "keep",
+                    options=KEEP,
+                    default=KEEP[0],
+                    tooltip="hands and arms is needed by Align Pose; hands leaves out body and face.",
+                ),
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=2**31 - 1,
+                    control_after_generate=False,
+                    tooltip="Another seed gives other gestures; the same inputs and seed always give the same.",
+                ),
+                io.String.Input(
+                    "cues",
+                    default="",
+                    multiline=True,
+                    optional=True,
+                    tooltip="Gestures at exact times, one per line: seconds and a kind, such as '2.4 thumb up'.",
+                ),
+            ],
+            outputs=[
+                types.Pose.Output("pose", display_name="pose"),
+                io.String.Output("report", display_name="report", tooltip="What was heard, and each stroke's time."),
+                io.Image.Output("timeline", display_name="timeline", tooltip="Voice, accents and strokes."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, audio, frames, fps, energy, variety, rest, keep, seed, cues="") -> io.NodeOutput:
+        from dataclasses import replace
+
+        import torch
+
+        from ...bridge.progress import cancellable_progress
+        from ...bridge.reports import say
+        from ...echomimic_core.gestures import timeline
+        from ...echomimic_core.gestures.library import built_in
+        from ...echomimic_core.gestures.plan import PlanSettings, gestures_for
+        from ...echomimic_core.media.waveform import resample
+
+        if audio is None:
+            raise ValueError("There is no sound: the video it comes from is silent. Load a voice with Load Audio.")
+        voice = torch.from_numpy(resample(audio["waveform"], audio["sample_rate"]))
+        settings = PlanSettings(energy, variety, rest, seed)
+        cues = timeline.parse_cues(cues or "")
+        pose, plan, heard = gestures_for(voice, built_in(fps), settings, frames, cues, cancellable_progress())
+        if keep == "hands":
+            pose = replace(pose, bodies=None, body_scores=None, faces=None, face_scores=None)
+        report = timeline.report(heard, plan)
+        say(report)
+        picture = to_images(timeline.picture(voice, heard, plan)[None])
+        return io.NodeOutput(pose, report, picture, ui=ui.PreviewImage(picture, cls=cls))
+
+
+NODES = [EchoMimicV2VoiceGestures]
