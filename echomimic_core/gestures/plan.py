@@ -242,6 +242,8 @@ def _side(plan: Plan, library: GestureLibrary, side: int, seed: int, progress: P
     """The chains of one side (F, 1, ...)."""
     rng = np.random.default_rng([seed, 7])  # Both sides rest in the same pose.
     rest_of = {rest: int(rng.integers(len(library.rests))) for rest in [(-1, -1), *plan.rests]}
+    if plan.rests and plan.rests[0][0] == 0:
+        rest_of[-1, -1] = rest_of[plan.rests[0]]
     pieces = [(0, _resting(library, rest_of[-1, -1], 0, plan.frames), REST_HASTE)]
     events = [event for event in plan.events if side in event.stroke.sides]
     moments = [(_begin(event), event) for event in events] + [(first, (first, end)) for first, end in plan.rests]

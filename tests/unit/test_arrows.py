@@ -78,7 +78,8 @@ def test_no_imports_run_in_a_circle():
 
 def test_rooms_of_the_core_know_only_rooms_below_them():
     for name, others in ARROWS.items():
-        if not name.startswith("echomimic_core.") or "." not in name:
+        # A command is a door of the house, which may open on every room.
+        if not name.startswith("echomimic_core.") or name.endswith(".__main__"):
             continue
         own = room(name)
         assert own in FLOOR, f"the room {own} has no floor: add it to FLOORS"
