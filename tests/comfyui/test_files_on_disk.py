@@ -7,7 +7,7 @@ from comfy_server import WorkflowError
 from comfy_workflow import change
 from prompts import small
 
-from echomimic_core.files.checkpoints import write_tiny_model
+from echomimic_core.models.build import write_tiny_model
 
 
 def node(kind: str, **inputs) -> dict:
