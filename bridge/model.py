@@ -13,7 +13,14 @@ import comfy.model_sampling
 import comfy.supported_models_base
 import torch
 
-from ..echomimic_core.config import CONTEXT_FRAMES, FRAME_SIZE, NOISE_CLAMP, ModelConfig, Variant
+from ..echomimic_core.config import (
+    CONTEXT_FRAMES,
+    FRAME_SIZE,
+    LATENT_CHANNELS,
+    NOISE_CLAMP,
+    ModelConfig,
+    Variant,
+)
 from ..echomimic_core.models.chunks import CHUNK_ELEMENTS
 from ..echomimic_core.runtime import free_memory
 from ..echomimic_core.sampling.clip import CACHE_BYTES
@@ -30,6 +37,7 @@ from ..echomimic_core.sampling.memory import (
 )
 from ..echomimic_core.sampling.schedule import comfy_sigmas
 from ..echomimic_core.sampling.speed import EXACT
+from .compatibility import UnetConfig, check_patches
 from .payload import (
     BATCHING,
     LATENT_COPIES_KEY,
@@ -44,6 +52,7 @@ from .payload import (
     sampling_step,
 )
 from .progress import window_report
+from .windows import WindowHandler
 
 # Audio and pose, each up to its budget.
 CLIP_CACHES = 2 * CACHE_BYTES
@@ -54,6 +63,8 @@ class GraphDenoiser(ClipDenoiser):
 
     With `WindowHandler` at work each half is some windows of the clip; without it, each is the whole clip.
     """
+
+    in_channels = LATENT_CHANNELS
 
     # only this stays out of a compiled graph, so one graph of the networks serves every clip length
     @torch.compiler.disable(recursive=False)
@@ -112,7 +123,8 @@ class GraphDenoiser(ClipDenoiser):
 class ZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION):
     """The original's noise schedule and its clamped noise, for every sampler of core."""
 
-    def __init__(self):
+    def __init__(self, model_config=None):
+        # Nodes that derive a class from it hand over the model's settings, as ComfyUI's own classes take them.
         super().__init__()
         self.zsnr = True
         self.set_sigmas(comfy_sigmas())
@@ -124,7 +136,7 @@ class ZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sa
 class EchoMimicModelConfig(comfy.supported_models_base.BASE):
     """What core wants to know of a model it did not detect itself."""
 
-    unet_config = {"disable_unet_model_creation": True}
+    unet_config = UnetConfig(disable_unet_model_creation=True)
     latent_format = comfy.latent_formats.SD15
     memory_usage_factor = 1.0
 
@@ -177,6 +189,8 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         device = torch.device(device)
         if payload.conditions is None:
             return {PAYLOAD: ClipCond(PreparedHalf(len(noise), None, payload.windows, WindowRunner()))}
+        if self.current_patcher is not None:
+            check_patches(self.current_patcher, self.model_sampling, ZeroSNRSampling, WindowHandler)
         batching = self.plan(noise, payload, device)
         clip = self.diffusion_model.prepare(payload.conditions, device, self.compute_dtype(), batching)
         return {PAYLOAD: ClipCond(PreparedHalf(len(noise), clip, payload.windows, clip.runner))}
