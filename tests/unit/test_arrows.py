@@ -78,7 +78,7 @@ def test_no_imports_run_in_a_circle():
 
 def test_rooms_of_the_core_know_only_rooms_below_them():
     for name, others in ARROWS.items():
-        # A command is a door of the house, which may open on every room.
+        # A command stands above all rooms, whichever it is named after.
         if not name.startswith("echomimic_core.") or name.endswith(".__main__"):
             continue
         own = room(name)

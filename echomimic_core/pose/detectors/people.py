@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ...landmarks import FACES, HANDS, MASKED_BODIES, Body, Networks, Wanted, as_pictures, find_in_areas
+from ...landmarks import BODIES, FACES, HANDS, Body, Networks, Wanted, as_pictures, find_in_areas
 from ...landmarks.search import find_in_pictures
 from .builtin import AREA_HANDS
 from .frame import Frame, make_frame
@@ -28,7 +28,7 @@ def find_people(pictures, networks: Networks, limit: int = MOST_PEOPLE) -> list[
     pictures = as_pictures(pictures, networks)
     return [
         _hands_and_faces(pictures[index : index + 1], bodies, networks)
-        for index, bodies in enumerate(find_in_pictures(MASKED_BODIES, pictures, networks, Wanted(limit=limit)))
+        for index, bodies in enumerate(find_in_pictures(BODIES, pictures, networks, Wanted(limit=limit)))
     ]
 
 
