@@ -1,6 +1,7 @@
 """From files to ComfyUI's patchers: choosing files, dtypes and layer classes."""
 
 import logging
+from functools import lru_cache
 from pathlib import Path
 
 import comfy.ops
@@ -8,6 +9,7 @@ import folder_paths
 import torch
 
 from ..echomimic_core.config import VARIANTS
+from ..echomimic_core.files.about import ONE_FILE, about
 from ..echomimic_core.files.checkpoints import (
     AUDIO_ENCODER,
     CheckpointError,
@@ -18,7 +20,7 @@ from ..echomimic_core.files.checkpoints import (
     find_released,
     open_one_file,
 )
-from ..echomimic_core.files.names import SUFFIXES, WHISPER_DOWNLOAD, WHISPER_NAMES, may_be_vae
+from ..echomimic_core.files.names import SUFFIXES, WHISPER_DOWNLOAD, WHISPER_NAMES, is_hidden, may_be_vae
 from ..echomimic_core.models.audio_encoder import build_audio_encoder
 from ..echomimic_core.models.build import build, config_of
 from .dtypes import choose_dtypes
@@ -34,14 +36,23 @@ def echomimic_folders() -> list[str]:
 
 
 def one_file_names() -> list[str]:
-    """Our one-file models: .safetensors in models/echomimic that are not part of the released set or Whisper's."""
-    parts = ("denoising_unet", "motion_module", "reference_unet", "pose_encoder", "whisper")
-    names = folder_paths.get_filename_list("echomimic")
-    return [
-        name
-        for name in names
-        if name.endswith(".safetensors") and not name.replace("\\", "/").rsplit("/", 1)[-1].startswith((".", *parts))
-    ]
+    """Our one-file models in models/echomimic, by what each header says; damaged files too, whose sentence helps."""
+    names = [name for name in folder_paths.get_filename_list("echomimic") if name.lower().endswith(".safetensors")]
+    shown = [name for name in names if not is_hidden(Path(name).name)]
+    return [name for name in shown if may_be_model(folder_paths.get_full_path("echomimic", name))]
+
+
+def may_be_model(path: str | None) -> bool:
+    try:
+        return path is not None and _may_be_model(path, *stamp(Path(path)))
+    except OSError:  # Gone since it was listed.
+        return False
+
+
+@lru_cache(maxsize=1024)
+def _may_be_model(path: str, *_stamp: int) -> bool:
+    found = about(path)
+    return found.kind == ONE_FILE or bool(found.problem)
 
 
 def whisper_names() -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,11 +19,9 @@ from echomimic_core.files.names import (
     DOWNLOAD,
     SUFFIXES,
     VAE_DOWNLOAD,
-    VAE_LAYERS,
     VAE_NAME,
     WHISPER_DOWNLOAD,
     WHISPER_NAMES,
-    diagnose,
     is_ft_mse,
     may_be_vae,
 )
@@ -34,6 +31,10 @@ SMALL_FOLDER = REPO / "demo" / "models"  # the pack's own small model, trained o
 SMALL_MODEL = "nano.safetensors"
 SMALL_BYTES = 500e6  # a one-file model of the released size has four times as many at least
 TINY_MODEL = "tiny.safetensors"
+
+# Kinds of files, as the core calls them; the Python that has torch, which it is asked with.
+ONE_FILE, SD15_VAE = "one-file model", "VAE of SD 1.5"
+ASKED: dict[str, Path] = {}
 
 RELEASED = {"accelerated": "_acc", "standard": ""}  # in the names of the files of a variant; the faster one first
 
@@ -71,6 +72,7 @@ def choose(wanted: str | None, installation: Installation, tiny: Path) -> Choice
     ------
     SetupError : files are missing or no models; names all of them.
     """
+    ASKED["python"] = installation.python
     folders = model_folders(installation)
     path = Path(wanted).expanduser().resolve() if wanted and wanted not in RELEASED else None
     if path and (path != (SMALL_FOLDER / SMALL_MODEL).resolve() or not path.is_file()):
@@ -82,7 +84,7 @@ def choose(wanted: str | None, installation: Installation, tiny: Path) -> Choice
         if variants:
             return released(min(variants, key=lambda variant: len(lacking(variant, folders))), folders)
         for root, name in files_below(folders["echomimic"]):
-            if name.endswith(".safetensors") and header(root / name).get("format") == "echomimicv2":
+            if name.endswith(".safetensors") and ask(root / name)["kind"] == ONE_FILE:
                 return one_file(root / name, root, folders)
     return without_weights(folders, tiny)
 
@@ -91,9 +93,9 @@ def without_weights(folders: Folders, tiny: Path) -> Choice:
     """The pack's own small model, or where it is left out (as in the registry's upload) a random one."""
     real = f"for the real one put the files of the README's table into {folders['echomimic'][0].parent}"
     path = SMALL_FOLDER / SMALL_MODEL
-    small = header(path) if path.is_file() else {"networks": ()}
-    if "problem" in small:
-        raise SetupError(f"The pack's own small model {path} cannot be used: {small['problem']}")
+    small = ask(path) if path.is_file() else {"networks": (), "problem": ""}
+    if small["problem"]:
+        raise SetupError(f"The pack's own small model cannot be used: {small['problem']}")
     if path.is_file() and "vae" not in small["networks"]:
         raise SetupError(f"The pack's own small model {path} cannot be used: it has no VAE inside; download it again.")
     if small["networks"]:
@@ -115,15 +117,15 @@ def released(variant: str, folders: Folders) -> Choice:
 
 def one_file(path: Path, root: Path, folders: Folders) -> Choice:
     """A one-file model below `root`; what it has not inside, VAE and audio encoder, comes from the folders."""
-    metadata = header(path)
-    if metadata.get("format") != "echomimicv2":
-        reason = metadata.get("problem", "it is no one-file model: choose one that Save Model wrote.")
-        raise SetupError(f"The model {path} cannot be used: {reason}")
-    if "reference_unet" not in metadata["networks"]:
+    found = ask(path)
+    if found["kind"] != ONE_FILE:
+        reason = found["problem"] or f"{path} is no one-file model ({found['kind']}): choose one that Save Model wrote."
+        raise SetupError(f"The model cannot be used: {reason}")
+    if "reference_unet" not in found["networks"]:
         raise SetupError(f"The model {path} has no reference network inside: save it again with one by Save Model.")
-    heard = "audio_encoder" in metadata["networks"]
+    heard = "audio_encoder" in found["networks"]
     missing = [] if heard else lacking_whisper(folders)
-    vae = "its own" if "vae" in metadata["networks"] else find_vae(folders)
+    vae = "its own" if "vae" in found["networks"] else find_vae(folders)
     if missing or not vae:
         raise SetupError(missing_sentence(f"the model {path}", missing, vae, folders))
     others = [folder for folder in folders["echomimic"] if folder != root]
@@ -168,7 +170,7 @@ def find_vae(folders: Folders) -> str | None:
         if is_ft_mse(name):
             return name
     safetensors = ((root, name) for root, name in files if name.endswith(".safetensors"))
-    return next((name for root, name in safetensors if header(root / name).get("vae_channels") == 4), None)
+    return next((name for root, name in safetensors if ask(root / name)["kind"] == SD15_VAE), None)
 
 
 def files_below(roots: list[Path]) -> list[tuple[Path, str]]:
@@ -181,32 +183,13 @@ def files_below(roots: list[Path]) -> list[tuple[Path, str]]:
     ]
 
 
-def header(path: Path) -> dict:
-    """The metadata of a .safetensors file, its `networks`, and as `vae_channels` its latent channels if it is a VAE.
-
-    Where it cannot be read, its `problem`.
-    """
-    if not path.is_file():
-        return {"problem": "there is no such file."}
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > path.stat().st_size:
-                raise ValueError("the header is longer than the file")
-            tensors = json.loads(file.read(length))
-            metadata = tensors.pop("__metadata__", {})
-            end = max((tensor["data_offsets"][1] for tensor in tensors.values()), default=0)
-        if 8 + length + end != path.stat().st_size:
-            raise ValueError("tensors are missing at the end")
-    except OSError as error:
-        return {"problem": f"it cannot be read ({error.strerror})."}
-    except (ValueError, struct.error, AttributeError, KeyError, TypeError):
-        return {"problem": diagnose(path)}
-    found = {**metadata, "networks": {name.partition(".")[0] for name in tensors}}
-    for _, decoder in VAE_LAYERS:
-        if decoder in tensors:
-            found["vae_channels"] = tensors[decoder]["shape"][1]
-    return found
+def ask(path: Path) -> dict:
+    """What the core says of a file: its `kind`, `networks` inside, and its `problem` where it cannot be read."""
+    command = [str(ASKED.get("python", sys.executable)), "-m", "echomimic_core.files", "--json", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPO)
+    if not done.stdout.strip():
+        raise SetupError(f"The core cannot look at {path}:\n{tail(done.stderr, 3)}")
+    return json.loads(done.stdout)[str(path)]
 
 
 def model_folders(installation: Installation) -> Folders:

@@ -91,10 +91,10 @@ def test_what_is_shipped_is_one_small_file_with_everything_inside():
     (path,) = model_choice.SMALL_FOLDER.glob("*.safetensors")
     assert "Copyright (c) 2022 OpenAI" in (path.parent / "LICENSE.whisper.txt").read_text(encoding="utf-8")
     assert path.stat().st_size <= 40e6
-    found = model_choice.header(path)
-    assert found["networks"] >= {"denoising_unet", "pose_encoder", "reference_unet", "audio_encoder", "vae"}
-    for key in ("title", "size", "license", "weights", "vae", "audio_encoder", "made_by", "variant", "config"):
-        assert found[key], key
+    found = model_choice.ask(path)
+    assert set(found["networks"]) >= {"denoising_unet", "pose_encoder", "reference_unet", "audio_encoder", "vae"}
+    for key in ("title", "size", "license", "weights", "vae", "audio_encoder", "variant"):
+        assert found["about"][key], key
 
 
 def test_a_damaged_small_model_is_named(taken, tmp_path):
@@ -110,7 +110,7 @@ def test_a_small_model_without_a_vae_is_named(taken, tmp_path):
 
 def test_a_small_model_that_is_asked_for_and_missing_is_not_replaced_by_noise(taken, tmp_path):
     path = tmp_path / "small" / "nano.safetensors"
-    assert f"The model {path} cannot be used: there is no such file." in refused(taken, str(path))
+    assert f"The model cannot be used: {path} does not exist" in refused(taken, str(path))
 
 
 def test_the_small_model_may_be_asked_for_beside_real_weights(taken, models, tmp_path):
@@ -201,20 +201,33 @@ def test_a_model_that_is_none(taken, tmp_path):
 
 def test_another_vae_is_taken_only_with_four_channels(taken, models):
     put_variant(models / "echomimic", "_acc")
-    write_safetensors(models / "vae" / "ae.safetensors", "decoder.conv_in.weight", shape=(512, 16, 3, 3))
+    write_safetensors(
+        models / "vae" / "ae.safetensors", "encoder.conv_in.weight", "decoder.conv_in.weight", shape=(512, 16, 3, 3)
+    )
     assert VAE_NAME in refused(taken)
-    write_safetensors(models / "vae" / "sd15.safetensors", "decoder.conv_in.weight", shape=(512, 4, 3, 3))
+    write_safetensors(
+        models / "vae" / "sd15.safetensors", "encoder.conv_in.weight", "decoder.conv_in.weight", shape=(512, 4, 3, 3)
+    )
     assert taken().sentence.endswith("VAE: sd15.safetensors")
-    write_safetensors(models / "vae" / "mine.safetensors", "taesd_decoder.1.weight", shape=(64, 4, 3, 3))
+    write_safetensors(
+        models / "vae" / "mine.safetensors", "taesd_encoder.0.weight", "taesd_decoder.1.weight", shape=(64, 4, 3, 3)
+    )
     assert taken().sentence.endswith("VAE: mine.safetensors")
 
 
 def test_the_vae_of_sdxl_is_not_taken(taken, models):
     put_variant(models / "echomimic", "_acc")
-    write_safetensors(models / "vae" / "sdxl_vae.safetensors", "decoder.conv_in.weight", shape=(512, 4, 3, 3))
+    write_safetensors(
+        models / "vae" / "sdxl_vae.safetensors",
+        "encoder.conv_in.weight",
+        "decoder.conv_in.weight",
+        shape=(512, 4, 3, 3),
+    )
     assert VAE_NAME in refused(taken)
     same = Path("diffusion_pytorch_model.safetensors")
-    write_safetensors(models / "vae" / "sdxl_vae" / same, "decoder.conv_in.weight", shape=(512, 4, 3, 3))
+    write_safetensors(
+        models / "vae" / "sdxl_vae" / same, "encoder.conv_in.weight", "decoder.conv_in.weight", shape=(512, 4, 3, 3)
+    )
     assert VAE_NAME in refused(taken)
     put(models / "vae" / "sd-vae-ft-MSE", "diffusion_pytorch_model.bin")
     assert taken().sentence.endswith(f"VAE: {Path('sd-vae-ft-MSE', same.with_suffix('.bin'))}")
