@@ -16,6 +16,8 @@ from comfy_setup import Installation, SetupError  # noqa: E402
 from model_choice import VAE_DOWNLOAD, VAE_NAME, choose  # noqa: E402
 
 RELEASED = ("motion_module", "denoising_unet")
+# First layers of the two kinds of VAE.
+KL, TAE = ("encoder.conv_in.weight", "decoder.conv_in.weight"), ("taesd_encoder.0.weight", "taesd_decoder.1.weight")
 COMMON = ("reference_unet.pth", "pose_encoder.pth", "tiny.pt")
 
 
@@ -23,10 +25,11 @@ def write_safetensors(path: Path, *names: str, shape=(1,), **metadata) -> Path:
     size = 4
     for length in shape:
         size *= length
-    tensors = {name: {"dtype": "F32", "shape": shape, "data_offsets": [0, size]} for name in names}
+    offsets = {name: [index * size, (index + 1) * size] for index, name in enumerate(names)}
+    tensors = {name: {"dtype": "F32", "shape": shape, "data_offsets": offsets[name]} for name in names}
     header = json.dumps({"__metadata__": metadata, **tensors}).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size * len(names)))
     return path
 
 
@@ -201,17 +204,11 @@ def test_a_model_that_is_none(taken, tmp_path):
 
 def test_another_vae_is_taken_only_with_four_channels(taken, models):
     put_variant(models / "echomimic", "_acc")
-    write_safetensors(
-        models / "vae" / "ae.safetensors", "encoder.conv_in.weight", "decoder.conv_in.weight", shape=(512, 16, 3, 3)
-    )
+    write_safetensors(models / "vae" / "ae.safetensors", *KL, shape=(512, 16, 3, 3))
     assert VAE_NAME in refused(taken)
-    write_safetensors(
-        models / "vae" / "sd15.safetensors", "encoder.conv_in.weight", "decoder.conv_in.weight", shape=(512, 4, 3, 3)
-    )
+    write_safetensors(models / "vae" / "sd15.safetensors", *KL, shape=(512, 4, 3, 3))
     assert taken().sentence.endswith("VAE: sd15.safetensors")
-    write_safetensors(
-        models / "vae" / "mine.safetensors", "taesd_encoder.0.weight", "taesd_decoder.1.weight", shape=(64, 4, 3, 3)
-    )
+    write_safetensors(models / "vae" / "mine.safetensors", *TAE, shape=(64, 4, 3, 3))
     assert taken().sentence.endswith("VAE: mine.safetensors")
 
 
@@ -225,9 +222,7 @@ def test_the_vae_of_sdxl_is_not_taken(taken, models):
     )
     assert VAE_NAME in refused(taken)
     same = Path("diffusion_pytorch_model.safetensors")
-    write_safetensors(
-        models / "vae" / "sdxl_vae" / same, "encoder.conv_in.weight", "decoder.conv_in.weight", shape=(512, 4, 3, 3)
-    )
+    write_safetensors(models / "vae" / "sdxl_vae" / same, *KL, shape=(512, 4, 3, 3))
     assert VAE_NAME in refused(taken)
     put(models / "vae" / "sd-vae-ft-MSE", "diffusion_pytorch_model.bin")
     assert taken().sentence.endswith(f"VAE: {Path('sd-vae-ft-MSE', same.with_suffix('.bin'))}")
