@@ -128,3 +128,13 @@ def test_networks_agree_with_the_runtime_they_were_published_for(networks, sampl
             ours = (result.permute(0, 2, 3, 1) if result.ndim == 4 else result).numpy().reshape(-1)
             gaps = [np.abs(other.reshape(-1) - ours).max() for other in theirs if other.size == ours.size]
             assert min(gaps) <= 2e-5 * max(float(np.abs(ours).max()), 1.0)
+
+
+def test_networks_work_after_a_memory_manager_marked_them_with_a_device(networks):
+    from echomimic_core.landmarks import find_hands
+
+    networks.device = torch.device("cpu")
+    try:
+        assert find_hands(np.zeros((1, 32, 32, 3), np.uint8), networks) == [[]]
+    finally:
+        del networks.device
