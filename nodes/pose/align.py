@@ -94,7 +94,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         from ...echomimic_core.pose import align, preview
 
         picture = first_picture(image)
-        person = image_pose if image_pose is not None else _find_person(picture, detector)
+        person, answers = (image_pose, ()) if image_pose is not None else _find_person(picture, detector)
         if abs(person.width / person.height - picture.shape[1] / picture.shape[0]) > 0.01:
             raise ValueError(
                 f"image_pose was found in a picture of {person.width}x{person.height}, but the picture here is "
@@ -105,7 +105,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         aligned = align.warp_picture(picture, result.matrix, width, height, fill)
         frames = preview.spread(len(result.pose), overlay_frames)
         drawn = preview.overlay(result.pose, aligned, frames, ("body", "hands"))
-        report = f"as given: {result.before}\naligned: {result.after}"
+        report = "\n".join([f"as given: {result.before}", f"aligned: {result.after}", *map(str, answers)])
         (say if result.after.score >= align.GOOD_SCORE else warn)(report)
         overlay = to_images(drawn)
         return io.NodeOutput(
@@ -123,9 +123,12 @@ def _find_person(picture, detector: str):
     from ...bridge.landmarks import landmark_networks
     from ...bridge.mediapipe import find_bundles
     from ...echomimic_core.pose import detect
+    from ...echomimic_core.pose.detectors.ladder import climb
 
-    models = find_bundles() if detector == PACKAGE else landmark_networks()
-    return detect.steady(detect.detect([(0.0, picture)], models))
+    if detector == PACKAGE:
+        return detect.steady(detect.detect([(0.0, picture)], find_bundles())), ()
+    found, answers = climb(picture, landmark_networks())
+    return detect.steady(found), answers
 
 
 NODES = [EchoMimicV2AlignPose]

@@ -31,6 +31,8 @@ class BuiltInDetector:
         self.track = track
         # Frames that follow each other are found one by one, others together.
         self.batch = 1 if track else 8
+        # How surely the left and the right hand of each frame of the last batch are hands at all, from 0 to 1.
+        self.presences: list[list[float]] = []
         self._sides = Sides()
         self._body = Tracker(BODIES, self.networks, _ONE)
         self._hands_before: list = [None] * HANDS
@@ -68,6 +70,7 @@ class BuiltInDetector:
         chosen = self._chosen(finds, bodies, times, keep=True)
         heads = [[] if body is None else [head_area(body.points)] for body in bodies]
         faces = [next(iter(found), None) for found in self._in_places(FACES, pictures, heads, _ONE)]
+        self.presences = [[0.0 if hand is None else float(hand.presence) for hand in hands] for hands in chosen]
         return [_frame(*parts) for parts in zip(chosen, bodies, faces, strict=True)]
 
     def _find(self, kind, pictures, owners, areas, wanted) -> list[list]:
