@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save_file
 
 (FOLDER,) = ARGUMENTS
 folder_paths.folder_names_and_paths["echomimic"] = ([str(FOLDER)], {".safetensors"})
+build = load("echomimicv2.echomimic_core.models.build")
 checkpoints = load("echomimicv2.echomimic_core.files.checkpoints")
 windows = load("echomimicv2.echomimic_core.sampling.denoiser").WindowSettings()
 bridge = load("echomimicv2.bridge.model")
@@ -36,7 +37,7 @@ THREADS = 4
 
 def write_model():
     """A one-file model with everything inside, and words about it all."""
-    path = checkpoints.write_tiny_model(FOLDER / "tiny.safetensors")
+    path = build.write_tiny_model(FOLDER / "tiny.safetensors")
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
     vae = {f"vae.{name}": tensor for name, tensor in load_file(FOLDER / "vae.safetensors").items()}
@@ -156,7 +157,7 @@ with torch.no_grad():
         "saved": saved_of(model, files.load_audio_encoder(opened, "auto", [str(FOLDER)])),
     }
     del opened
-    checkpoints.write_tiny_model(path)
+    build.write_tiny_model(path)
     results["changed"] = sentence(lambda: save_model.execute(model, "changed", "auto"))
     path.unlink()
     results["gone"] = sentence(lambda: save_model.execute(model, "gone", "auto"))

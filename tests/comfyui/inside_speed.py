@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_iter
 (FOLDER,) = ARGUMENTS
 folder_paths.set_output_directory(str(FOLDER))
 audio = load("echomimicv2.echomimic_core.audio")
+build = load("echomimicv2.echomimic_core.models.build")
 checkpoints = load("echomimicv2.echomimic_core.files.checkpoints")
 memory = load("echomimicv2.echomimic_core.sampling.memory")
 reference_unet = load("echomimicv2.echomimic_core.models.reference_unet")
@@ -43,7 +44,8 @@ WINDOWS = {"context_frames": 8, "context_overlap": 2}
 
 torch.manual_seed(0)
 model, reference_net = files.load_models(
-    checkpoints.open_one_file(checkpoints.write_tiny_model(FOLDER / "tiny.safetensors")), torch.float32
+    checkpoints.open_one_file(build.write_tiny_model(FOLDER / "tiny.safetensors")),
+    torch.float32,
 )
 with torch.no_grad():
     tokens = reference_net.model(torch.randn(1, 4, HEIGHT, WIDTH))
