@@ -16,8 +16,9 @@ from ..media.picture import fit_scale
 from ..media.scaling import shrink, warp_cubic
 from .draw import HAND_BONES
 from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas
-from .hand_pose import HandPose, hand_root, present
+from .hand_pose import HandPose, hand_root
 from .hand_skeleton import bone_lengths
+from .track import present
 
 FRAMINGS = ("show hands", "original", "keep")
 

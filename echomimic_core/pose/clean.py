@@ -9,6 +9,7 @@ import numpy as np
 from ..config import FPS, HANDS
 from ..runtime import Progress
 from .hand_pose import BODY_WRISTS, HandPose, hand_confidence
+from .track import Track, non_empty
 
 LONG_GAPS = ("hold", "empty")
 
@@ -104,16 +105,8 @@ def steady(
     meet = (hand_scores[..., 0] > 0) & (body_scores[:, wrists] > 0)
     bodies[:, wrists] = np.where(meet[..., None], hand_points[:, :, 0], bodies[:, wrists])
     return HandPose(
-        hands=hand_points,
-        hand_scores=hand_scores,
-        bodies=bodies if body_scores.any() else None,
-        body_scores=body_scores if body_scores.any() else None,
-        faces=faces if face_scores.any() else None,
-        face_scores=face_scores if face_scores.any() else None,
-        width=found.width,
-        height=found.height,
-        fps=float(fps),
-    )
+        hands=hand_points, hand_scores=hand_scores, width=found.width, height=found.height, fps=float(fps)
+    ).with_tracks(non_empty({"bodies": Track(bodies, body_scores), "faces": Track(faces, face_scores)}))
 
 
 def make_report(times: np.ndarray, scores: np.ndarray) -> Report:

@@ -11,7 +11,8 @@ import numpy as np
 from ..runtime import Progress
 from . import clean
 from .framing import fit_canvas
-from .hand_pose import BODY_WRISTS, HandPose, hand_root, present
+from .hand_pose import BODY_WRISTS, HandPose, hand_root
+from .track import PAIRS, Track, present
 
 FIT_MODES = ("loop", "ping-pong", "hold")
 PIVOTS = ("frame", "person", "wrists")
@@ -26,7 +27,6 @@ _FACE_MIRROR = (
 )
 # Frames that are changed at once: long clips tell their progress, and a cancel is heard, after each so many.
 BLOCK = 2_000
-_TRACKS = (("hands", "hand_scores"), ("bodies", "body_scores"), ("faces", "face_scores"))
 
 
 def in_blocks(pose: HandPose, change: Callable[[HandPose], HandPose], progress: Progress | None = None) -> HandPose:
@@ -47,7 +47,7 @@ def in_blocks(pose: HandPose, change: Callable[[HandPose], HandPose], progress: 
         values = [getattr(part, key) for part in parts]
         return None if values[0] is None else np.concatenate(values)
 
-    return replace(parts[0], **{key: joined(key) for pair in _TRACKS for key in pair})
+    return replace(parts[0], **{key: joined(key) for pair in PAIRS for key in pair})
 
 
 def fit_length(pose: HandPose, frames: int, mode: str) -> HandPose:
@@ -129,16 +129,14 @@ def smooth(pose: HandPose, strength: float, progress: Progress | None = None) ->
         return pose
     pose = pose.whole_canvas()
     aspect = np.array([pose.width / pose.height, 1.0])
-    tracks = [(key, getattr(pose, key), getattr(pose, score_key)) for key, score_key in _TRACKS]
-    tracks = [track for track in tracks if track[1] is not None]
-    flat = np.concatenate([points.reshape(len(pose), -1, 2) for _, points, _ in tracks], axis=1) * aspect
-    scores = np.concatenate([scores.reshape(len(pose), -1) for _, _, scores in tracks], axis=1)
+    tracks = pose.tracks
+    flat = np.concatenate([track.points.reshape(len(pose), -1, 2) for track in tracks.values()], axis=1) * aspect
+    scores = np.concatenate([track.scores.reshape(len(pose), -1) for track in tracks.values()], axis=1)
     there = present(flat / aspect, scores)
     flat = clean.smooth(flat, there, pose.fps, strength, progress) / aspect
-    ends = np.cumsum([scores[0].size for _, _, scores in tracks])[:-1]
-    parts = np.split(flat, ends, axis=1)
-    changed = {key: part.reshape(points.shape) for (key, points, _), part in zip(tracks, parts, strict=True)}
-    return replace(pose, **changed)
+    ends = np.cumsum([track.scores[0].size for track in tracks.values()])[:-1]
+    parts = zip(tracks.items(), np.split(flat, ends, axis=1), strict=True)
+    return pose.with_tracks({name: Track(part.reshape(old.points.shape), old.scores) for (name, old), part in parts})
 
 
 def mirror(pose: HandPose, progress: Progress | None = None) -> HandPose:
@@ -293,7 +291,7 @@ def concatenate(first: HandPose, second: HandPose) -> HandPose:
         a, b = getattr(first, key), getattr(second, key)
         return None if a is None or b is None else np.concatenate([a, b])
 
-    return replace(first, **{key: joined(key) for pair in _TRACKS for key in pair})
+    return replace(first, **{key: joined(key) for pair in PAIRS for key in pair})
 
 
 def blend(first: HandPose, second: HandPose, transition: int = 12) -> HandPose:
@@ -332,7 +330,7 @@ def _ramp(frames: int) -> np.ndarray:
 def _mix(first: HandPose, second: HandPose, weights: np.ndarray) -> HandPose:
     """Frame by frame between two poses of one length: weight 0 is the first, 1 the second."""
     changed = {}
-    for key, score_key in _TRACKS:
+    for key, score_key in PAIRS:
         points, scores = getattr(first, key), getattr(first, score_key)
         other, other_scores = getattr(second, key), getattr(second, score_key)
         if points is None or other is None:

@@ -1,16 +1,15 @@
 """HandPose: the keypoints of a clip, as every pose node passes them on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..config import BODY_POINTS, FACE_POINTS, FPS, FRAME_SIZE, HAND_POINTS, HANDS
+from .track import PAIRS, Track, present
 
 # Of the left and the right arm, in OpenPose-18.
 BODY_WRISTS = (7, 4)
-# A mark at -1 of its picture may lie nearer after a region or an alignment, but beyond this in one direction.
-_FAR = -0.5
 
 # What a pose from outside may say: sides of its canvas and of its region in pixels, frames, frames per second.
 MIN_SIDE, MAX_SIDE, MIN_REGION_SIDE = 16, 16_384, 16
@@ -69,41 +68,25 @@ class HandPose:
         scores = [part for part in (self.hand_scores, self.body_scores, self.face_scores) if part is not None]
         return np.any([(part.reshape(len(self), -1) > 0).any(axis=1) for part in scores], axis=0)
 
+    @property
+    def tracks(self) -> dict[str, Track]:
+        """The tracks that the pose has, by the name of their points."""
+        pairs = ((points, getattr(self, points), getattr(self, scores)) for points, scores in PAIRS)
+        return {name: Track(points, scores) for name, points, scores in pairs if points is not None}
+
+    def with_tracks(self, tracks: Mapping[str, Track]) -> "HandPose":
+        """The pose with these tracks; others stay as they are."""
+        names = {points: scores for points, scores in PAIRS}
+        changed = {name: track.points for name, track in tracks.items()}
+        return replace(self, **changed, **{names[name]: track.scores for name, track in tracks.items()})
+
     def take(self, frames: np.ndarray) -> "HandPose":
         """The pose at the given frame indices (any order, repeats allowed)."""
-
-        def pick(values):
-            return None if values is None else values[frames]
-
-        return replace(
-            self,
-            hands=self.hands[frames],
-            hand_scores=self.hand_scores[frames],
-            bodies=pick(self.bodies),
-            body_scores=pick(self.body_scores),
-            faces=pick(self.faces),
-            face_scores=pick(self.face_scores),
-        )
+        return self.with_tracks({name: track.take(frames) for name, track in self.tracks.items()})
 
     def map_points(self, move: Callable[[np.ndarray], np.ndarray]) -> "HandPose":
-        """The pose with `move`, a function on (..., 2) coordinates, applied to every point.
-
-        Absent points (score 0) and points of no finite place stay at the origin, where nothing is drawn; marks of
-        points not seen (`present`) stay where they are, or they could come to lie in the picture.
-        """
-
-        def moved(points, scores):
-            if points is None:
-                return None
-            kept = np.where(((scores > 0) & np.isfinite(points).all(-1))[..., None], points, 0.0)
-            return np.where(present(points, scores)[..., None], move(points), kept)
-
-        return replace(
-            self,
-            hands=moved(self.hands, self.hand_scores),
-            bodies=moved(self.bodies, self.body_scores),
-            faces=moved(self.faces, self.face_scores),
-        )
+        """The pose with `move`, a function on (..., 2) coordinates, applied to every point; see `Track.moved`."""
+        return self.with_tracks({name: track.moved(move) for name, track in self.tracks.items()})
 
     def whole_canvas(self) -> "HandPose":
         """The same pose with coordinates that span the whole canvas (`region` None)."""
@@ -113,17 +96,6 @@ class HandPose:
         size = np.array([(column_end - column) / self.width, (row_end - row) / self.height])
         begin = np.array([column / self.width, row / self.height])
         return replace(self.map_points(lambda points: points * size + begin), region=None)
-
-
-def present(points: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Which points (..., 2) of scores (...) are somewhere: a bool for each.
-
-    Beside those of score 0, the points that DWPose's public files mark as not seen are nowhere: they keep a low score
-    but lie at -1, -1 of their picture, far up and left of every canvas. The model's map never shows them, HKC counts
-    them.
-    """
-    far = (points < 0).all(axis=-1) & (points < _FAR).any(axis=-1)
-    return (scores > 0) & np.isfinite(points).all(axis=-1) & ~far
 
 
 def hand_root(pose: HandPose) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..config import BODY_POINTS, FACE_POINTS, FPS, HAND_POINTS, HANDS
 from .hand_pose import BODY_WRISTS, MAX_FRAMES, MAX_SIDE, MIN_SIDE, HandPose, check_points
+from .track import Track, non_empty
 
 # Coordinates up to this are parts of the canvas and not pixels (points may lie a little outside).
 _LARGEST_FRACTION = 2.0
@@ -61,16 +62,8 @@ def from_keypoints(frames: list[dict], fps: float = FPS) -> HandPose:
     hands = _on_their_wrists(hands, bodies)
     width, height = (int(value) for value in canvas[0])
     return HandPose(
-        hands=hands[..., :2],
-        hand_scores=hands[..., 2],
-        bodies=bodies[..., :2] if bodies[..., 2].any() else None,
-        body_scores=bodies[..., 2] if bodies[..., 2].any() else None,
-        faces=faces[..., :2] if faces[..., 2].any() else None,
-        face_scores=faces[..., 2] if faces[..., 2].any() else None,
-        width=width,
-        height=height,
-        fps=float(fps),
-    )
+        hands=hands[..., :2], hand_scores=hands[..., 2], width=width, height=height, fps=float(fps)
+    ).with_tracks(non_empty({name: Track(v[..., :2], v[..., 2]) for name, v in (("bodies", bodies), ("faces", faces))}))
 
 
 def to_keypoints(pose: HandPose, keep_scores: bool = False, min_score: float = 0.3) -> list[dict]:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .hand_pose import HandPose, present
+from .hand_pose import HandPose
+from .track import present
 
 EDGES = ("left", "right", "top", "bottom")
 

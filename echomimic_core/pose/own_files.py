@@ -21,12 +21,14 @@ from ..files.safetensors_file import read_header
 from ..files.safetensors_file import write as write_safetensors
 from ..runtime import Progress
 from .hand_pose import MAX_FPS, MAX_FRAMES, TRACKS, HandPose, check_canvas, check_points
+from .track import PAIRS
 
 FORMAT = "echomimicv2-pose"
 VERSION = 1
 SUFFIXES = (".json", ".safetensors")
 
-OPTIONAL = ("bodies", "body_scores", "faces", "face_scores")
+SCORES = dict(PAIRS)
+OPTIONAL = [key for pair in PAIRS[1:] for key in pair]
 _NUMBERS = ("version", "width", "height", "fps")
 # Frames handled between two looks at the cancel button.
 _CHUNK = 512
@@ -73,14 +75,10 @@ def save(pose: HandPose, path: str | Path, progress: Progress | None = None, oth
 def _arrays(pose: HandPose) -> dict[str, np.ndarray]:
     """The tracks that the pose has, as contiguous float64; what is not finite is absent (0, with score 0)."""
     arrays = {}
-    for points, scores in (("hands", "hand_scores"), ("bodies", "body_scores"), ("faces", "face_scores")):
-        if getattr(pose, points) is None:
-            continue
-        places, sure = (np.ascontiguousarray(getattr(pose, key), np.float64) for key in (points, scores))
-        known = np.isfinite(places).all(-1) & np.isfinite(sure)
-        if not known.all():
-            places, sure = np.where(known[..., None], places, 0.0), np.where(known, sure, 0.0)
-        arrays[points], arrays[scores] = places, sure
+    for name, track in pose.tracks.items():
+        track = track.finite()
+        arrays[name] = np.ascontiguousarray(track.points, np.float64)
+        arrays[SCORES[name]] = np.ascontiguousarray(track.scores, np.float64)
     return arrays
 
 
@@ -209,7 +207,7 @@ def _check(content: dict, path: Path) -> HandPose:
         arrays[key] = array
     if not frames or frames > MAX_FRAMES:
         raise ValueError(f"the pose file {path} has {frames or 'no'} frames, but 1 to {MAX_FRAMES:,} can be used")
-    for points, scores in (("hands", "hand_scores"), ("bodies", "body_scores"), ("faces", "face_scores")):
+    for points, scores in PAIRS:
         if (arrays[points] is None) != (arrays[scores] is None):
             raise ValueError(f"the pose file {path} has only one of {points!r} and {scores!r}")
         check_points(arrays[points], arrays[scores], f"{points!r} in the pose file {path}", finite=True)

@@ -18,13 +18,15 @@ from ...config import FPS
 from ...files.checkpoints import write_tensors
 from ...files.durable import write_json
 from ...pose import HandPose
+from ...pose.hand_pose import TRACKS
+from ...pose.track import PAIRS
 
 FORMAT = "echomimicv2-clips"
 VERSION = 1
 MANIFEST = "manifest.json"
 JPEG_QUALITY = 95
 SEMI_BODY, HEADSHOT = "semi-body", "headshot"
-_TRACKS = ("hands", "hand_scores", "bodies", "body_scores", "faces", "face_scores")
+SCORES = dict(PAIRS)
 OPEN_FILES = 32
 LATENTS, DIGEST = "latents", "pictures"
 
@@ -86,10 +88,9 @@ def write_shard(path: Path, clips: list[ClipData]) -> None:
         tensors[f"{name}/audio"] = clip.audio.astype(np.float16)
         tensors[f"{name}/sound"] = (clip.sound.clip(-1, 1) * 32767).astype(np.int16)
         pose = clip.pose.whole_canvas()
-        for track in _TRACKS:
-            values = getattr(pose, track)
-            if values is not None:
-                tensors[f"{name}/{track}"] = np.ascontiguousarray(values, np.float32)
+        for part, track in pose.tracks.items():
+            tensors[f"{name}/{part}"] = np.ascontiguousarray(track.points, np.float32)
+            tensors[f"{name}/{SCORES[part]}"] = np.ascontiguousarray(track.scores, np.float32)
     arrays = {name: torch.from_numpy(np.require(array, requirements="CW")) for name, array in tensors.items()}
     write_tensors(path, arrays, {"format": FORMAT, "version": str(VERSION)})
     _open.cache_clear()  # this process may have read an older one
@@ -175,7 +176,7 @@ class Clip:
     def pose(self) -> HandPose:
         """Keypoints of all frames over the square frame."""
         names = set(self._file().keys())
-        tracks = {t: self._tensor(t).astype(np.float64) for t in _TRACKS if f"{self.info.clip}/{t}" in names}
+        tracks = {t: self._tensor(t).astype(np.float64) for t in TRACKS if f"{self.info.clip}/{t}" in names}
         return HandPose(**tracks, width=self.info.size, height=self.info.size, fps=FPS)
 
     def audio(self) -> np.ndarray:

@@ -8,7 +8,8 @@ from poses import assert_same, random_pose
 
 from echomimic_core.pose import edit, gestures
 from echomimic_core.pose.draw import draw_maps
-from echomimic_core.pose.hand_pose import hand_root, present
+from echomimic_core.pose.hand_pose import hand_root
+from echomimic_core.pose.track import present
 
 NOTHING = {
     "trim": lambda pose: edit.trim(pose, 0, 0),
