@@ -68,7 +68,7 @@ def resize_area(pictures: torch.Tensor, height: int, width: int) -> torch.Tensor
 
 def shrink(picture: np.ndarray, height: int, width: int) -> np.ndarray:
     """`resize_area` of an array (h, w, c) uint8."""
-    return resize_area(torch.from_numpy(np.ascontiguousarray(picture)), height, width).numpy()
+    return resize_area(torch.from_numpy(np.require(picture, requirements=("C", "W"))), height, width).numpy()
 
 
 def warp_cubic(

@@ -145,7 +145,9 @@ def warp_picture(picture: np.ndarray, matrix: np.ndarray, width: int, height: in
     # Warping counts from the middles of pixels, our coordinates from their edges.
     matrix = matrix.copy()
     matrix[:, 2] += 0.5 * (matrix[[0, 1], [0, 1]] - 1)
-    return warp_cubic(torch.from_numpy(np.ascontiguousarray(picture)), matrix, height, width, fill).numpy()
+    return warp_cubic(
+        torch.from_numpy(np.require(picture, requirements=("C", "W"))), matrix, height, width, fill
+    ).numpy()
 
 
 def on_canvas(pose: HandPose, width: int, height: int) -> HandPose:
