@@ -24,6 +24,9 @@ SHORTEST_JOIN, LONGEST_JOIN = 7, 60  # Frames.
 JOIN_HASTE, REST_HASTE = 0.010, 0.0012
 MINIMUM_JERK = 5.77  # Largest second difference of `ease` over so many frames, times their square.
 # Seconds: silence after which hands go to rest, what a stroke takes of it on either side, and the shortest rest.
+LONG_PAUSE, AFTER_PAUSE = 0.9, 0.7  # Seconds: see `_unhurried`.
+LAY_DOWN = 1.6  # Seconds of rest that are enough to lay the hands down.
+LEAST_WELCOME = 0.1  # Accents of less weight get no stroke.
 SHORT_PAUSE, AFTER_STROKE, BEFORE_STROKE, LEAST_REST = 0.6, 0.3, 0.6, 0.25
 PULSE, PULSE_FRAMES = 0.08, 7  # Radians at full loudness; frames it is smoothed over.
 HELD_LESS = 4  # Frames of a stroke's hold that a hurried successor may take.
@@ -97,10 +100,11 @@ def plan(
     times, strengths = prosody.accents.double().numpy() - LEAD, prosody.strengths.double().numpy()
     spacing = np.interp(settings.energy, [0, 1, 2], [2.6, 0.62, 0.45]) * fps
     rng = np.random.default_rng(settings.seed)
-    chosen = _spaced(times, strengths * (0.85 + 0.3 * rng.random(len(strengths))), spacing, [e.at for e in forced], fps)
-    weights = (
-        0.5 * strengths + 0.5 * prosody.loudness.double().numpy()[np.clip(times + LEAD + 1, 0, frames - 1).astype(int)]
-    )
+    at = np.clip(times + LEAD + 1, 0, frames - 1).astype(int)
+    loud = prosody.loudness.double().numpy()[at]
+    wanted = strengths * (0.3 + 0.7 * loud) * _unhurried(prosody, times) * (0.85 + 0.3 * rng.random(len(times)))
+    chosen = _spaced(times, wanted - LEAST_WELCOME, spacing, [event.at for event in forced], fps)
+    weights = 0.5 * strengths + 0.5 * loud
     strokes = _search(times[chosen], weights[chosen], library, settings, rng, progress)
     events = [Event(stroke, float(times[i]), int(i)) for i, stroke in zip(chosen, strokes, strict=True)]
     events = sorted(events + forced, key=lambda event: event.at)
@@ -115,6 +119,16 @@ def _forced(cues: list[tuple[float, str]], library: GestureLibrary, frames: int,
             raise ValueError(f"the cue '{seconds:g} {name}' lies outside the clip of {frames / fps:.1f} s")
         events.append(Event(library.find(name), seconds * fps, forced=True))
     return events
+
+
+def _unhurried(prosody: Prosody, times: np.ndarray) -> np.ndarray:
+    """How welcome a stroke is by its place alone: just after a long pause it would have to be prepared in the pause."""
+    welcome, quiet = np.ones(len(times)), 0
+    for first, end in prosody.phrases:
+        if first - quiet >= LONG_PAUSE * prosody.fps:
+            welcome[(times >= first - LEAD - 1) & (times < first + AFTER_PAUSE * prosody.fps)] = 0.12
+        quiet = end
+    return welcome
 
 
 def _spaced(times, weights, spacing: float, taken: list[float], fps: float) -> np.ndarray:
@@ -254,6 +268,8 @@ def _side(plan: Plan, library: GestureLibrary, side: int, seed: int, progress: P
             first, held = max(first, round(held)), what.at + what.stroke.leave - what.stroke.strike - HELD_LESS
             source = what.stroke.chains
             frames = (np.arange(plan.frames) - what.at) + what.stroke.strike
+        elif what[1] - what[0] < LAY_DOWN * library.fps and what[1] < plan.frames:
+            source, frames = None, None  # Too short to lay the hands down: they stay where they are.
         else:
             source, frames = _resting(library, rest_of[what], what[0], plan.frames)
         pieces.append((max(first, 0), (source, frames), JOIN_HASTE if isinstance(what, Event) else REST_HASTE))
@@ -281,6 +297,9 @@ def _joined(pieces: list, side: int, frames: int, progress: Progress | None) -> 
             progress(number, len(pieces))
         if first >= frames:
             continue
+        if source is None:
+            still = part(row, first, first + 1)
+            source, at = Chains(*(np.repeat(values, 2, axis=1) for values in still.parts())), np.zeros(frames)
         nearest = _one_side(source.at(at[first : first + 1]), side)
         way = float(np.linalg.norm(_tips(nearest) - _tips(row_at(row, first)), axis=-1).max())
         length = int(np.clip(np.sqrt(MINIMUM_JERK * way / haste), SHORTEST_JOIN, LONGEST_JOIN))

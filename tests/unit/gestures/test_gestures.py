@@ -139,3 +139,17 @@ def test_the_timeline_is_a_picture(library):
     _, planned, heard = gestures_for(voice(), library)
     image = picture(voice(), heard, planned)
     assert image.shape == (240, 1280, 3) and image.dtype == np.uint8 and image.std() > 5
+
+
+@pytest.mark.parametrize("name", ["jfk.flac", "echomimicv2_woman.wav", "ultraman.wav"])
+def test_strokes_of_real_voices_lie_above_the_same_motion_shifted(samples, library, name):
+    from echomimic_core.measures import beats
+    from echomimic_core.media.sound import read_mono
+
+    waveform = read_mono(samples / "audio" / name)
+    pose, planned, heard = gestures_for(torch.from_numpy(waveform), library)
+    # The planner's own accents: librosa, which judges in docs, is no part of the tests' environment everywhere.
+    found = beats.measure(pose, heard.accents.numpy(), heard.loudness.numpy(), heard.speech.numpy())
+    assert found.f > found.chance + found.spread
+    assert 0.3 <= len(planned.events) / len(heard.accents) <= 0.7
+    assert 0.15 <= found.still <= 0.65 and found.jitter < 0.03
