@@ -50,7 +50,7 @@ def test_hands_between_strokes_are_still():
 
 
 def test_trembling_is_jitter():
-    assert measured(hands(tremble=0.01)).jitter > 5 * measured(hands()).jitter
+    assert measured(hands(tremble=0.01)).jitter > 3 * measured(hands()).jitter
 
 
 def test_moving_in_a_long_pause_is_seen():
