@@ -31,6 +31,6 @@ async def comfy_entrypoint():
                     logging.exception("EchoMimicV2: %s.py cannot be imported", file)
                     raise
                 found += [inspected(node) for node in getattr(module, "NODES", [])]
-            return found
+            return sorted(found, key=nodes.rank)
 
     return EchoMimicV2Extension()

@@ -179,7 +179,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         if payload is None:
             raise ValueError(
                 "This EchoMimicV2 model got a conditioning that is not for it: "
-                "connect both outputs of 'APDH Conditioning' to positive and negative, or use the APDH Sampler."
+                "connect both outputs of 'APDH Conditioning' to positive and negative, or use the EchoMimicV2 Sampler."
             )
         noise, device = kwargs["noise"], kwargs["device"]
         check_latents(noise, payload)

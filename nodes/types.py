@@ -1,5 +1,7 @@
 """Every socket type of the pack and what travels on it."""
 
+from dataclasses import fields
+
 from comfy_api.latest import io
 
 # A core ModelPatcher around `echomimic_core.models.reference_unet.ReferenceUNet` (see bridge/model.py).
@@ -19,3 +21,13 @@ Reference = io.Custom("ECHOMIMIC_REFERENCE")
 
 # echomimic_core.apdh.APDHOptions: strengths of pose and audio over the denoising phases, and the reach of audio.
 APDH = io.Custom("ECHOMIMIC_APDH")
+
+
+def schema(search: str, **values) -> io.Schema:
+    """An `io.Schema` without the fields that this ComfyUI does not know: search_aliases is from January 2026.
+
+    search : words people type to find the node, English and Chinese, comma-separated.
+    """
+    values["search_aliases"] = search.split(", ")
+    known = {field.name for field in fields(io.Schema)}
+    return io.Schema(**{name: value for name, value in values.items() if name in known})

@@ -4,7 +4,7 @@ import comfy.model_management
 from comfy_api.latest import io
 
 from ...bridge.progress import cancellable_progress
-from ..types import AudioEncoder, AudioTokens
+from ..types import AudioEncoder, AudioTokens, schema
 
 SECONDS_IN_A_DAY = 86_400.0
 
@@ -12,11 +12,13 @@ SECONDS_IN_A_DAY = 86_400.0
 class EchoMimicV2AudioEmbeds(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2AudioEmbeds",
             display_name="EchoMimicV2 Audio Embeds",
-            category="EchoMimicV2",
+            category="EchoMimicV2/inputs",
             description="Listens to the voice and tells how many frames it asks for.",
+            search="voice, speech, whisper, audio encode, audio driven, lip sync, talking head, avatar, 语音, "
+            "音频, 声音, 对口型, 口播, 数字人",
             inputs=[
                 AudioEncoder.Input("audio_encoder", tooltip="The Whisper encoder of Load EchoMimicV2."),
                 io.Audio.Input(
@@ -67,7 +69,7 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
             ],
             outputs=[
                 AudioTokens.Output(
-                    display_name="audio_embeds", tooltip="What the sampler hears: wire it to the APDH Sampler."
+                    display_name="audio_embeds", tooltip="What the sampler hears: wire it to the EchoMimicV2 Sampler."
                 ),
                 io.Audio.Output(display_name="audio", tooltip="The part of the sound used: wire it to the video."),
                 io.Int.Output(display_name="frames", tooltip="How many whole frames the sound lasts."),

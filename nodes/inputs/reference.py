@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ...echomimic_core.config import FRAME_SIZE, LARGEST_SIDE, SMALLEST_SIDE
-from ..types import Reference, ReferenceNet
+from ..types import Reference, ReferenceNet, schema
 
 FITS = ["crop", "pad"]
 
@@ -11,11 +11,13 @@ FITS = ["crop", "pad"]
 class EchoMimicV2ReferenceEncode(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2ReferenceEncode",
             display_name="EchoMimicV2 Reference Encode",
-            category="EchoMimicV2",
+            category="EchoMimicV2/inputs",
             description="Looks at the picture once, at the size of the video to be made.",
+            search="reference image, portrait, photo, talking photo, avatar, digital human, character, 参考图, "
+            "人像, 照片, 数字人",
             inputs=[
                 ReferenceNet.Input("reference_net", tooltip="The reference network of Load EchoMimicV2."),
                 io.Vae.Input(
@@ -55,7 +57,7 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                 ),
             ],
             outputs=[
-                Reference.Output(display_name="reference", tooltip="For the APDH Sampler."),
+                Reference.Output(display_name="reference", tooltip="For the EchoMimicV2 Sampler."),
                 io.Image.Output(display_name="image", tooltip="The picture as the model sees it."),
             ],
         )

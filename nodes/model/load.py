@@ -4,18 +4,20 @@ from comfy_api.latest import io
 
 from ...bridge.dtypes import WEIGHT_DTYPES
 from ...bridge.model_files import AUTO, RELEASED, echomimic_folders, one_file_names, whisper_names
-from ..types import AudioEncoder, ReferenceNet
+from ..types import AudioEncoder, ReferenceNet, schema
 
 
 class EchoMimicV2Loader(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2Loader",
             display_name="Load EchoMimicV2",
-            category="EchoMimicV2",
+            category="EchoMimicV2/model",
             description="Loads the denoiser, the reference network and the audio encoder from models/echomimic, "
             "and the VAE that belongs to them.",
+            search="load model, checkpoint, talking head, talking photo, avatar, digital human, lip sync, "
+            "speech to video, audio driven, portrait animation, 数字人, 口播, 对口型, 加载模型",
             inputs=[
                 io.Combo.Input(
                     "model",

@@ -3,17 +3,18 @@
 from comfy_api.latest import io
 
 from ...bridge.dtypes import WEIGHT_DTYPES
-from ..types import AudioEncoder, ReferenceNet
+from ..types import AudioEncoder, ReferenceNet, schema
 
 
 class EchoMimicV2SaveModel(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2SaveModel",
             display_name="EchoMimicV2 Save Model",
-            category="EchoMimicV2",
+            category="EchoMimicV2/model",
             description="Writes one .safetensors into models/echomimic: smaller, quicker to load, easy to share.",
+            search="checkpoint save, merge LoRA, fp8, quantize, 保存模型, 合并模型",
             is_output_node=True,
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2; LoRA on it is baked in."),

@@ -2,6 +2,8 @@
 
 from comfy_api.latest import io
 
+from ..types import schema
+
 
 class EchoMimicV2SpeedOptions(io.ComfyNode):
     @classmethod
@@ -11,11 +13,12 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
             ("guidance_middle", "middle six tenths of the steps, which draw the details"),
             ("guidance_end", "last three tenths of the steps, which polish"),
         )
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2SpeedOptions",
             display_name="EchoMimicV2 Speed Options",
-            category="EchoMimicV2",
+            category="EchoMimicV2/model",
             description="Trades a little likeness to the exact result for time. Unchanged, it does nothing.",
+            search="faster, accelerate, performance, cache, 加速, 提速",
             inputs=[
                 io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2."),
                 *(

@@ -11,6 +11,7 @@ from ...bridge.folders import model_folders
 from ...bridge.progress import cancellable_progress
 from ...bridge.video import active_window, is_as_in_file, reader
 from ...echomimic_core.evaluation.clips import Clip
+from ..types import schema
 
 ALL = "all"
 # Room on the GPU for the largest of the feature networks with a batch of frames.
@@ -20,12 +21,13 @@ NETWORK_BYTES = 2 << 30
 class EchoMimicV2Evaluate(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2Evaluate",
             display_name="EchoMimicV2 Evaluate",
-            category="EchoMimicV2",
+            category="EchoMimicV2/evaluation",
             description="Says how good a clip is, in numbers and curves over time that show where it fails. Numbers "
             "whose network is not installed are named with the place to get it.",
+            search="metrics, quality, lip sync score, FID, FVD, SSIM, PSNR, CSIM, 评估, 指标, 质量, 对口型",
             is_output_node=True,
             inputs=[
                 io.Video.Input(

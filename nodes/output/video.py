@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from ...bridge.reports import warn
 from ...bridge.temp_video import TempVideo
+from ..types import schema
 
 LATENT_DIMENSIONS = 4
 PREVIEW_SIZE = 512
@@ -19,14 +20,15 @@ PREVIEW_SIZE = 512
 class EchoMimicV2DecodeToVideo(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2DecodeToVideo",
             display_name="EchoMimicV2 Decode To Video",
-            category="EchoMimicV2",
+            category="EchoMimicV2/sampling",
             description="Decodes the frames straight into a video file: memory stays the same at any length. "
             "Wire the video to Save Video.",
+            search="VAE decode, video combine, talking head, avatar, digital human, 解码, 合成视频, 数字人, 口播",
             inputs=[
-                io.Latent.Input("samples", tooltip="The frames of the clip, from the APDH Sampler."),
+                io.Latent.Input("samples", tooltip="The frames of the clip, from the EchoMimicV2 Sampler."),
                 io.Vae.Input(
                     "vae",
                     tooltip="The vae of Load EchoMimicV2, or any SD 1.5 VAE: sd-vae-ft-mse; a TAESD for a quick look.",

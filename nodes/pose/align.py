@@ -12,12 +12,13 @@ from .. import types
 class EchoMimicV2AlignPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2AlignPose",
             display_name="EchoMimicV2 Align Pose",
-            category="EchoMimicV2",
+            category="EchoMimicV2/pose",
             description="Frames the picture as the model was trained, and moves and scales the pose onto the person: "
             "shoulders, reach of the arms, size of the hands.",
+            search="pose retarget, fit pose, pose transfer, dwpose, gesture, 姿态对齐, 姿势, 手势, 动作迁移",
             inputs=[
                 io.Image.Input(
                     "image", tooltip="The reference picture: one person, head, shoulders, arms and hands visible."
@@ -68,7 +69,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output("aligned_image", display_name="image", tooltip="For Reference Encode."),
-                types.Pose.Output("aligned_pose", display_name="pose", tooltip="For the APDH Sampler."),
+                types.Pose.Output("aligned_pose", display_name="pose", tooltip="For the EchoMimicV2 Sampler."),
                 io.Image.Output("overlay", display_name="overlay"),
                 io.Float.Output("score", display_name="score", tooltip="0 to 100: how well the aligned pose fits."),
                 io.Float.Output("score_before", display_name="score before", tooltip="How well it fitted as given."),

@@ -14,11 +14,13 @@ from .. import types
 class EchoMimicV2HandPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2HandPose",
             display_name="EchoMimicV2 Hand Pose",
-            category="EchoMimicV2",
+            category="EchoMimicV2/pose",
             description="Finds hands, body and face in a driving video (or pictures) and makes them a steady pose.",
+            search="mocap, motion capture, dwpose, openpose, mediapipe, hand tracking, pose estimation, "
+            "video to pose, gesture, 动作捕捉, 动捕, 姿态检测, 姿势, 手势",
             inputs=[
                 io.MultiType.Input(
                     "source",

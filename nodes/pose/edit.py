@@ -12,11 +12,12 @@ LENGTHENING = [*FIT_MODES, "retime"]
 class EchoMimicV2EditPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2EditPose",
             display_name="EchoMimicV2 Edit Pose",
-            category="EchoMimicV2",
+            category="EchoMimicV2/pose",
             description="Changes a pose, in this order from top to bottom. As it stands it changes nothing.",
+            search="trim pose, smooth, retime, mirror, loop, gesture, mocap, 编辑姿态, 姿势, 平滑, 镜像, 手势",
             inputs=[
                 types.Pose.Input("pose", tooltip="The pose to change."),
                 io.Int.Input(
@@ -148,11 +149,12 @@ class EchoMimicV2EditPose(io.ComfyNode):
 class EchoMimicV2BlendPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2BlendPose",
             display_name="EchoMimicV2 Blend Poses",
-            category="EchoMimicV2",
+            category="EchoMimicV2/pose",
             description="Puts one pose behind another, with a soft passage between them. Chain it for more.",
+            search="concat poses, join, append, transition, gesture, mocap, 拼接, 过渡, 姿态, 姿势, 手势",
             inputs=[
                 types.Pose.Input("first", tooltip="The pose that begins."),
                 types.Pose.Input(

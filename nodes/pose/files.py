@@ -16,8 +16,6 @@ from ...echomimic_core.files import durable
 from ...echomimic_core.pose import draw, edit, files, preview
 from .. import types
 
-CATEGORY = "EchoMimicV2"
-
 # Frames shown in the node itself; the IMAGE output carries all that were asked for.
 FRAMES_IN_NODE = 16
 MAX_FRAMES = 100_000
@@ -26,11 +24,12 @@ MAX_FRAMES = 100_000
 class EchoMimicV2LoadPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2LoadPose",
             display_name="EchoMimicV2 Load Pose",
-            category=CATEGORY,
+            category="EchoMimicV2/pose",
             description="Reads the hand poses of a clip: a released folder (0.npy, 1.npy, …) or a file of Save Pose.",
+            search="gesture, dwpose, npy, motion, load motion, 手势, 姿态, 姿势, 动作",
             inputs=[
                 io.Combo.Input(
                     "folder",
@@ -95,11 +94,12 @@ class EchoMimicV2LoadPose(io.ComfyNode):
 class EchoMimicV2PreviewPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2PreviewPose",
             display_name="EchoMimicV2 Preview Pose",
-            category=CATEGORY,
+            category="EchoMimicV2/pose",
             description="Shows a pose as the model sees it, or over the reference picture.",
+            search="show pose, skeleton, dwpose, openpose, gesture, 骨架, 姿态, 姿势, 手势, 预览",
             is_output_node=True,
             inputs=[
                 types.Pose.Input("pose", tooltip="The pose to look at."),
@@ -155,11 +155,12 @@ class EchoMimicV2PreviewPose(io.ComfyNode):
 class EchoMimicV2SavePose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2SavePose",
             display_name="EchoMimicV2 Save Pose",
-            category=CATEGORY,
+            category="EchoMimicV2/pose",
             description="Writes a pose to a file in output/poses, which Load Pose offers. Nothing is overwritten.",
+            search="export pose, export motion, gesture, mocap, 保存姿态, 导出动作, 姿势, 手势",
             is_output_node=True,
             inputs=[
                 types.Pose.Input("pose", tooltip="The pose to keep."),

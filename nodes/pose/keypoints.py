@@ -12,11 +12,13 @@ PoseKeypoint = io.Custom("POSE_KEYPOINT")
 class EchoMimicV2PoseFromKeypoints(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2PoseFromKeypoints",
             display_name="EchoMimicV2 Pose From Keypoints",
-            category="EchoMimicV2",
+            category="EchoMimicV2/pose",
             description="Takes the keypoints of another detector or editor (DWPose, SDPose, OpenPose) as a pose.",
+            search="POSE_KEYPOINT, dwpose, openpose, SDPose, import pose, mocap, gesture, 关键点, 姿态, 姿势, "
+            "动作捕捉, 手势",
             inputs=[
                 PoseKeypoint.Input("keypoints", tooltip="POSE_KEYPOINT of a whole clip, one entry for each frame."),
                 io.Float.Input(
@@ -60,11 +62,12 @@ class EchoMimicV2PoseFromKeypoints(io.ComfyNode):
 class EchoMimicV2PoseToKeypoints(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2PoseToKeypoints",
             display_name="EchoMimicV2 Pose To Keypoints",
-            category="EchoMimicV2",
+            category="EchoMimicV2/pose",
             description="Gives a pose to other packs' editors and renderers as POSE_KEYPOINT.",
+            search="POSE_KEYPOINT, dwpose, openpose, SDPose, export pose, mocap, 关键点, 姿态, 姿势, 动作捕捉",
             inputs=[
                 types.Pose.Input("pose", tooltip="The pose to pass on."),
                 io.Boolean.Input(

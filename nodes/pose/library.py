@@ -1,4 +1,4 @@
-"""Pose Library: gestures that need no driving video."""
+"""Gesture Library: gestures that need no driving video."""
 
 from comfy_api.latest import io, ui
 
@@ -13,11 +13,13 @@ THUMBNAIL_FRAMES = 8
 class EchoMimicV2PoseLibrary(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2PoseLibrary",
-            display_name="EchoMimicV2 Pose Library",
-            category="EchoMimicV2",
+            display_name="EchoMimicV2 Gesture Library",
+            category="EchoMimicV2/pose",
             description="Built-in gestures of any length, whose end leads back to their beginning without a jump.",
+            search="pose library, pose presets, gesture, hand gestures, waving, motion, 手势, 手势库, 姿态库, "
+            "姿势, 动作",
             inputs=[
                 io.Combo.Input(
                     "gesture",

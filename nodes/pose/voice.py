@@ -12,11 +12,13 @@ KEEP = ["hands and arms", "hands"]
 class EchoMimicV2VoiceGestures(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return types.schema(
             node_id="EchoMimicV2VoiceGestures",
             display_name="EchoMimicV2 Voice Gestures",
-            category="EchoMimicV2",
+            category="EchoMimicV2/pose",
             description="Hand gestures from a voice: strokes on its accents, rest in its pauses; no driving video.",
+            search="gesture, co-speech gestures, speech to gesture, audio to motion, audio driven, voice, "
+            "hands from voice, 手势, 语音, 语音驱动手势, 动作生成",
             inputs=[
                 io.Audio.Input("audio", tooltip="The voice: the audio output of Audio Embeds, or of Load Audio."),
                 io.Int.Input(

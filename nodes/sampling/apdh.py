@@ -3,7 +3,7 @@
 from comfy_api.latest import io
 
 from ...echomimic_core.apdh.steering import KEYPOINT_GROUPS, REACHES
-from ..types import APDH
+from ..types import APDH, schema
 
 PHASE_TOOLTIPS = {
     "early": "in the first 10 % of denoising, where the posture is decided",
@@ -46,11 +46,13 @@ def strength_inputs(what: str, name: str) -> list:
 class EchoMimicV2APDHOptions(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2APDHOptions",
             display_name="EchoMimicV2 APDH Options",
-            category="EchoMimicV2",
+            category="EchoMimicV2/sampling",
             description="Audio-Pose Dynamic Harmonization at inference. Untouched it changes nothing.",
+            search="Audio-Pose Dynamic Harmonization, pose strength, audio strength, lip sync, gesture, 姿态强度, "
+            "语音强度, 对口型, 手势",
             inputs=[
                 *strength_inputs("hand pose", "pose"),
                 *strength_inputs("voice", "audio"),
@@ -85,7 +87,7 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
                     tooltip="White is where the voice may move the picture: one mask, or one for every frame.",
                 ),
             ],
-            outputs=[APDH.Output(display_name="apdh", tooltip="For the APDH Sampler or APDH Conditioning.")],
+            outputs=[APDH.Output(display_name="apdh", tooltip="For the EchoMimicV2 Sampler or APDH Conditioning.")],
         )
 
     @classmethod

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ...bridge.payload import as_conditioning, make_payloads
+from ..types import schema
 from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, window_inputs, windows_fit
 
 
@@ -18,11 +19,12 @@ def empty_latent(payload, fps: float) -> dict:
 class EchoMimicV2APDHConditioning(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2APDHConditioning",
             display_name="EchoMimicV2 APDH Conditioning",
-            category="EchoMimicV2",
-            description="The APDH Sampler's conditions for KSampler or SamplerCustomAdvanced.",
+            category="EchoMimicV2/sampling",
+            description="The EchoMimicV2 Sampler's conditions for KSampler or SamplerCustomAdvanced.",
+            search="APDH, conditioning, KSampler, lip sync, 条件, 对口型",
             inputs=[*clip_inputs(), *length_inputs(), *window_inputs(), APDH_INPUT, LOOP_INPUT],
             outputs=[
                 io.Conditioning.Output(display_name="positive"),

@@ -53,7 +53,7 @@ def sampling_inputs(reference, audio_embeds, pose) -> list:
 
 
 def clip_inputs() -> list:
-    """Inputs that the APDH Sampler and APDH Conditioning share: what conditions the clip."""
+    """Inputs that the EchoMimicV2 Sampler and APDH Conditioning share: what conditions the clip."""
     return [
         Reference.Input("reference", tooltip="The picture from Reference Encode. It also sets the size of the video."),
         AudioTokens.Input("audio_embeds", tooltip="The voice from Audio Embeds. It sets the length of the video."),

@@ -6,6 +6,7 @@ import os
 from comfy_api.latest import io
 
 from ...bridge.payload import make_payloads
+from ..types import schema
 from .inputs import APDH_INPUT, clip_inputs, length_inputs, sampling_inputs, window_inputs, windows_fit
 
 FOLDER = "EchoMimicV2_segments"
@@ -15,12 +16,15 @@ class EchoMimicV2LongSampler(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         reference, audio_embeds, pose = clip_inputs()
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2LongSampler",
-            display_name="APDH Long Sampler",
-            category="EchoMimicV2",
-            description="The APDH Sampler for long clips: memory as for one segment, every finished segment on disk, "
-            "and a run that was stopped goes on from there when queued again.",
+            display_name="EchoMimicV2 Long Sampler (APDH)",
+            category="EchoMimicV2/sampling",
+            description="The EchoMimicV2 Sampler for long clips: needs the memory of one segment only, saves every "
+            "finished segment to disk, and resumes an interrupted run when queued again.",
+            search="APDH, KSampler, long video, low VRAM, resume, talking head, talking photo, avatar, "
+            "digital human, lip sync, speech to video, audio driven, portrait animation, 数字人, 口播, "
+            "对口型, 说话的照片, gesture, 长视频, 断点续跑, 语音驱动",
             inputs=[
                 *sampling_inputs(reference, audio_embeds, pose),
                 *length_inputs(),
@@ -88,7 +92,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         from ...bridge.segments import model_fingerprint, segment_sampler
         from ...echomimic_core.sampling.segments import SegmentStore, fingerprint, plan_segments, run_segments
 
-        variant = require_echomimic(model, "APDH Long Sampler").variant
+        variant = require_echomimic(model, "EchoMimicV2 Long Sampler").variant
         steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
         # wrapping windows only where one segment is the whole clip
         payload, _ = make_payloads(

@@ -1,8 +1,9 @@
-"""APDH Sampler: a thin node over comfy.samplers with the original's schedule; and that schedule for core's nodes."""
+"""The sampler, a thin node over comfy.samplers with the original's schedule, and that schedule for ComfyUI's nodes."""
 
 from comfy_api.latest import io
 
 from ...bridge.payload import make_payloads
+from ..types import schema
 from .inputs import (
     APDH_INPUT,
     LOOP_INPUT,
@@ -19,11 +20,13 @@ class EchoMimicV2Sampler(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         reference, audio_embeds, pose = clip_inputs()
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2Sampler",
-            display_name="APDH Sampler",
-            category="EchoMimicV2",
+            display_name="EchoMimicV2 Sampler (APDH)",
+            category="EchoMimicV2/sampling",
             description="Makes the clip: picture, voice and hand poses to latents.",
+            search="APDH, KSampler, talking head, talking photo, avatar, digital human, lip sync, speech to video, "
+            "audio driven, portrait animation, 数字人, 口播, 对口型, 说话的照片, gesture, 手势, 语音驱动",
             inputs=[
                 *sampling_inputs(reference, audio_embeds, pose),
                 *length_inputs(),
@@ -59,7 +62,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
         from ...bridge.model import require_echomimic
         from ...bridge.sampling import SamplerSettings, sample_clip
 
-        variant = require_echomimic(model, "APDH Sampler").variant
+        variant = require_echomimic(model, "EchoMimicV2 Sampler").variant
         payload, _ = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
@@ -71,11 +74,12 @@ class EchoMimicV2Sampler(io.ComfyNode):
 class EchoMimicV2Scheduler(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        return io.Schema(
+        return schema(
             node_id="EchoMimicV2Scheduler",
             display_name="EchoMimicV2 Scheduler",
-            category="EchoMimicV2",
+            category="EchoMimicV2/sampling",
             description="The original's noise levels and sampler for SamplerCustomAdvanced.",
+            search="sigmas, DDIM, noise schedule, 调度器, 噪声",
             inputs=[io.Model.Input("model", tooltip="Decides what 0 steps means."), steps_input()],
             outputs=[
                 io.Sigmas.Output(

@@ -130,7 +130,7 @@ QUICK_START = Graph(
     "quick_start",
     "## Quick start: one widget for the model\n\n"
     "1. Choose the **model** in **Load EchoMimicV2**. Nothing else has to be changed for another one: it brings its "
-    "VAE, its size (width and height 0 in **Reference Encode**), and its steps and guidance (0 in **APDH Sampler**).\n"
+    "VAE, its size (width and height 0 in **Reference Encode**), and its steps and guidance (0 in **Sampler**).\n"
     "2. Choose a picture in **Load Image**: one person from the waist up, both hands visible.\n"
     "3. Choose a voice in **Load Audio** and hand poses in **Load Pose**.\n"
     "4. Press **Run**. The video is as long as the voice.\n"
@@ -182,9 +182,9 @@ LIBRARY = tuple(
 GESTURES = Graph(
     "gesture_library",
     "## Built-in gestures\n\n"
-    "No pose file at hand? **Pose Library** has eight gestures of any length. Here a greeting passes into explaining "
-    "beats; where the voice is longer, they are looped. Chain **Blend Poses** for more, and change a pose with "
-    "**Edit Pose**.\n\n"
+    "No pose file at hand? **Gesture Library** has eight gestures of any length. Here a greeting passes into "
+    "explaining beats; where the voice is longer, they are looped. Chain **Blend Poses** for more, and change a pose "
+    "with **Edit Pose**.\n\n"
     "**Align Pose** finds the person in the picture and lays the hands where that person's hands can be. Read its "
     "report: a low score says why.\n" + FILES_NOTE + MEDIAPIPE_NOTE,
     (

@@ -55,7 +55,7 @@ network = model.model.diffusion_model.denoising_unet
 
 
 def sample(on=model, frames=20, cfg=2.5, steps=STEPS, context=8, overlap=2, sampler_name="original"):
-    """Latents of the APDH Sampler."""
+    """Latents of the EchoMimicV2 Sampler."""
     settings = (5, steps, cfg, sampler_name, frames, "loop", context, overlap)
     return sampler.EchoMimicV2Sampler.execute(on, picture, voice, *settings).args[0]["samples"]
 

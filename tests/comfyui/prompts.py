@@ -11,7 +11,7 @@ SIZE = 96
 
 
 def small(workflow: str, object_info: dict, **sampler) -> dict:
-    """The prompt of an example workflow; `sampler` are inputs of its APDH Sampler or APDH Conditioning."""
+    """The prompt of an example workflow; `sampler` are inputs of its EchoMimicV2 Sampler or APDH Conditioning."""
     content = (WORKFLOWS / f"{workflow}.json").read_text(encoding="utf-8")
     prompt = to_prompt(json.loads(content), object_info)
     change(prompt, "EchoMimicV2Loader", model=MODEL_NAME)

@@ -17,7 +17,7 @@ NO_EFFECT = "no effect on EchoMimicV2"
 
 
 def patched(object_info: dict, node: str) -> dict:
-    """A short run of the APDH Sampler on a MODEL that went through a node as it comes."""
+    """A short run of the EchoMimicV2 Sampler on a MODEL that went through a node as it comes."""
     prompt = graph(object_info, "sampler", **SHORT)
     prompt["picture"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 9}}
     prompt["sound"] = {"class_type": "EmptyAudio", "inputs": {"duration": 1.0, "sample_rate": 16000, "channels": 1}}

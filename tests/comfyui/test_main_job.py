@@ -46,7 +46,7 @@ def test_picture_voice_and_pose_become_a_video(comfy, object_info, real_inputs):
 
 @pytest.mark.both_ends
 def test_core_samplers_make_the_same_video(comfy, object_info):
-    """SamplerCustomAdvanced on APDH Conditioning is the APDH Sampler: the same latents."""
+    """SamplerCustomAdvanced on APDH Conditioning is the EchoMimicV2 Sampler: the same latents."""
     frames = 12
     saved = {"filename_prefix": "same"}
     latents = []

@@ -1,5 +1,6 @@
 """The pack in a real ComfyUI: it loads, quickly, with every node, help page and translation."""
 
+import ast
 import json
 import os
 import re
@@ -78,6 +79,22 @@ def test_every_node_has_a_description_and_a_help_page(comfy, object_info):
         assert node["description"], name
         assert node["category"].startswith("EchoMimicV2"), name
         assert comfy.fetch(f"/extensions/echomimicv2/docs/{name}.md").startswith(b"# "), name
+
+
+def test_every_node_is_found_by_english_and_chinese_words(object_info):
+    words = {name: node.get("search_aliases") or [] for name, node in ours(object_info).items()}
+    if not any(words.values()):
+        pytest.skip("this ComfyUI does not know search words")
+    for name, aliases in words.items():
+        assert any(word.isascii() for word in aliases) and any(not word.isascii() for word in aliases), name
+        assert len(set(aliases)) == len(aliases), name
+
+
+@pytest.mark.both_ends
+def test_nodes_are_registered_in_the_order_of_what_the_page_offers(object_info):
+    door = ast.parse((REPO / "nodes" / "__init__.py").read_text(encoding="utf-8"))
+    (first,) = (ast.literal_eval(line.value) for line in door.body if isinstance(line, ast.Assign))
+    assert list(ours(object_info))[: len(first)] == list(first)
 
 
 def test_own_folders_stand_beside_those_of_extra_model_paths(comfy):

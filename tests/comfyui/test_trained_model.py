@@ -46,7 +46,7 @@ def train(comfy, folder, **sections):
 
 
 def latents_of(comfy, prompt):
-    """The latents that the APDH Sampler of a prompt makes."""
+    """The latents that the EchoMimicV2 Sampler of a prompt makes."""
     (sampler,) = (id for id, node in prompt.items() if node["class_type"] == "EchoMimicV2Sampler")
     kept = {id: node for id, node in prompt.items() if node["class_type"] not in ("SaveVideo",)}
     kept["latent"] = {"class_type": "SaveLatent", "inputs": {"samples": [sampler, 0], "filename_prefix": "trained"}}
