@@ -16,15 +16,15 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
             node_id="EchoMimicV2AudioEmbeds",
             display_name="EchoMimicV2 Audio Embeds",
             category="EchoMimicV2/inputs",
-            description="Listens to the voice and tells how many frames it asks for.",
+            description="Encodes the voice for lip sync. Its length sets the number of frames.",
             search="voice, speech, whisper, audio encode, audio driven, lip sync, talking head, avatar, 语音, "
             "音频, 声音, 对口型, 口播, 数字人",
             inputs=[
-                AudioEncoder.Input("audio_encoder", tooltip="The Whisper encoder of Load EchoMimicV2."),
+                AudioEncoder.Input("audio_encoder", tooltip="The Whisper encoder from Load EchoMimicV2."),
                 io.Audio.Input(
                     "audio",
-                    tooltip="The voice: any sample rate, mono or stereo, any length. "
-                    "Music and noise move the lips too; separate the voice first.",
+                    tooltip="The voice: any sample rate, mono or stereo, any length. Music and noise also drive the "
+                    "lips, so isolate the voice first.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -32,8 +32,8 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
                     min=1.0,
                     max=120.0,
                     step=0.001,
-                    tooltip="Frames a second of the video. The model was trained at 24: "
-                    "other rates make gestures slower or faster, the lips stay in time.",
+                    tooltip="Frames per second of the video. The model was trained at 24: other rates slow down or "
+                    "speed up the gestures, but the lips stay in sync.",
                 ),
                 io.Float.Input(
                     "start",
@@ -41,7 +41,7 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
                     min=0.0,
                     max=SECONDS_IN_A_DAY,
                     step=0.01,
-                    tooltip="Second of the audio at which the video begins.",
+                    tooltip="Time in the audio, in seconds, at which the video starts.",
                 ),
                 io.Float.Input(
                     "duration",
@@ -49,13 +49,13 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
                     min=0.0,
                     max=SECONDS_IN_A_DAY,
                     step=0.01,
-                    tooltip="Seconds of audio to use; 0 is to its end. It sets the length of the video.",
+                    tooltip="Seconds of audio to use; 0 uses everything to the end. Sets the length of the video.",
                 ),
                 io.Boolean.Input(
                     "normalize_loudness",
                     default=False,
-                    tooltip="Bring the voice to broadcast loudness (-23 LUFS) before it is listened to. "
-                    "Helps with very quiet recordings; the sound in the video stays as it is.",
+                    tooltip="Normalizes the voice to broadcast loudness (-23 LUFS) before encoding. Helps with very "
+                    "quiet recordings; the audio of the video is unchanged.",
                 ),
                 io.Float.Input(
                     "strength",
@@ -63,16 +63,16 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
                     min=0.0,
                     max=3.0,
                     step=0.05,
-                    tooltip="How strongly the voice drives the face: 1 is as trained, less is calmer, "
-                    "more exaggerates the mouth, 0 is deaf.",
+                    tooltip="How strongly the voice drives the face: 1 is as trained, lower is calmer, higher "
+                    "exaggerates the mouth, 0 ignores the voice.",
                 ),
             ],
             outputs=[
-                AudioTokens.Output(
-                    display_name="audio_embeds", tooltip="What the sampler hears: wire it to the EchoMimicV2 Sampler."
+                AudioTokens.Output(display_name="audio_embeds", tooltip="The encoded voice, for EchoMimicV2 Sampler."),
+                io.Audio.Output(
+                    display_name="audio", tooltip="The part of the audio that was used, for Decode To Video."
                 ),
-                io.Audio.Output(display_name="audio", tooltip="The part of the sound used: wire it to the video."),
-                io.Int.Output(display_name="frames", tooltip="How many whole frames the sound lasts."),
+                io.Int.Output(display_name="frames", tooltip="The length of the audio in whole frames."),
             ],
         )
 

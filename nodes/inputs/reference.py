@@ -15,19 +15,19 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
             node_id="EchoMimicV2ReferenceEncode",
             display_name="EchoMimicV2 Reference Encode",
             category="EchoMimicV2/inputs",
-            description="Looks at the picture once, at the size of the video to be made.",
+            description="Encodes the reference picture once, at the size of the video.",
             search="reference image, portrait, photo, talking photo, avatar, digital human, character, 参考图, "
             "人像, 照片, 数字人",
             inputs=[
-                ReferenceNet.Input("reference_net", tooltip="The reference network of Load EchoMimicV2."),
+                ReferenceNet.Input("reference_net", tooltip="The reference network from Load EchoMimicV2."),
                 io.Vae.Input(
                     "vae",
-                    tooltip="The vae of Load EchoMimicV2, or sd-vae-ft-mse (or another SD 1.5 VAE) from Load VAE.",
+                    tooltip="The VAE from Load EchoMimicV2, or sd-vae-ft-mse (or another SD 1.5 VAE) from Load VAE.",
                 ),
                 io.Image.Input(
                     "image",
-                    tooltip="One person from the hips up, facing the camera, hands visible. "
-                    "Of a batch only the first picture is used.",
+                    tooltip="One person from the hips up, facing the camera, hands visible. Only the first picture "
+                    "of a batch is used.",
                 ),
                 io.Int.Input(
                     "width",
@@ -35,9 +35,9 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                     min=0,
                     max=LARGEST_SIDE,
                     step=8,
-                    tooltip="Width of the video; 0 is the size that the loaded model was trained at, or the height if "
-                    "that is set. The released model was trained at 768x768; 512 is faster and lighter but softer, "
-                    "other shapes work.",
+                    tooltip="Width of the video. 0 uses the size the loaded model was trained at, or the height if "
+                    "that is set. The released model was trained at 768x768; 512 is faster and needs less memory, "
+                    "but is softer. Other aspect ratios work.",
                 ),
                 io.Int.Input(
                     "height",
@@ -45,19 +45,19 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                     min=0,
                     max=LARGEST_SIDE,
                     step=8,
-                    tooltip="Height of the video; 0 is the size that the loaded model was trained at, or the width if "
+                    tooltip="Height of the video. 0 uses the size the loaded model was trained at, or the width if "
                     "that is set.",
                 ),
                 io.Combo.Input(
                     "fit",
                     options=FITS,
                     default="crop",
-                    tooltip="How the picture gets this shape: crop cuts off what sticks out, pad adds borders. "
-                    "It is never stretched, and the pose follows.",
+                    tooltip="How the picture is fitted: crop cuts off what sticks out, pad adds borders. It is never "
+                    "stretched, and the pose is fitted the same way.",
                 ),
             ],
             outputs=[
-                Reference.Output(display_name="reference", tooltip="For the EchoMimicV2 Sampler."),
+                Reference.Output(display_name="reference", tooltip="For EchoMimicV2 Sampler."),
                 io.Image.Output(display_name="image", tooltip="The picture as the model sees it."),
             ],
         )

@@ -14,8 +14,7 @@ class EchoMimicV2Loader(io.ComfyNode):
             node_id="EchoMimicV2Loader",
             display_name="Load EchoMimicV2",
             category="EchoMimicV2/model",
-            description="Loads the denoiser, the reference network and the audio encoder from models/echomimic, "
-            "and the VAE that belongs to them.",
+            description="Loads the denoiser, reference network and audio encoder from models/echomimic, and their VAE.",
             search="load model, checkpoint, talking head, talking photo, avatar, digital human, lip sync, "
             "speech to video, audio driven, portrait animation, 数字人, 口播, 对口型, 加载模型",
             inputs=[
@@ -23,21 +22,22 @@ class EchoMimicV2Loader(io.ComfyNode):
                     "model",
                     options=RELEASED + one_file_names(),
                     tooltip="standard: best quality, 30 steps with guidance. accelerated: 6 steps, about 10 times "
-                    "faster. Both are the released files in models/echomimic; below them your one-file models.",
+                    "faster. Both are the released files in models/echomimic. Your one-file models are listed below "
+                    "them.",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(WEIGHT_DTYPES),
                     default=AUTO,
-                    tooltip="How weights are kept in memory. auto is right for your card (and obeys ComfyUI's own "
-                    "flags). float8 halves memory again for a small loss of detail; float32 is exact and slow.",
+                    tooltip="Precision of the weights in memory. auto suits your GPU and respects ComfyUI's own "
+                    "flags. float8 halves memory again at a small loss of detail; float32 is exact and slow.",
                 ),
                 io.Combo.Input(
                     "audio_encoder",
                     options=[AUTO] + whisper_names(),
                     default=AUTO,
-                    tooltip="The Whisper tiny encoder that listens to the voice. auto takes the one inside a one-file "
-                    "model, else tiny.pt from models/echomimic or models/audio_encoders.",
+                    tooltip="The Whisper tiny encoder for the voice. auto uses the one inside a one-file model, "
+                    "otherwise tiny.pt from models/echomimic or models/audio_encoders.",
                 ),
             ],
             outputs=[
@@ -46,8 +46,8 @@ class EchoMimicV2Loader(io.ComfyNode):
                 AudioEncoder.Output(display_name="audio_encoder", tooltip="For Audio Embeds."),
                 io.Vae.Output(
                     display_name="vae",
-                    tooltip="For Reference Encode and Decode To Video: the VAE inside a one-file model, else "
-                    "sd-vae-ft-mse (or another SD 1.5 VAE) from models/vae. It is read only if you connect it.",
+                    tooltip="For Reference Encode and Decode To Video: the VAE inside a one-file model, otherwise "
+                    "sd-vae-ft-mse (or another SD 1.5 VAE) from models/vae. Loaded only when connected.",
                 ),
             ],
         )

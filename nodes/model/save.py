@@ -13,28 +13,33 @@ class EchoMimicV2SaveModel(io.ComfyNode):
             node_id="EchoMimicV2SaveModel",
             display_name="EchoMimicV2 Save Model",
             category="EchoMimicV2/model",
-            description="Writes one .safetensors into models/echomimic: smaller, quicker to load, easy to share.",
+            description="Saves one .safetensors file to models/echomimic: smaller, faster to load, easy to share.",
             search="checkpoint save, merge LoRA, fp8, quantize, 保存模型, 合并模型",
             is_output_node=True,
             inputs=[
-                io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2; LoRA on it is baked in."),
+                io.Model.Input("model", tooltip="The MODEL from Load EchoMimicV2. LoRAs applied to it are baked in."),
                 ReferenceNet.Input(
-                    "reference_net", optional=True, tooltip="Connect it to make the file complete (adds about 60 %)."
+                    "reference_net",
+                    optional=True,
+                    tooltip="Connect to include the reference network and make the file complete (adds about 60 %).",
                 ),
                 AudioEncoder.Input(
-                    "audio_encoder", optional=True, tooltip="Connect it to need no separate Whisper file (adds 16 MB)."
+                    "audio_encoder",
+                    optional=True,
+                    tooltip="Connect to include the audio encoder, so no separate Whisper file is needed (adds 16 MB).",
                 ),
                 io.String.Input(
                     "filename",
                     default="echomimicv2",
-                    tooltip="Name in models/echomimic, without ending. A number is added if the name is taken.",
+                    tooltip="File name in models/echomimic, without extension. A number is appended if the name is "
+                    "taken.",
                 ),
                 io.Combo.Input(
                     "weight_dtype",
                     options=list(WEIGHT_DTYPES),
                     default="float16",
-                    tooltip="float16 halves the released files without visible loss; float8 quarters them, "
-                    "with a small loss of detail; auto keeps what is loaded.",
+                    tooltip="float16 halves the size of the released files without visible loss; float8 quarters it "
+                    "at a small loss of detail; auto keeps the loaded precision.",
                 ),
             ],
             outputs=[],

@@ -9,24 +9,24 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         phases = (
-            ("guidance_start", "first tenth of the steps, which lays out the pose"),
-            ("guidance_middle", "middle six tenths of the steps, which draw the details"),
-            ("guidance_end", "last three tenths of the steps, which polish"),
+            ("guidance_start", "first tenth of the steps, which sets the posture"),
+            ("guidance_middle", "middle six tenths of the steps, which form the details"),
+            ("guidance_end", "last three tenths of the steps, which refine"),
         )
         return schema(
             node_id="EchoMimicV2SpeedOptions",
             display_name="EchoMimicV2 Speed Options",
             category="EchoMimicV2/model",
-            description="Trades a little likeness to the exact result for time. Unchanged, it does nothing.",
+            description="Trades a little fidelity for speed. The defaults change nothing.",
             search="faster, accelerate, performance, cache, 加速, 提速",
             inputs=[
-                io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2."),
+                io.Model.Input("model", tooltip="The MODEL from Load EchoMimicV2."),
                 *(
                     io.Boolean.Input(
                         name,
                         default=True,
-                        tooltip=f"Guidance in the {what}. Off, these steps take about half the time and follow picture "
-                        "and voice less strictly. No effect on the accelerated model, which has no guidance.",
+                        tooltip=f"Guidance in the {what}. Off: these steps take about half the time and follow picture "
+                        "and voice less closely. No effect on the accelerated model, which has no guidance.",
                     )
                     for name, what in phases
                 ),
@@ -35,15 +35,16 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
                     default=1,
                     min=1,
                     max=5,
-                    tooltip="1 computes every step. 2 computes every other step whole and only the outermost layers in "
-                    "between: nearly twice as fast, softer motion. Not for the accelerated model's few steps.",
+                    tooltip="1 computes every step in full. 2 computes every other step in full and only the "
+                    "outermost layers in between: nearly twice as fast, with softer motion. Not recommended for the "
+                    "few steps of the accelerated model.",
                 ),
                 io.Int.Input(
                     "merge_reference",
                     default=1,
                     min=1,
                     max=4,
-                    tooltip="2 looks at the picture in squares of 2x2 tokens: less work at large sizes, slightly less "
+                    tooltip="2 merges the reference tokens in 2x2 blocks: faster at large sizes, with slightly less "
                     "fine texture.",
                 ),
             ],

@@ -25,32 +25,35 @@ class EchoMimicV2Evaluate(io.ComfyNode):
             node_id="EchoMimicV2Evaluate",
             display_name="EchoMimicV2 Evaluate",
             category="EchoMimicV2/evaluation",
-            description="Says how good a clip is, in numbers and curves over time that show where it fails. Numbers "
-            "whose network is not installed are named with the place to get it.",
+            description="Measures the quality of a clip, with scores and curves over time that show where it fails. "
+            "If a metric needs a network that is not installed, the report says where to get it.",
             search="metrics, quality, lip sync score, FID, FVD, SSIM, PSNR, CSIM, 评估, 指标, 质量, 对口型",
             is_output_node=True,
             inputs=[
                 io.Video.Input(
-                    "video", tooltip="The clip to judge, with its sound: from Decode To Video or Load Video."
+                    "video", tooltip="The clip to evaluate, with audio: from Decode To Video or Load Video."
                 ),
                 io.MultiType.Input(
                     "reference",
                     types=[io.Video, io.Image],
                     optional=True,
-                    tooltip="The picture the clip was made from, for likeness (CSIM); or the real video of the same "
-                    "scene, for PSNR, SSIM, LPIPS, FID, FVD and E-FID. Without it, hands, face and lip sync alone.",
+                    tooltip="The reference picture, for likeness (CSIM); or the ground-truth video of the same "
+                    "scene, for PSNR, SSIM, LPIPS, FID, FVD and E-FID. Without it, only hands, face and lip sync are "
+                    "measured.",
                 ),
                 io.String.Input(
                     "metrics",
                     default=ALL,
-                    tooltip="all, or names with commas between, such as HKC, Sync, PSNR. Fewer are quicker: hands cost "
-                    "about a twentieth of a second a frame, FID and FVD more without a GPU.",
+                    tooltip="all, or comma-separated names such as HKC, Sync, PSNR. Fewer are faster: hands take "
+                    "about a twentieth of a second per frame, FID and FVD longer without a GPU.",
                 ),
             ],
             outputs=[
-                io.String.Output("report", display_name="report", tooltip="The numbers as text, and what was noticed."),
-                io.Image.Output("curves", display_name="curves", tooltip="Curves over time; rose is where it fails."),
-                io.String.Output("scores", display_name="scores", tooltip="Numbers and curves as JSON, for programs."),
+                io.String.Output("report", display_name="report", tooltip="The scores as text, with remarks."),
+                io.Image.Output(
+                    "curves", display_name="curves", tooltip="Curves over time; rose marks where it fails."
+                ),
+                io.String.Output("scores", display_name="scores", tooltip="Scores and curves as JSON, for scripts."),
             ],
         )
 

@@ -24,20 +24,21 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
             node_id="EchoMimicV2DecodeToVideo",
             display_name="EchoMimicV2 Decode To Video",
             category="EchoMimicV2/sampling",
-            description="Decodes the frames straight into a video file: memory stays the same at any length. "
-            "Wire the video to Save Video.",
+            description="Decodes the frames straight into a video file, so memory use does not grow with length. "
+            "Connect the output to Save Video.",
             search="VAE decode, video combine, talking head, avatar, digital human, 解码, 合成视频, 数字人, 口播",
             inputs=[
-                io.Latent.Input("samples", tooltip="The frames of the clip, from the EchoMimicV2 Sampler."),
+                io.Latent.Input("samples", tooltip="The latent frames, from EchoMimicV2 Sampler."),
                 io.Vae.Input(
                     "vae",
-                    tooltip="The vae of Load EchoMimicV2, or any SD 1.5 VAE: sd-vae-ft-mse; a TAESD for a quick look.",
+                    tooltip="The VAE from Load EchoMimicV2, or any SD 1.5 VAE: sd-vae-ft-mse, or a TAESD for a quick "
+                    "preview.",
                 ),
                 io.Audio.Input(
                     "audio",
                     optional=True,
-                    tooltip="The sound of the video: the audio output of Audio Embeds. It is cut, or followed by "
-                    "silence, to the length of the picture. Nothing here makes a silent film.",
+                    tooltip="The audio of the video: the audio output of Audio Embeds. It is trimmed, or padded with "
+                    "silence, to the length of the video. Leave unconnected for a silent video.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -45,15 +46,15 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
                     min=0.0,
                     max=120.0,
                     step=0.001,
-                    tooltip="Frames a second; 0 is what the clip was made for. "
-                    "With another rate lips and sound drift apart.",
+                    tooltip="Frames per second; 0 uses the rate the clip was generated at. At any other rate the "
+                    "lips drift out of sync.",
                 ),
                 io.Int.Input(
                     "frames_per_batch",
                     default=4,
                     min=1,
                     max=64,
-                    tooltip="Frames decoded at once. More is a little faster and needs more memory; 1 needs the least.",
+                    tooltip="Frames decoded at once. More is slightly faster and needs more memory; 1 needs the least.",
                 ),
             ],
             outputs=[io.Video.Output(display_name="video")],

@@ -16,19 +16,19 @@ class EchoMimicV2AlignPose(io.ComfyNode):
             node_id="EchoMimicV2AlignPose",
             display_name="EchoMimicV2 Align Pose",
             category="EchoMimicV2/pose",
-            description="Frames the picture as the model was trained, and moves and scales the pose onto the person: "
-            "shoulders, reach of the arms, size of the hands.",
+            description="Frames the picture the way the model was trained, and fits the pose to the person: "
+            "shoulders, arm length, hand size.",
             search="pose retarget, fit pose, pose transfer, dwpose, gesture, 姿态对齐, 姿势, 手势, 动作迁移",
             inputs=[
                 io.Image.Input(
-                    "image", tooltip="The reference picture: one person, head, shoulders, arms and hands visible."
+                    "image", tooltip="The reference picture: one person, with head, shoulders, arms and hands visible."
                 ),
-                types.Pose.Input("pose", tooltip="The pose to bring onto the person, from anywhere."),
+                types.Pose.Input("pose", tooltip="The pose to fit to the person, from any source."),
                 types.Pose.Input(
                     "image_pose",
                     optional=True,
-                    tooltip="The pose found in the picture itself. Without it the picture is looked at here, as Hand "
-                    "Pose does.",
+                    tooltip="The pose detected in the picture itself. If not connected, it is detected here, as in "
+                    "Hand Pose.",
                 ),
                 io.Int.Input("width", default=FRAME_SIZE, min=64, max=4096, step=8, tooltip="Width of the video."),
                 io.Int.Input("height", default=FRAME_SIZE, min=64, max=4096, step=8, tooltip="Height of the video."),
@@ -36,44 +36,48 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                     "framing",
                     options=list(FRAMINGS),
                     default=FRAMINGS[0],
-                    tooltip="original: from above the head to below the elbows, as the model was trained. show hands: "
-                    "the same, but wider where the pose's hands would leave the picture. keep: only crop to the size.",
+                    tooltip="original: from above the head to below the elbows, as the model was trained. show "
+                    "hands: the same, but wider where the hands of the pose would leave the picture. keep: only crop "
+                    "to size.",
                 ),
                 io.Boolean.Input(
                     "fit_hands",
                     default=True,
-                    tooltip="On: hands get the person's size and arms the person's reach. Off: the pose is only moved "
-                    "and scaled as a whole.",
+                    tooltip="On: hand size and arm length are matched to the person. Off: the pose is only moved and "
+                    "scaled as a whole.",
                 ),
                 io.Combo.Input(
                     "fill",
                     options=["black", "edge"],
                     default="black",
-                    tooltip="What is seen where the frame goes beyond the picture: black bars, or its edge drawn out.",
+                    tooltip="What fills the frame beyond the picture: black bars, or the stretched edge of the "
+                    "picture.",
                 ),
                 io.Int.Input(
                     "overlay_frames",
                     default=6,
                     min=1,
                     max=1000,
-                    tooltip="Frames of the pose to draw over the picture, spread over the clip.",
+                    tooltip="Number of pose frames to draw over the picture, spread evenly over the clip.",
                 ),
                 io.Combo.Input(
                     "detector",
                     options=list(DETECTORS),
                     default=BUILT_IN,
                     optional=True,
-                    tooltip="What looks at the picture where no image_pose is connected. built-in: MediaPipe's "
-                    "networks inside this pack. mediapipe: the mediapipe package, if you have installed it.",
+                    tooltip="The detector used when image_pose is not connected. built-in: MediaPipe's networks, "
+                    "included in this pack. mediapipe: the mediapipe package, if installed.",
                 ),
             ],
             outputs=[
                 io.Image.Output("aligned_image", display_name="image", tooltip="For Reference Encode."),
-                types.Pose.Output("aligned_pose", display_name="pose", tooltip="For the EchoMimicV2 Sampler."),
+                types.Pose.Output("aligned_pose", display_name="pose", tooltip="For EchoMimicV2 Sampler."),
                 io.Image.Output("overlay", display_name="overlay"),
                 io.Float.Output("score", display_name="score", tooltip="0 to 100: how well the aligned pose fits."),
-                io.Float.Output("score_before", display_name="score before", tooltip="How well it fitted as given."),
-                io.String.Output("report", display_name="report", tooltip="Both scores and what lowers them."),
+                io.Float.Output(
+                    "score_before", display_name="score before", tooltip="The same score before alignment."
+                ),
+                io.String.Output("report", display_name="report", tooltip="Both scores, and what lowers them."),
             ],
         )
 

@@ -18,7 +18,8 @@ class EchoMimicV2HandPose(io.ComfyNode):
             node_id="EchoMimicV2HandPose",
             display_name="EchoMimicV2 Hand Pose",
             category="EchoMimicV2/pose",
-            description="Finds hands, body and face in a driving video (or pictures) and makes them a steady pose.",
+            description="Detects hands, body and face in a driving video (or a batch of pictures) and returns a "
+            "stable pose.",
             search="mocap, motion capture, dwpose, openpose, mediapipe, hand tracking, pose estimation, "
             "video to pose, gesture, 动作捕捉, 动捕, 姿态检测, 姿势, 手势",
             inputs=[
@@ -26,7 +27,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     "source",
                     types=[io.Video, io.Image],
                     tooltip="The driving video from Load Video, or a batch of pictures. One person, hands visible. "
-                    "A video is read frame by frame, so it may be long.",
+                    "Video is read frame by frame, so it can be long.",
                 ),
                 io.Float.Input(
                     "source_fps",
@@ -34,7 +35,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     min=1.0,
                     max=240.0,
                     step=0.001,
-                    tooltip="Pictures a second of a picture batch. A video knows its own, and this is then not used.",
+                    tooltip="Frame rate of an image batch. Ignored for video, which has its own.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -42,7 +43,8 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     min=1.0,
                     max=120.0,
                     step=0.001,
-                    tooltip="Frames a second of the pose: that of the video to be made. The gestures keep their speed.",
+                    tooltip="Frames per second of the pose: the same as the video to generate. Gestures keep their "
+                    "speed.",
                 ),
                 io.Float.Input(
                     "start",
@@ -50,7 +52,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     min=0.0,
                     max=36000.0,
                     step=0.1,
-                    tooltip="Second of the source at which the pose begins.",
+                    tooltip="Time in the source, in seconds, at which the pose starts.",
                 ),
                 io.Float.Input(
                     "duration",
@@ -58,8 +60,8 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     min=0.0,
                     max=36000.0,
                     step=0.1,
-                    tooltip="Seconds to take; 0 takes all. Shorter is quicker: without a graphics card each "
-                    "frame costs about a tenth of a second.",
+                    tooltip="Seconds to use; 0 uses everything. Shorter is faster: without a GPU each frame takes "
+                    "about a tenth of a second.",
                 ),
                 io.Float.Input(
                     "smoothing",
@@ -67,7 +69,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Takes the jitter of detection away without lag. Too much makes quick gestures small.",
+                    tooltip="Removes detection jitter without lag. Too much flattens quick gestures.",
                 ),
                 io.Float.Input(
                     "max_gap",
@@ -75,35 +77,35 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     min=0.0,
                     max=10.0,
                     step=0.05,
-                    tooltip="Seconds: where a hand is lost for no longer, its way is filled in.",
+                    tooltip="Gaps up to this many seconds are interpolated.",
                 ),
                 io.Combo.Input(
                     "long_gaps",
                     options=list(LONG_GAPS),
                     default="hold",
-                    tooltip="What happens where a hand is lost for longer: hold keeps the place nearest in time "
-                    "(before or after the gap), empty leaves it out and the model invents it.",
+                    tooltip="What to do when a hand is lost for longer: hold repeats the nearest pose in time, "
+                    "before or after the gap; empty leaves the hand out, and the model invents it.",
                 ),
                 io.Boolean.Input(
                     "download_models",
                     default=False,
-                    tooltip="Fetches MediaPipe's models (17 MB) from Google into models/mediapipe if they are missing. "
-                    "The built-in detector needs none.",
+                    tooltip="Downloads MediaPipe's models (17 MB) from Google to models/mediapipe if they are "
+                    "missing. Not needed for the built-in detector.",
                 ),
                 io.Boolean.Input(
                     "tracking",
                     default=False,
                     optional=True,
-                    tooltip="Follows hands, body and face from frame to frame rather than look for each anew: "
-                    "about twice as fast, but a quick hand may be lost for a few frames. Built-in detector only.",
+                    tooltip="Tracks hands, body and face from frame to frame instead of detecting them in every "
+                    "frame: about twice as fast, but may lose a quick hand for a few frames. Built-in detector only.",
                 ),
                 io.Combo.Input(
                     "detector",
                     options=list(DETECTORS),
                     default=BUILT_IN,
                     optional=True,
-                    tooltip="built-in: MediaPipe's networks inside this pack, on ComfyUI's device. mediapipe: the "
-                    "mediapipe package, if you have installed it, with its own models.",
+                    tooltip="built-in: MediaPipe's networks, included in this pack, on ComfyUI's device. mediapipe: "
+                    "the mediapipe package, if installed, with its own models.",
                 ),
             ],
             outputs=[

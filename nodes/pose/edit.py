@@ -16,44 +16,47 @@ class EchoMimicV2EditPose(io.ComfyNode):
             node_id="EchoMimicV2EditPose",
             display_name="EchoMimicV2 Edit Pose",
             category="EchoMimicV2/pose",
-            description="Changes a pose, in this order from top to bottom. As it stands it changes nothing.",
+            description="Edits a pose, in order from top to bottom. The defaults change nothing.",
             search="trim pose, smooth, retime, mirror, loop, gesture, mocap, 编辑姿态, 姿势, 平滑, 镜像, 手势",
             inputs=[
-                types.Pose.Input("pose", tooltip="The pose to change."),
+                types.Pose.Input("pose", tooltip="The pose to edit."),
+                io.Int.Input("start_frame", default=0, min=0, max=MAX_FRAMES, tooltip="Frames to trim from the start."),
                 io.Int.Input(
-                    "start_frame", default=0, min=0, max=MAX_FRAMES, tooltip="Frames to cut off at the beginning."
-                ),
-                io.Int.Input(
-                    "frames", default=0, min=0, max=MAX_FRAMES, tooltip="Frames to take from there; 0 takes all."
+                    "frames", default=0, min=0, max=MAX_FRAMES, tooltip="Frames to keep from there; 0 keeps all."
                 ),
                 io.Combo.Input(
                     "mute",
                     options=["none", "left", "right", "both"],
                     default="none",
-                    tooltip="A hand (the person's) to leave out: the model then invents it.",
+                    tooltip="The hand to remove (the person's left or right): the model then invents it.",
                 ),
-                io.Boolean.Input(
-                    "mirror", default=False, tooltip="As in a mirror: what the left hand did, the right hand does."
-                ),
+                io.Boolean.Input("mirror", default=False, tooltip="Mirrors the pose: left and right hands swap."),
                 io.Float.Input(
                     "move_x",
                     default=0.0,
                     min=-2.0,
                     max=2.0,
                     step=0.005,
-                    tooltip="To the right, in widths of the frame.",
+                    tooltip="Horizontal shift to the right, in frame widths.",
                 ),
                 io.Float.Input(
-                    "move_y", default=0.0, min=-2.0, max=2.0, step=0.005, tooltip="Down, in heights of the frame."
+                    "move_y",
+                    default=0.0,
+                    min=-2.0,
+                    max=2.0,
+                    step=0.005,
+                    tooltip="Vertical shift down, in frame heights.",
                 ),
-                io.Float.Input("scale", default=1.0, min=0.05, max=10.0, step=0.01, tooltip="1.1 is a tenth larger."),
-                io.Float.Input("rotate", default=0.0, min=-180.0, max=180.0, step=0.5, tooltip="Degrees, clockwise."),
+                io.Float.Input("scale", default=1.0, min=0.05, max=10.0, step=0.01, tooltip="1.1 is 10 % larger."),
+                io.Float.Input(
+                    "rotate", default=0.0, min=-180.0, max=180.0, step=0.5, tooltip="Rotation in degrees, clockwise."
+                ),
                 io.Combo.Input(
                     "pivot",
                     options=list(PIVOTS),
                     default="frame",
-                    tooltip="What stays in place under scale and rotate: the middle of the frame, the person's neck, "
-                    "or each hand's wrist (then only the hands change).",
+                    tooltip="The fixed point of scale and rotate: the middle of the frame, the person's neck, or "
+                    "each hand's wrist (then only the hands change).",
                 ),
                 io.Float.Input(
                     "smooth",
@@ -61,7 +64,7 @@ class EchoMimicV2EditPose(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Steadier hands without lag. Too much makes quick gestures small.",
+                    tooltip="Smooths the hands without lag. Too much flattens quick gestures.",
                 ),
                 io.Float.Input(
                     "speed_limit",
@@ -69,35 +72,36 @@ class EchoMimicV2EditPose(io.ComfyNode):
                     min=0.0,
                     max=20.0,
                     step=0.05,
-                    tooltip="Hands travel no faster than so many frame heights a second; tames gestures that the model "
-                    "smears. 0 sets no limit.",
+                    tooltip="Maximum hand speed in frame heights per second. Slows down gestures that the model "
+                    "would smear. 0 sets no limit.",
                 ),
                 io.Boolean.Input(
                     "full_brightness",
                     default=False,
-                    tooltip="Draws unsure points as bright as sure ones, so that the model follows them as strictly.",
+                    tooltip="Draws uncertain points at full brightness, so the model follows them as closely as "
+                    "certain ones.",
                 ),
                 io.Int.Input(
                     "seam",
                     default=0,
                     min=0,
                     max=1000,
-                    tooltip="Frames over which the end runs into the beginning, so that loop shows no jump. The clip "
-                    "gets shorter by as many.",
+                    tooltip="Frames over which the end is blended into the start, so the clip loops seamlessly. "
+                    "Shortens the clip by the same number.",
                 ),
                 io.Int.Input(
                     "length",
                     default=0,
                     min=0,
                     max=MAX_FRAMES,
-                    tooltip="Frames of the result; 0 leaves the length as it is.",
+                    tooltip="Length of the result in frames; 0 leaves it unchanged.",
                 ),
                 io.Combo.Input(
                     "lengthen",
                     options=LENGTHENING,
                     default="loop",
-                    tooltip="How that length is reached: loop starts again, ping-pong goes back and forth, hold stays "
-                    "on the last frame, retime plays the whole slower or faster.",
+                    tooltip="How to reach that length: loop repeats the clip, ping-pong plays it back and forth, "
+                    "hold freezes the last frame, retime slows it down or speeds it up.",
                 ),
             ],
             outputs=[
@@ -153,19 +157,19 @@ class EchoMimicV2BlendPose(io.ComfyNode):
             node_id="EchoMimicV2BlendPose",
             display_name="EchoMimicV2 Blend Poses",
             category="EchoMimicV2/pose",
-            description="Puts one pose behind another, with a soft passage between them. Chain it for more.",
+            description="Appends one pose to another with a smooth transition. Chain several for more.",
             search="concat poses, join, append, transition, gesture, mocap, 拼接, 过渡, 姿态, 姿势, 手势",
             inputs=[
-                types.Pose.Input("first", tooltip="The pose that begins."),
+                types.Pose.Input("first", tooltip="The first pose."),
                 types.Pose.Input(
-                    "second", tooltip="The pose that follows, brought to the size and frame rate of the first."
+                    "second", tooltip="The second pose, converted to the size and frame rate of the first."
                 ),
                 io.Int.Input(
                     "transition",
                     default=12,
                     min=0,
                     max=1000,
-                    tooltip="Frames in which the first passes into the second; both overlap there. 0 is a hard cut.",
+                    tooltip="Overlap in frames, in which the first pose turns into the second. 0 is a hard cut.",
                 ),
             ],
             outputs=[types.Pose.Output("pose", display_name="pose")],

@@ -28,28 +28,28 @@ class EchoMimicV2LoadPose(io.ComfyNode):
             node_id="EchoMimicV2LoadPose",
             display_name="EchoMimicV2 Load Pose",
             category="EchoMimicV2/pose",
-            description="Reads the hand poses of a clip: a released folder (0.npy, 1.npy, …) or a file of Save Pose.",
+            description="Loads hand poses: a released pose folder (0.npy, 1.npy, …) or a file from Save Pose.",
             search="gesture, dwpose, npy, motion, load motion, 手势, 姿态, 姿势, 动作",
             inputs=[
                 io.Combo.Input(
                     "folder",
                     options=list_poses(),
-                    tooltip="A pose folder or pose file in ComfyUI's input directory; [models] marks those of "
-                    "models/echomimic/poses, [output] those of Save Pose.",
+                    tooltip="A pose folder or file in ComfyUI's input folder. [models] marks those in "
+                    "models/echomimic/poses, [output] those from Save Pose.",
                 ),
                 io.Int.Input(
                     "start_frame",
                     default=0,
                     min=0,
                     max=MAX_FRAMES,
-                    tooltip="Frames to leave out at the beginning: the clip starts with this frame of the pose.",
+                    tooltip="Frames to skip at the start.",
                 ),
                 io.Int.Input(
                     "frames",
                     default=0,
                     min=0,
                     max=MAX_FRAMES,
-                    tooltip="Frames to take; 0 takes all. Shorter poses need no care: the sampler continues them.",
+                    tooltip="Frames to load; 0 loads all. A pose shorter than the voice is extended by the sampler.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -57,8 +57,8 @@ class EchoMimicV2LoadPose(io.ComfyNode):
                     min=1.0,
                     max=120.0,
                     step=0.001,
-                    tooltip="Frames a second of the pose folder (released folders: 24). A pose file knows its own, and "
-                    "this is then not used.",
+                    tooltip="Frame rate of the pose folder (24 for the released ones). Ignored for pose files, which "
+                    "store their own.",
                 ),
             ],
             outputs=[types.Pose.Output("pose", display_name="pose")],
@@ -102,31 +102,31 @@ class EchoMimicV2PreviewPose(io.ComfyNode):
             search="show pose, skeleton, dwpose, openpose, gesture, 骨架, 姿态, 姿势, 手势, 预览",
             is_output_node=True,
             inputs=[
-                types.Pose.Input("pose", tooltip="The pose to look at."),
+                types.Pose.Input("pose", tooltip="The pose to preview."),
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The fitted reference picture. With it, the pose is drawn over the picture, so that one "
-                    "sees whether the hands lie right; a pose of another shape is cropped to it, as Reference Encode "
-                    "does with fit crop. Without it, the pose is drawn on its own canvas: the map that the model sees "
-                    "where the pose has the video's size, as after Align Pose.",
+                    tooltip="The fitted reference picture, to check whether the hands line up; a pose with another "
+                    "aspect ratio is cropped to it, like crop in Reference Encode. If not connected, the pose is "
+                    "drawn on its own canvas: this is the map the model sees if the pose has the size of the video, "
+                    "as after Align Pose.",
                 ),
                 io.Int.Input(
                     "max_frames",
                     default=FRAMES_IN_NODE,
                     min=0,
                     max=MAX_FRAMES,
-                    tooltip="Frames to draw, evenly spread over the clip; 0 draws every frame.",
+                    tooltip="Frames to draw, spread evenly over the clip; 0 draws every frame.",
                 ),
                 io.Boolean.Input(
                     "body_and_face",
                     default=False,
-                    tooltip="Also draws body and face, in OpenPose colours. The released model never sees these.",
+                    tooltip="Also draws body and face in OpenPose colours. The released model never sees these.",
                 ),
                 io.Boolean.Input(
                     "contact_sheet",
                     default=False,
-                    tooltip="Puts all drawn frames on one picture, with their numbers, instead of a batch of pictures.",
+                    tooltip="Combines all drawn frames into one numbered contact sheet instead of a batch.",
                 ),
             ],
             outputs=[io.Image.Output("image_out", display_name="image")],
@@ -159,21 +159,21 @@ class EchoMimicV2SavePose(io.ComfyNode):
             node_id="EchoMimicV2SavePose",
             display_name="EchoMimicV2 Save Pose",
             category="EchoMimicV2/pose",
-            description="Writes a pose to a file in output/poses, which Load Pose offers. Nothing is overwritten.",
+            description="Saves a pose to output/poses, where Load Pose finds it. Nothing is overwritten.",
             search="export pose, export motion, gesture, mocap, 保存姿态, 导出动作, 姿势, 手势",
             is_output_node=True,
             inputs=[
-                types.Pose.Input("pose", tooltip="The pose to keep."),
+                types.Pose.Input("pose", tooltip="The pose to save."),
                 io.String.Input(
                     "filename",
                     default="pose",
-                    tooltip="Name of the file without ending; a number is added. Folders may be part of it.",
+                    tooltip="File name without extension; a number is appended. May include subfolders.",
                 ),
                 io.Combo.Input(
                     "format",
                     options=["safetensors", "json"],
                     default="safetensors",
-                    tooltip="safetensors is small and exact; json can be read and edited in any text editor.",
+                    tooltip="safetensors is small and exact; json can be edited in any text editor.",
                 ),
             ],
             outputs=[types.Pose.Output("pose_out", display_name="pose")],

@@ -16,18 +16,18 @@ class EchoMimicV2PoseFromKeypoints(io.ComfyNode):
             node_id="EchoMimicV2PoseFromKeypoints",
             display_name="EchoMimicV2 Pose From Keypoints",
             category="EchoMimicV2/pose",
-            description="Takes the keypoints of another detector or editor (DWPose, SDPose, OpenPose) as a pose.",
+            description="Converts keypoints from other detectors and editors (DWPose, SDPose, OpenPose) to a pose.",
             search="POSE_KEYPOINT, dwpose, openpose, SDPose, import pose, mocap, gesture, 关键点, 姿态, 姿势, "
             "动作捕捉, 手势",
             inputs=[
-                PoseKeypoint.Input("keypoints", tooltip="POSE_KEYPOINT of a whole clip, one entry for each frame."),
+                PoseKeypoint.Input("keypoints", tooltip="POSE_KEYPOINT for a whole clip, one entry per frame."),
                 io.Float.Input(
                     "source_fps",
                     default=FPS,
                     min=1.0,
                     max=240.0,
                     step=0.001,
-                    tooltip="Frames a second of the keypoints: that of the video they were found in.",
+                    tooltip="Frame rate of the keypoints: that of the video they were detected in.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -35,7 +35,8 @@ class EchoMimicV2PoseFromKeypoints(io.ComfyNode):
                     min=1.0,
                     max=120.0,
                     step=0.001,
-                    tooltip="Frames a second of the pose: that of the video to be made. The gestures keep their speed.",
+                    tooltip="Frames per second of the pose: the same as the video to generate. Gestures keep their "
+                    "speed.",
                 ),
             ],
             outputs=[types.Pose.Output("pose", display_name="pose")],
@@ -66,15 +67,15 @@ class EchoMimicV2PoseToKeypoints(io.ComfyNode):
             node_id="EchoMimicV2PoseToKeypoints",
             display_name="EchoMimicV2 Pose To Keypoints",
             category="EchoMimicV2/pose",
-            description="Gives a pose to other packs' editors and renderers as POSE_KEYPOINT.",
+            description="Converts a pose to POSE_KEYPOINT for other packs' editors and renderers.",
             search="POSE_KEYPOINT, dwpose, openpose, SDPose, export pose, mocap, 关键点, 姿态, 姿势, 动作捕捉",
             inputs=[
-                types.Pose.Input("pose", tooltip="The pose to pass on."),
+                types.Pose.Input("pose", tooltip="The pose to convert."),
                 io.Boolean.Input(
                     "keep_scores",
                     default=False,
-                    tooltip="On: the true confidences. Off: each point counts fully or not at all, which many readers "
-                    "need: they drop every point below 1.",
+                    tooltip="On: real confidence values. Off: every point is either 1 or absent. Many nodes need "
+                    "this, since they drop points below 1.",
                 ),
                 io.Float.Input(
                     "min_score",
@@ -82,7 +83,7 @@ class EchoMimicV2PoseToKeypoints(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="Points of less confidence are left out. Not used with keep_scores.",
+                    tooltip="Points below this confidence are dropped. Ignored when keep_scores is on.",
                 ),
             ],
             outputs=[PoseKeypoint.Output("keypoints", display_name="keypoints")],

@@ -17,7 +17,7 @@ class EchoMimicV2PoseLibrary(io.ComfyNode):
             node_id="EchoMimicV2PoseLibrary",
             display_name="EchoMimicV2 Gesture Library",
             category="EchoMimicV2/pose",
-            description="Built-in gestures of any length, whose end leads back to their beginning without a jump.",
+            description="Built-in gestures of any length that loop seamlessly.",
             search="pose library, pose presets, gesture, hand gestures, waving, motion, 手势, 手势库, 姿态库, "
             "姿势, 动作",
             inputs=[
@@ -25,26 +25,25 @@ class EchoMimicV2PoseLibrary(io.ComfyNode):
                     "gesture",
                     options=gestures.names(),
                     default=gestures.names()[0],
-                    tooltip="What the hands do. Put several behind each other with Blend Poses; mirror gives the other "
-                    "hand's version.",
+                    tooltip="The gesture. Chain several with Blend Poses; mirror swaps the hands.",
                 ),
                 io.Int.Input(
                     "frames",
                     default=120,
                     min=1,
                     max=100_000,
-                    tooltip="Length of the clip: link the frames of Audio Embeds to make it as long as the voice. A "
+                    tooltip="Length of the clip: connect the frames output of Audio Embeds to match the voice. A "
                     "long clip repeats the gesture; one too short for it (2 to 4 seconds) shows its main part.",
                 ),
-                io.Float.Input("fps", default=FPS, min=1.0, max=120.0, step=0.001, tooltip="Frames a second."),
-                io.Boolean.Input("mirror", default=False, tooltip="Right and left hand exchange their parts."),
+                io.Float.Input("fps", default=FPS, min=1.0, max=120.0, step=0.001, tooltip="Frames per second."),
+                io.Boolean.Input("mirror", default=False, tooltip="Swaps the right and left hands."),
                 io.Float.Input(
                     "energy",
                     default=1.0,
                     min=0.0,
                     max=1.5,
                     step=0.05,
-                    tooltip="How far the hands travel: less for a calm speaker, more for a lively one.",
+                    tooltip="How far the hands move: lower for a calm speaker, higher for a lively one.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -52,7 +51,7 @@ class EchoMimicV2PoseLibrary(io.ComfyNode):
                     min=0,
                     max=2**31 - 1,
                     control_after_generate=False,
-                    tooltip="Of the small involuntary movements, so that no two clips are quite the same.",
+                    tooltip="Varies the small involuntary movements, so no two clips are exactly alike.",
                 ),
             ],
             outputs=[

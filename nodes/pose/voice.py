@@ -16,17 +16,18 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
             node_id="EchoMimicV2VoiceGestures",
             display_name="EchoMimicV2 Voice Gestures",
             category="EchoMimicV2/pose",
-            description="Hand gestures from a voice: strokes on its accents, rest in its pauses; no driving video.",
+            description="Generates hand gestures from a voice: strokes on its accents, rest in its pauses. No "
+            "driving video needed.",
             search="gesture, co-speech gestures, speech to gesture, audio to motion, audio driven, voice, "
             "hands from voice, 手势, 语音, 语音驱动手势, 动作生成",
             inputs=[
-                io.Audio.Input("audio", tooltip="The voice: the audio output of Audio Embeds, or of Load Audio."),
+                io.Audio.Input("audio", tooltip="The voice: the audio output of Audio Embeds, or Load Audio."),
                 io.Int.Input(
                     "frames",
                     default=0,
                     min=0,
                     max=100_000,
-                    tooltip="Length of the clip; 0 is as long as the voice. Beyond the voice the hands rest.",
+                    tooltip="Length of the clip in frames; 0 matches the voice. After the voice ends, the hands rest.",
                 ),
                 io.Float.Input("fps", default=FPS, min=1.0, max=120.0, step=0.001, tooltip="Frames per second."),
                 io.Float.Input(
@@ -35,7 +36,7 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
                     min=0.0,
                     max=2.0,
                     step=0.05,
-                    tooltip="How lively: more and wider strokes. 1 is a calm speaker.",
+                    tooltip="How lively the gestures are: higher means more and wider strokes. 1 is a calm speaker.",
                 ),
                 io.Float.Input(
                     "variety",
@@ -43,7 +44,7 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="0 always takes the stroke that fits best, 1 surprises more.",
+                    tooltip="0 always picks the best-fitting stroke; 1 is the most varied.",
                 ),
                 io.Float.Input(
                     "rest",
@@ -51,13 +52,13 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
                     min=0.0,
                     max=1.0,
                     step=0.05,
-                    tooltip="How readily the hands lie still in pauses.",
+                    tooltip="How readily the hands come to rest in pauses.",
                 ),
                 io.Combo.Input(
                     "keep",
                     options=KEEP,
                     default=KEEP[0],
-                    tooltip="hands and arms is needed by Align Pose; hands leaves out body and face.",
+                    tooltip="Align Pose needs hands and arms; hands leaves out body and face.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -65,19 +66,22 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
                     min=0,
                     max=2**31 - 1,
                     control_after_generate=False,
-                    tooltip="Another seed gives other gestures; the same inputs and seed always give the same.",
+                    tooltip="A different seed gives different gestures; the same inputs and seed always give the "
+                    "same result.",
                 ),
                 io.String.Input(
                     "cues",
                     default="",
                     multiline=True,
                     optional=True,
-                    tooltip="Gestures at exact times, one per line: seconds and a kind, such as '2.4 thumb up'.",
+                    tooltip="Gestures at exact times, one per line: seconds and a gesture, for example '2.4 thumb up'.",
                 ),
             ],
             outputs=[
                 types.Pose.Output("pose", display_name="pose"),
-                io.String.Output("report", display_name="report", tooltip="What was heard, and each stroke's time."),
+                io.String.Output(
+                    "report", display_name="report", tooltip="The analysis of the voice, and the time of each stroke."
+                ),
                 io.Image.Output("timeline", display_name="timeline", tooltip="Voice, accents and strokes."),
             ],
         )

@@ -6,9 +6,9 @@ from ...echomimic_core.apdh.steering import KEYPOINT_GROUPS, REACHES
 from ..types import APDH, schema
 
 PHASE_TOOLTIPS = {
-    "early": "in the first 10 % of denoising, where the posture is decided",
-    "middle": "in the middle 60 %, where lips and details form",
-    "late": "in the last 30 %, where colours and sharpness settle",
+    "early": "in the first 10 % of denoising, which decides the posture",
+    "middle": "in the middle 60 %, which forms lips and details",
+    "late": "in the last 30 %, which settles colours and sharpness",
 }
 
 
@@ -20,7 +20,7 @@ def strength_inputs(what: str, name: str) -> list:
             min=0.0,
             max=2.0,
             step=0.05,
-            tooltip=f"Strength of the {what} {when}. 1 is as trained, 0 switches it off there.",
+            tooltip=f"Strength of the {what} {when}. 1 is as trained, 0 turns it off.",
         )
         for phase, when in PHASE_TOOLTIPS.items()
     ] + [
@@ -30,7 +30,7 @@ def strength_inputs(what: str, name: str) -> list:
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip=f"The {what} is ignored before this share of the denoising steps.",
+            tooltip=f"The {what} is ignored before this fraction of the denoising steps.",
         ),
         io.Float.Input(
             f"{name}_end",
@@ -38,7 +38,7 @@ def strength_inputs(what: str, name: str) -> list:
             min=0.0,
             max=1.0,
             step=0.01,
-            tooltip=f"The {what} is ignored after this share of the denoising steps.",
+            tooltip=f"The {what} is ignored after this fraction of the denoising steps.",
         ),
     ]
 
@@ -50,7 +50,7 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
             node_id="EchoMimicV2APDHOptions",
             display_name="EchoMimicV2 APDH Options",
             category="EchoMimicV2/sampling",
-            description="Audio-Pose Dynamic Harmonization at inference. Untouched it changes nothing.",
+            description="Controls Audio-Pose Dynamic Harmonization at inference. The defaults change nothing.",
             search="Audio-Pose Dynamic Harmonization, pose strength, audio strength, lip sync, gesture, 姿态强度, "
             "语音强度, 对口型, 手势",
             inputs=[
@@ -61,7 +61,7 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
                     options=list(REACHES),
                     default="body",
                     tooltip="What the voice may move: the whole body (as trained), only the head, or only the lips. "
-                    "Head and lips are found from the pose's face points; a mask replaces them.",
+                    "Head and lips are located by the face points of the pose; a mask overrides this.",
                 ),
                 io.Float.Input(
                     "feather",
@@ -69,25 +69,25 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
                     min=0.0,
                     max=0.5,
                     step=0.01,
-                    tooltip="Softness of the edge of that region, as a share of the picture. "
-                    "0 is a hard edge, which may show.",
+                    tooltip="Softness of the edge of that region, as a fraction of the picture. 0 gives a hard edge, "
+                    "which may be visible.",
                 ),
                 io.Boolean.Input(
-                    "draw_body", default=False, tooltip="Also draw the body. Only for models trained with it."
+                    "draw_body", default=False, tooltip="Also draws the body. Only for models trained with it."
                 ),
                 io.Boolean.Input(
-                    "draw_face", default=False, tooltip="Also draw the face. Only for models trained with it."
+                    "draw_face", default=False, tooltip="Also draws the face. Only for models trained with it."
                 ),
                 io.Boolean.Input(
-                    "draw_lips", default=False, tooltip="Also draw the lips. Only for models trained with it."
+                    "draw_lips", default=False, tooltip="Also draws the lips. Only for models trained with it."
                 ),
                 io.Mask.Input(
                     "mask",
                     optional=True,
-                    tooltip="White is where the voice may move the picture: one mask, or one for every frame.",
+                    tooltip="White marks where the voice may move the picture: one mask, or one per frame.",
                 ),
             ],
-            outputs=[APDH.Output(display_name="apdh", tooltip="For the EchoMimicV2 Sampler or APDH Conditioning.")],
+            outputs=[APDH.Output(display_name="apdh", tooltip="For EchoMimicV2 Sampler or APDH Conditioning.")],
         )
 
     @classmethod

@@ -23,13 +23,15 @@ class EchoMimicV2APDHConditioning(io.ComfyNode):
             node_id="EchoMimicV2APDHConditioning",
             display_name="EchoMimicV2 APDH Conditioning",
             category="EchoMimicV2/sampling",
-            description="The EchoMimicV2 Sampler's conditions for KSampler or SamplerCustomAdvanced.",
+            description="The conditioning of EchoMimicV2 Sampler, for KSampler or SamplerCustomAdvanced.",
             search="APDH, conditioning, KSampler, lip sync, 条件, 对口型",
             inputs=[*clip_inputs(), *length_inputs(), *window_inputs(), APDH_INPUT, LOOP_INPUT],
             outputs=[
                 io.Conditioning.Output(display_name="positive"),
-                io.Conditioning.Output(display_name="negative", tooltip="The half without picture, voice and pose."),
-                io.Latent.Output(display_name="latent", tooltip="Empty, of the right length and size."),
+                io.Conditioning.Output(
+                    display_name="negative", tooltip="Unconditional: without picture, voice and pose."
+                ),
+                io.Latent.Output(display_name="latent", tooltip="An empty latent of the right length and size."),
             ],
         )
 

@@ -14,14 +14,14 @@ def steps_input() -> io.Int.Input:
         default=0,
         min=0,
         max=1000,
-        tooltip="Denoising steps; 0 is right for the loaded model: 30 for standard, 6 for accelerated.",
+        tooltip="Denoising steps. 0 uses the right number for the loaded model: 30 for standard, 6 for accelerated.",
     )
 
 
 def sampling_inputs(reference, audio_embeds, pose) -> list:
     """Inputs that the samplers share, in the order of the graph: what is sampled, and how."""
     return [
-        io.Model.Input("model", tooltip="The MODEL of Load EchoMimicV2, perhaps through LoRA or compile nodes."),
+        io.Model.Input("model", tooltip="The MODEL from Load EchoMimicV2, optionally through LoRA or compile nodes."),
         reference,
         audio_embeds,
         pose,
@@ -40,14 +40,14 @@ def sampling_inputs(reference, audio_embeds, pose) -> list:
             min=0.0,
             max=20.0,
             step=0.1,
-            tooltip="How strictly picture, voice and pose are followed; 0 is right for the loaded model: 2.5 "
-            "for standard, 1 for accelerated. 1 is twice as fast as anything above.",
+            tooltip="How closely picture, voice and pose are followed. 0 uses the right value for the loaded model: "
+            "2.5 for standard, 1 for accelerated. 1 is twice as fast as any higher value.",
         ),
         io.Combo.Input(
             "sampler_name",
             options=[ORIGINAL, *comfy.samplers.SAMPLER_NAMES],
             default=ORIGINAL,
-            tooltip="original is the paper's own (DDIM). Others are ComfyUI's, on the same noise levels.",
+            tooltip="original is the paper's sampler (DDIM). The others are ComfyUI's, on the same noise schedule.",
         ),
     ]
 
@@ -56,11 +56,11 @@ def clip_inputs() -> list:
     """Inputs that the EchoMimicV2 Sampler and APDH Conditioning share: what conditions the clip."""
     return [
         Reference.Input("reference", tooltip="The picture from Reference Encode. It also sets the size of the video."),
-        AudioTokens.Input("audio_embeds", tooltip="The voice from Audio Embeds. It sets the length of the video."),
+        AudioTokens.Input("audio_embeds", tooltip="The voice from Audio Embeds. It also sets the length of the video."),
         Pose.Input(
             "pose",
             optional=True,
-            tooltip="Hand poses of any length. Without any the hands rest in the built-in idle gesture.",
+            tooltip="Hand poses of any length. If not connected, the hands rest in the built-in idle gesture.",
         ),
     ]
 
@@ -72,14 +72,14 @@ def length_inputs() -> list:
             default=0,
             min=0,
             max=1_000_000,
-            tooltip="Frames to make; 0 is as many as the voice lasts. A small number gives a quick look.",
+            tooltip="Frames to generate; 0 matches the length of the voice. A small number gives a quick preview.",
         ),
         io.Combo.Input(
             "pose_fit",
             options=list(FIT_MODES),
             default="loop",
-            tooltip="What happens when the pose is shorter than the voice: loop starts again, ping-pong goes back "
-            "and forth without a jump, hold keeps the last pose.",
+            tooltip="What to do when the pose is shorter than the voice: loop repeats it, ping-pong plays it back "
+            "and forth, hold freezes the last frame.",
         ),
     ]
 
@@ -91,14 +91,14 @@ def window_inputs() -> list:
             default=12,
             min=2,
             max=32,
-            tooltip="Frames the model sees at once. 12 is as trained; more takes more memory.",
+            tooltip="Frames per window. 12 is as trained; more needs more memory.",
         ),
         io.Int.Input(
             "context_overlap",
             default=3,
             min=0,
             max=31,
-            tooltip="Frames that neighbouring windows share. More is smoother and slower; 0 is fastest.",
+            tooltip="Frames shared by neighbouring windows. More is smoother and slower; 0 is fastest.",
         ),
     ]
 
@@ -118,9 +118,9 @@ LOOP_INPUT = io.Boolean.Input(
     "loop",
     default=True,
     optional=True,
-    tooltip="The end of the clip runs into its beginning, as in the original: it can be played in a loop. Off, the end "
-    "is free of the beginning.",
+    tooltip="The end of the clip leads back into its start, so it loops seamlessly, as in the original. Off: the end "
+    "is independent of the start.",
 )
 
 
-APDH_INPUT = APDH.Input("apdh", optional=True, tooltip="From APDH Options; without it everything is as trained.")
+APDH_INPUT = APDH.Input("apdh", optional=True, tooltip="From APDH Options. If not connected, everything is as trained.")

@@ -20,7 +20,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
             node_id="EchoMimicV2LongSampler",
             display_name="EchoMimicV2 Long Sampler (APDH)",
             category="EchoMimicV2/sampling",
-            description="The EchoMimicV2 Sampler for long clips: needs the memory of one segment only, saves every "
+            description="EchoMimicV2 Sampler for long clips: needs the memory of one segment only, saves every "
             "finished segment to disk, and resumes an interrupted run when queued again.",
             search="APDH, KSampler, long video, low VRAM, resume, talking head, talking photo, avatar, "
             "digital human, lip sync, speech to video, audio driven, portrait animation, 数字人, 口播, "
@@ -34,26 +34,27 @@ class EchoMimicV2LongSampler(io.ComfyNode):
                     default=240,
                     min=8,
                     max=10_000,
-                    tooltip="Frames sampled together, 240 being ten seconds. Fewer need less memory and lose less when "
-                    "stopped; more have fewer seams.",
+                    tooltip="Frames per segment; 240 is ten seconds. Fewer need less memory and lose less on "
+                    "interruption; more give fewer seams.",
                 ),
                 io.Int.Input(
                     "held_frames",
                     default=12,
                     min=1,
                     max=64,
-                    tooltip="Frames of the last segment that lead into the next. More is smoother and a little slower.",
+                    tooltip="Frames of the previous segment that lead into the next. More is smoother and slightly "
+                    "slower.",
                 ),
                 io.Boolean.Input(
                     "loop",
                     default=False,
-                    tooltip="The end of the clip runs into its beginning, to be played in a loop.",
+                    tooltip="The end of the clip leads back into its start, so it loops seamlessly.",
                 ),
                 io.String.Input(
                     "folder",
                     default="",
-                    tooltip="Name of a folder for the segments in ComfyUI's output folder. Empty chooses one by the "
-                    "inputs, so that the same graph goes on by itself.",
+                    tooltip="Folder for the segments, inside ComfyUI's output folder. Leave empty to derive it from "
+                    "the inputs, so re-queuing the same graph resumes.",
                 ),
                 APDH_INPUT,
             ],

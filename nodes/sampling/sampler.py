@@ -24,7 +24,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
             node_id="EchoMimicV2Sampler",
             display_name="EchoMimicV2 Sampler (APDH)",
             category="EchoMimicV2/sampling",
-            description="Makes the clip: picture, voice and hand poses to latents.",
+            description="Generates the clip: picture, voice and hand poses to latents.",
             search="APDH, KSampler, talking head, talking photo, avatar, digital human, lip sync, speech to video, "
             "audio driven, portrait animation, 数字人, 口播, 对口型, 说话的照片, gesture, 手势, 语音驱动",
             inputs=[
@@ -78,17 +78,18 @@ class EchoMimicV2Scheduler(io.ComfyNode):
             node_id="EchoMimicV2Scheduler",
             display_name="EchoMimicV2 Scheduler",
             category="EchoMimicV2/sampling",
-            description="The original's noise levels and sampler for SamplerCustomAdvanced.",
+            description="The original's noise schedule and sampler, for SamplerCustomAdvanced.",
             search="sigmas, DDIM, noise schedule, 调度器, 噪声",
-            inputs=[io.Model.Input("model", tooltip="Decides what 0 steps means."), steps_input()],
+            inputs=[io.Model.Input("model", tooltip="Sets the number of steps when steps is 0."), steps_input()],
             outputs=[
                 io.Sigmas.Output(
-                    display_name="sigmas", tooltip="The trailing schedule, exact; core's are slightly off."
+                    display_name="sigmas",
+                    tooltip="The exact trailing schedule; ComfyUI's own schedules differ slightly.",
                 ),
                 io.Sampler.Output(
                     display_name="sampler",
-                    tooltip="The original's DDIM. It lands between the noise levels where the steps do not divide "
-                    "1000, as the original does; euler is the same but for that.",
+                    tooltip="The original's DDIM. Where the number of steps does not divide 1000 it lands between "
+                    "the noise levels, as the original does; apart from that it equals euler.",
                 ),
             ],
         )
