@@ -92,8 +92,8 @@ OUT_OF_MEMORY = (
 
 
 def is_out_of_memory(problem: BaseException) -> bool:
-    """Whether a device said that it has no memory left; each kind of device says so in its own way."""
-    if isinstance(problem, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)):
+    """Whether memory has run out, of the machine or of a device; each kind of device says so in its own way."""
+    if isinstance(problem, (MemoryError, getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError))):
         return True
     said = str(problem).lower()
     return isinstance(problem, RuntimeError) and any(words in said for words in OUT_OF_MEMORY)

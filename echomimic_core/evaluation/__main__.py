@@ -179,6 +179,13 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except (MemoryError, RuntimeError) as error:
+        from ..runtime import is_out_of_memory
+
+        if not is_out_of_memory(error):
+            raise
+        print("error: memory has run out: lower --batch or --processes; what is done is kept", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\nstopped", file=sys.stderr)
         return 130

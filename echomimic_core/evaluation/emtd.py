@@ -27,7 +27,7 @@ from ..files.durable import Draft, write_json
 from ..landmarks import load_networks
 from ..pose.bundles import Bundles
 from ..pose.framing import frame_pose, framing
-from ..runtime import Progress
+from ..runtime import Progress, is_out_of_memory
 from .clips import VIDEO_SUFFIXES, Clip
 from .passes.cache import file_hash
 from .settings import Settings
@@ -223,6 +223,8 @@ def prepare(
             manifest.clips.append(entry | _prepare_one(segment, source, folder, models))
             say(f"{segment.name}: prepared")
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             manifest.missing.append(entry | {"reason": str(error)})
             say(f"{segment.name}: {error}")
         manifest.save()

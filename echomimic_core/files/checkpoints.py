@@ -125,8 +125,9 @@ def open_one_file(path: str | Path) -> ModelFiles:
         )
     version = file.metadata.get("format_version", "?")
     if version != FORMAT_VERSION:
+        found = version if version.isdecimal() else repr(version)
         raise CheckpointError(
-            f"{file.path} has format version {shorten(version)}, but this pack reads {FORMAT_VERSION}: update the pack."
+            f"{file.path} has format version {shorten(found)}, but this pack reads {FORMAT_VERSION}: update the pack."
         )
     variant = file.metadata.get("variant", "")
     if variant not in VARIANTS:

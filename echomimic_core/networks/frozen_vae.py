@@ -7,6 +7,7 @@ from torch import nn
 
 from ..config import LATENT_SCALE
 from ..files.vae import open_vae
+from ..runtime import is_out_of_memory
 
 # What SD 1.5's VAE is, in diffusers' words; its files differ only in their names.
 SD15 = {
@@ -80,6 +81,8 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
             return FrozenVAE(_tiny(weights), scale=1.0)
         return FrozenVAE(_kl(weights))
     except (RuntimeError, KeyError) as problem:
+        if is_out_of_memory(problem):
+            raise
         raise VAEError(f"{path} is not a VAE of SD 1.5: {str(problem).splitlines()[0]}") from problem
 
 

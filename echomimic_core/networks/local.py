@@ -15,6 +15,7 @@ from torch import nn
 
 from ..files.tensor_file import TensorFile
 from ..files.torch_zip import is_zip
+from ..runtime import is_out_of_memory
 
 # `torch.load` of older ones can be made to corrupt memory even with weights_only (CVE-2026-24747).
 SAFE_TORCH = (2, 10)
@@ -224,9 +225,9 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module, bool]:
         if key == "lpips":
             weights = _lpips_heads(path) | weights
         return network.build(weights).to(device), False
-    except (MemoryError, torch.cuda.OutOfMemoryError):
-        raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} cannot be used as {network.title}: {reason}. Get it from {network.link}") from error
 
@@ -243,6 +244,8 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
     try:
         content = torch.load(str(path), map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        if is_out_of_memory(error):
+            raise
         # PyTorch's own words advise to load it with whatever code it carries.
         raise ValueError("it is damaged, or no file of PyTorch weights alone") from error
     for key in WRAPPINGS:

@@ -6,6 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ..runtime import is_out_of_memory
+
 PROBE = 64
 
 
@@ -26,6 +28,8 @@ def load_script(path: Path, pictures: int, what: str) -> nn.Module:
             warnings.simplefilter("ignore", DeprecationWarning)
             network = torch.jit.load(str(path), map_location="cpu").float().eval()
     except (RuntimeError, ValueError, OSError) as problem:
+        if is_out_of_memory(problem):
+            raise
         raise ValueError(f"{path} cannot be read as TorchScript: it is damaged or made by another torch") from problem
     for parameter in network.parameters():
         parameter.requires_grad_(False)
@@ -36,6 +40,8 @@ def load_script(path: Path, pictures: int, what: str) -> nn.Module:
         total = result.sum()
         gradient = torch.autograd.grad(total, probes[0], allow_unused=True)[0] if total.requires_grad else None
     except (RuntimeError, AttributeError, TypeError) as problem:
+        if is_out_of_memory(problem):
+            raise
         reason = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
         raise ValueError(
             f"{path} is not {what}: tried on two pictures of {PROBE} pixels, it says: {reason}"

@@ -163,8 +163,8 @@ def answer(kind: str, path: Path) -> dict:
         if type(error).__module__ == "builtins" and type(error) is not ValueError:
             return {"foreign": f"{type(error).__name__}: {said[:500]}"}
         names = kind == "keypoints" or path.name in said
-        # What a file asks for is named in its own words.
-        words = re.sub(r"it asks for \S+", "", said)
+        # What a file asks for, or says of itself, is named in its own words.
+        words = re.sub(r"it asks for \S+|'[^']*'", "", said)
         plain = "\n" not in said and len(said) <= LONGEST_SENTENCE and not FOREIGN.search(words)
         return {"said": said} if names and plain else {"foreign": f"no sentence of ours: {said[:500]}"}
     except BaseException as error:

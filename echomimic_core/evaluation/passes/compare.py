@@ -7,6 +7,7 @@ from itertools import zip_longest
 import numpy as np
 import torch
 
+from ...runtime import is_out_of_memory
 from ..clips import CLIP, Clip, ClipError
 from ..metrics import quality
 from ..settings import Settings
@@ -112,6 +113,8 @@ class Lpips:
         try:
             self.values.append(lpips_distance(self.network, self.scripted, *sides).float().cpu().numpy())
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             self.problem = f"the LPIPS network failed: {(str(error).splitlines() or [''])[0]}"
 
     def finish(self) -> Result:

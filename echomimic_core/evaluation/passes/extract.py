@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from ...runtime import is_out_of_memory
 from .. import extractors, faces
 from ..clips import Clip, ClipError
 from ..settings import Settings
@@ -43,6 +44,8 @@ def extract(clip: Clip, wanted: list[str], settings: Settings, tick: Tick, limit
             try:
                 active[name] = stack.enter_context(extractors.EXTRACTORS[name](clip, fps, settings))
             except Exception as error:
+                if is_out_of_memory(error):
+                    raise
                 results[name] = _sentence(name, error)
         needs_face = any(extractor.needs_face for extractor in active.values())
         finder = stack.enter_context(faces.FaceFinder()) if needs_face else None
@@ -64,6 +67,8 @@ def _each(active: dict, results: dict[str, Result], step: Callable, keep: dict |
             if keep is not None:
                 keep[name] = outcome
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             del active[name]
             results[name] = _sentence(name, error)
             if keep is not None and isinstance(error, ValueError):

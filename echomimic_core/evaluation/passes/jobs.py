@@ -14,7 +14,7 @@ from multiprocessing import get_context
 
 import numpy as np
 
-from ...runtime import Progress
+from ...runtime import Progress, is_out_of_memory
 from ..clips import Clip, ClipError
 from ..extractors import EXTRACTORS
 from ..settings import Settings
@@ -69,6 +69,8 @@ class Job:
             sentence = Fact(error) if isinstance(error, ClipError) else str(error)
             return dict.fromkeys(self.names, sentence), []
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             # Whatever one file does, the others are still to be evaluated.
             logging.debug("%s failed", self.clip.name, exc_info=True)
             return dict.fromkeys(self.names, f"{self.clip.name} failed with {type(error).__name__}: {error}"), []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...runtime import is_out_of_memory
 from ..bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles
 from .frame import Frame, make_frame
 from .sides import Sides, hand_areas, head_area
@@ -48,6 +49,8 @@ def open_landmarker(kind: str, path: Path, video: bool = False, **options):
         settings = getattr(vision, f"{name}LandmarkerOptions")(base_options=base, running_mode=mode, **options)
         return getattr(vision, f"{name}Landmarker").create_from_options(settings)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise ValueError(
             f"the model {path} cannot be used by MediaPipe ({_first_line(error)}): download it again from "
             f"{BUNDLE_LINKS[kind]} into {BUNDLE_FOLDER}"

@@ -18,6 +18,7 @@ from ...files.checkpoints import AUDIO_ENCODER, VAE, TensorFile, save_one_file, 
 from ...files.checkpoints import MOTION as MOTION_NAMES
 from ...files.durable import Draft, settle_folder, write_json
 from ...files.vae import open_vae
+from ...runtime import is_out_of_memory
 from ..model.ema import EMA
 from ..model.lora import save_lora
 from ..model.networks import TrainingModel
@@ -378,6 +379,8 @@ def load_checkpoint(accelerator, checkpoint: Path, ema: EMA | None) -> int:
         if ema is not None:
             ema.load(load_tensors(checkpoint / AVERAGES))
     except Exception as problem:
+        if is_out_of_memory(problem):
+            raise
         raise SettingsError(
             f"{checkpoint} is damaged or of another run ({_first_line(problem)}): move it away, and --resume goes on "
             "at the checkpoint before it"
