@@ -22,6 +22,9 @@ Reference = io.Custom("ECHOMIMIC_REFERENCE")
 # echomimic_core.apdh.APDHOptions: strengths of pose and audio over the denoising phases, and the reach of audio.
 APDH = io.Custom("ECHOMIMIC_APDH")
 
+# echomimic_core.gestures.library.GestureLibrary: strokes and rests of one body.
+Gestures = io.Custom("ECHOMIMIC_GESTURES")
+
 
 def schema(search: str, **values) -> io.Schema:
     """An `io.Schema` without the fields that this ComfyUI does not know: search_aliases is from January 2026.

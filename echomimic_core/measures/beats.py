@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..pose import HandPose
+from ..pose.motion import speed, strokes
 
-PALM = (0, 5, 9, 17)  # Points whose mean speed is that of a hand: wrist and knuckles.
 TOLERANCE = 3  # Frames between a stroke and its accent.
 SHIFTS, SHORTEST_SHIFT = 200, 12
 MOST_LEAD = 12  # Frames by which hands may lead the loudness.
@@ -81,31 +81,6 @@ def measure(pose: HandPose, accents: np.ndarray, loudness: np.ndarray, speech: n
         _pause(pace, speech[:frames], pose.fps),
         float(np.quantile(second, 0.99)) if second.size else 0.0,
     )
-
-
-def speed(pose: HandPose) -> np.ndarray:
-    """Speed of the hands (F,) in heights per frame, smoothed over three frames; a hand that is absent stands still."""
-    whole = pose.whole_canvas()
-    size = np.array([whole.width / whole.height, 1.0])
-    points = np.where((whole.hand_scores > 0)[..., None], whole.hands * size, np.nan)[:, :, list(PALM)]
-    if len(points) < 2:
-        return np.zeros(len(points))
-    paces = np.nan_to_num(np.linalg.norm(np.gradient(points, axis=0), axis=-1)).mean((1, 2))
-    return np.convolve(np.pad(paces, 1, mode="edge"), np.ones(3) / 3, "valid")
-
-
-def strokes(pace: np.ndarray) -> np.ndarray:
-    """Frames of strokes: peaks of speed that stand out by a fair share of the fastest."""
-    top = np.quantile(pace, 0.95)
-    peaks = np.flatnonzero((pace[1:-1] >= pace[:-2]) & (pace[1:-1] > pace[2:]) & (pace[1:-1] > 0.35 * top)) + 1
-    kept: list[int] = []
-    for peak in peaks:
-        valley = pace[kept[-1] : peak + 1].min() if kept else 0.0
-        if kept and min(pace[peak], pace[kept[-1]]) - valley < 0.15 * top:
-            kept[-1] = max(kept[-1], peak, key=lambda frame: pace[frame])
-        else:
-            kept.append(int(peak))
-    return np.array(kept, dtype=int)
 
 
 def f_measure(strokes: np.ndarray, accents: np.ndarray) -> float:

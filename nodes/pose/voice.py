@@ -69,6 +69,11 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
                     tooltip="A different seed gives different gestures; the same inputs and seed always give the "
                     "same result.",
                 ),
+                types.Gestures.Input(
+                    "gestures",
+                    optional=True,
+                    tooltip="A library from Load Gestures; unconnected, the gestures that come with this pack.",
+                ),
                 io.String.Input(
                     "cues",
                     default="",
@@ -87,7 +92,7 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, audio, frames, fps, energy, variety, rest, keep, seed, cues="") -> io.NodeOutput:
+    def execute(cls, audio, frames, fps, energy, variety, rest, keep, seed, gestures=None, cues="") -> io.NodeOutput:
         from dataclasses import replace
 
         import torch
@@ -102,9 +107,12 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
         if audio is None:
             raise ValueError("There is no sound: the video it comes from is silent. Load a voice with Load Audio.")
         voice = torch.from_numpy(resample(audio["waveform"], audio["sample_rate"]))
+        if gestures is not None and abs(gestures.fps - fps) > 1e-6:
+            raise ValueError(f"the gestures are at {gestures.fps:g} fps, but the clip at {fps:g}: set both alike")
+        library = gestures or built_in(fps)
         settings = PlanSettings(energy, variety, rest, seed)
         cues = timeline.parse_cues(cues or "")
-        pose, plan, heard = gestures_for(voice, built_in(fps), settings, frames, cues, cancellable_progress())
+        pose, plan, heard = gestures_for(voice, library, settings, frames, cues, cancellable_progress())
         if keep == "hands":
             pose = replace(pose, bodies=None, body_scores=None, faces=None, face_scores=None)
         report = timeline.report(heard, plan)

@@ -1,0 +1,82 @@
+"""Load Gestures: a gesture library from poses or driving videos, for Voice Gestures."""
+
+from pathlib import Path
+
+from comfy_api.latest import io
+
+from ...echomimic_core.config import FPS
+from .. import types
+
+NOTHING = "no gestures found"
+
+
+class EchoMimicV2LoadGestures(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        from ...bridge.gestures import list_sources
+
+        return types.schema(
+            "gesture library, gestures from video, motion library, mocap, 手势库, 视频手势, 动作库, 动作捕捉",
+            node_id="EchoMimicV2LoadGestures",
+            display_name="EchoMimicV2 Load Gestures",
+            category="EchoMimicV2/pose",
+            description="Cuts poses or driving videos into a gesture library: Voice Gestures then moves like that person.",
+            inputs=[
+                io.Combo.Input(
+                    "source",
+                    options=list_sources() or [NOTHING],
+                    tooltip="A folder of poses or driving videos in ComfyUI's input directory, or a library from "
+                    "models/echomimic/gestures [models] or output/gestures [output].",
+                ),
+                io.Float.Input(
+                    "fps",
+                    default=FPS,
+                    min=1.0,
+                    max=120.0,
+                    step=0.001,
+                    tooltip="Frames per second of a new library. A saved library keeps its own.",
+                ),
+                io.String.Input(
+                    "name",
+                    default="",
+                    tooltip="Name of the new library in output/gestures; empty takes the folder's name.",
+                ),
+            ],
+            outputs=[
+                types.Gestures.Output("gestures", display_name="gestures"),
+                io.String.Output("report", display_name="report", tooltip="What was found, and what was left out."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, source=None):
+        # The list changes: what is gone gets the node's own sentence.
+        return True
+
+    @classmethod
+    def execute(cls, source, fps, name) -> io.NodeOutput:
+        from ...bridge.gestures import find_source, output_folder, read_clips
+        from ...bridge.progress import cancellable_progress
+        from ...bridge.reports import say
+        from ...echomimic_core.files.durable import check_name
+        from ...echomimic_core.gestures.cutting import library_of
+        from ...echomimic_core.gestures.files import load_library, save_library
+
+        path = find_source(source)
+        if path.is_file():
+            library, said = load_library(path), []
+        else:
+            name, progress = name.strip() or path.name, cancellable_progress()
+            check_name(name)
+            if Path(name).name != name:
+                raise ValueError(f"the name {name!r:.60} leads out of output/gestures: give a plain name")
+            kept = output_folder() / name
+            library, said = library_of(read_clips(path, kept, progress), fps)
+            path = save_library(library, output_folder() / f"{name}.safetensors", progress)
+        kinds = ", ".join(dict.fromkeys(stroke.kind for stroke in library.strokes))
+        report = "\n".join([f"{len(library.strokes)} strokes, {len(library.rests)} rests, in {path}", kinds, *said])
+        say(report)
+        return io.NodeOutput(library, report)
+
+
+NODES = [EchoMimicV2LoadGestures]
