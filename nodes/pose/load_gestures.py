@@ -20,7 +20,7 @@ class EchoMimicV2LoadGestures(io.ComfyNode):
             node_id="EchoMimicV2LoadGestures",
             display_name="EchoMimicV2 Load Gestures",
             category="EchoMimicV2/pose",
-            description="Cuts poses or driving videos into a gesture library: Voice Gestures then moves like that person.",
+            description="Cuts poses or driving videos into a gesture library: Voice Gestures then moves like them.",
             inputs=[
                 io.Combo.Input(
                     "source",
