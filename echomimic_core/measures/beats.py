@@ -69,8 +69,6 @@ def measure(pose: HandPose, accents: np.ndarray, loudness: np.ndarray, speech: n
     shifts = np.linspace(SHORTEST_SHIFT, frames - SHORTEST_SHIFT, SHIFTS).astype(int)
     by_chance = [f_measure((found + shift) % frames, accents) for shift in shifts]
     leads = [np.corrcoef(pace[: frames - lead], loud[lead:])[0, 1] for lead in range(MOST_LEAD + 1)]
-    size = np.array([pose.width / pose.height, 1.0])
-    second = np.abs(np.diff(pose.hands * size, 2, axis=0))
     return Beats(
         f_measure(found, accents),
         float(np.mean(by_chance)),
@@ -79,7 +77,7 @@ def measure(pose: HandPose, accents: np.ndarray, loudness: np.ndarray, speech: n
         int(np.argmax(leads)),
         float((pace < STILL * np.quantile(pace, 0.9)).mean()),
         _pause(pace, speech[:frames], pose.fps),
-        float(np.quantile(second, 0.99)) if second.size else 0.0,
+        jitter(pose),
     )
 
 
@@ -90,6 +88,16 @@ def f_measure(strokes: np.ndarray, accents: np.ndarray) -> float:
     apart = np.abs(np.asarray(strokes)[:, None] - np.asarray(accents)[None])
     precision, recall = (apart.min(1) <= TOLERANCE).mean(), (apart.min(0) <= TOLERANCE).mean()
     return float(2 * precision * recall / max(precision + recall, 1e-9))
+
+
+def jitter(pose: HandPose) -> float:
+    """99th percentile of the second difference of the hands' points, in heights per frame²; without absent points."""
+    whole = pose.whole_canvas()
+    size = np.array([whole.width / whole.height, 1.0])
+    points = np.where((whole.hand_scores > 0)[..., None], whole.hands * size, np.nan)
+    second = np.abs(np.diff(points, 2, axis=0))
+    second = second[np.isfinite(second)]
+    return float(np.quantile(second, 0.99)) if second.size else 0.0
 
 
 def diversity(pose: HandPose, frames: int = 24) -> float:

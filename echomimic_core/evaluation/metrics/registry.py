@@ -1,10 +1,10 @@
 """All metrics, collected from the files that declare them."""
 
-from . import expression, frechet, hands, identity, quality, sync
+from . import expression, frechet, gestures, hands, identity, quality, sync
 from .metric import Metric
 
 # In the order of reports.
-FAMILIES = (frechet, quality, expression, sync, hands, identity)
+FAMILIES = (frechet, quality, expression, sync, hands, gestures, identity)
 
 METRICS: tuple[Metric, ...] = tuple(metric for family in FAMILIES for metric in family.METRICS)
 BY_KEY = {metric.key: metric for metric in METRICS}

@@ -28,7 +28,7 @@ from tests.unit.evaluation_clips import (
 
 FPS = 25.0
 # Metrics for which no stand-in can be made here: they need MediaPipe's hands or dlib.
-REAL_ONLY = {"csim-dlib", "hkc-mediapipe", "hkv-mediapipe", "hands"}
+REAL_ONLY = {"csim-dlib", "hkc-mediapipe", "hkv-mediapipe", "hands", "beats", "gesture-diversity", "jitter"}
 MADE = [metric for metric in METRICS if metric.key not in REAL_ONLY]
 SPREAD = ["fid", "psnr", "ssim", "lpips", "sync-c", "sync-d", "hkc", "hkv"]
 
