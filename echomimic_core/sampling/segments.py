@@ -134,7 +134,7 @@ class SegmentStore:
 
     def __init__(self, folder: str | Path, run: str, segments: list[Segment]):
         self.folder = Path(folder)
-        self.run = run
+        self.run, self.count = run, len(segments)
         plan = {"version": FORMAT_VERSION, "run": run, "segments": [asdict(segment) for segment in segments]}
         make_folder(self.folder)
         note = self.folder / PLAN_FILE
@@ -181,8 +181,8 @@ class SegmentStore:
             write_tensors(self.path(segment), {"latents": latents}, {"run": self.run})
         except WriteError as error:
             raise WriteError(
-                f"{error}. The {segment.index} finished segments in {self.folder} are kept: queue the same graph "
-                "again, and it goes on from there"
+                f"{error}. The finished segments ({segment.index} of {self.count}) in {self.folder} are kept: queue the "
+                "same graph again, and it goes on from there"
             ) from error
 
 

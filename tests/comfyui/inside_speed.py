@@ -16,9 +16,7 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 import torch
-from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
+from counted import ClipLatents, Reads
 
 (FOLDER,) = ARGUMENTS
 folder_paths.set_output_directory(str(FOLDER))
@@ -132,6 +130,26 @@ def stop_and_resume() -> dict:
         "other_run": failure(lambda: sample_long("whole", replace(voice, strength=0.5))),
         "lost": failure(lambda: long_sampler.segment_folder("../elsewhere")),
     }
+
+
+def full_disk() -> dict:
+    """No file can grow any more in the middle of the second segment; afterwards there is room again."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(number: int, latents: torch.Tensor) -> None:
+        if number == STEPS * 3 + 4:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+
+    with watched(fill):
+        stopped = failure(lambda: sample_long("full"))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    left = [path.name for path in (FOLDER / long_sampler.FOLDER / "full").iterdir()]
+    with watched() as rest:
+        sample_long("full")
+    same = segment_files("full") == segment_files("whole")
+    return {"stopped": stopped, "left": sorted(left), "rest": len(rest), "same_files": same}
 
 
 def voice_in_its_place() -> dict:
@@ -259,29 +277,6 @@ def progress_and_cancel() -> dict:
     }
 
 
-class ClipLatents(TorchDispatchMode):
-    """The most copies of a clip's latents alive at once, among tensors of so many frames that operations make."""
-
-    def __init__(self, frames: int):
-        super().__init__()
-        from benchmarks.counting import LiveBytes
-
-        self.live = LiveBytes()
-        self.frames = frames
-
-    @property
-    def copies(self) -> float:
-        return self.live.peak / (self.frames * 4 * HEIGHT * WIDTH * 4)
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        given = {x.untyped_storage()._cdata for x in tree_iter((args, kwargs)) if isinstance(x, torch.Tensor)}
-        for x in tree_iter(out):
-            if isinstance(x, torch.Tensor) and x.shape[-2:] == (HEIGHT, WIDTH) and self.frames in x.shape[:2]:
-                self.live.follow(x.untyped_storage(), given)
-        return out
-
-
 def copies_of_latents() -> dict:
     """Most copies alive, how many the plan takes into account, and for how many core makes room before that."""
     sys.path.append(str(PACK))  # for benchmarks; behind ComfyUI's own, whose names some of ours are
@@ -305,7 +300,7 @@ def copies_of_latents() -> dict:
     try:
         for name, settings in runs.items():
             needed.clear()
-            with ClipLatents(frames=71) as counter:
+            with ClipLatents(71, HEIGHT, WIDTH) as counter:
                 sample(frames=71, steps=2, context=32, **settings)
             found[name] = {"alive": counter.copies, "planned": sizes[-1].latent_copies, "room": needed[0]}
     finally:
@@ -334,20 +329,6 @@ def cast_weights() -> float:
         return distance(sample(half, frames=8, steps=2), together)
     finally:
         bridge.ON_CPU = memory.ON_CPU
-
-
-class Reads(TorchFunctionMode):
-    """How often a number is read from a tensor, for which a GPU has to finish all it was given to do."""
-
-    READING = {"item", "tolist", "__float__", "__int__", "__bool__", "__index__"}
-
-    def __init__(self):
-        super().__init__()
-        self.count = 0
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        self.count += getattr(function, "__name__", "") in self.READING
-        return function(*args, **(kwargs or {}))
 
 
 def compiled() -> dict:
@@ -389,6 +370,7 @@ def reads_of_numbers() -> dict:
 
 CHECKS = (
     stop_and_resume,
+    full_disk,
     voice_in_its_place,
     shortcuts,
     guidance_of_others,

@@ -40,6 +40,17 @@ def test_queued_again_it_samples_only_the_rest_and_gives_the_same_bytes(seen):
     assert found["same_files"] and found["same_latents"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit of the size of files stands for a full disk")
+def test_a_full_disk_keeps_the_finished_segments_and_queued_again_it_goes_on(seen):
+    found, (_, rest, _) = seen["full_disk"], seen["stop_and_resume"]["batches"]
+    assert found["stopped"]["kind"] == "WriteError"
+    assert "the disk is full. Free some space" in found["stopped"]["text"]
+    assert "The finished segments (1 of 3) in" in found["stopped"]["text"]
+    assert "queue the same graph again, and it goes on from there" in found["stopped"]["text"]
+    assert found["left"] == ["plan.json", "segment_00000.safetensors"], "half a segment was left"
+    assert found["rest"] == rest and found["same_files"]
+
+
 def test_the_long_samplers_latent_remembers_length_and_frame_rate(seen):
     found = seen["stop_and_resume"]
     assert found["shape"] == [40, 4, 4, 6] and found["fps"] == 25.0
