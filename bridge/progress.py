@@ -30,11 +30,11 @@ def cancellable_progress():
     return progress
 
 
-def until_cancelled(frames):
-    """The frames, also those that are only passed over on the way to a late start, until the user cancels."""
-    for frame in frames:
+def until_cancelled(items):
+    """The items until the user cancels: frames, also those only passed over on the way to a late start, or steps."""
+    for item in items:
         comfy.model_management.throw_exception_if_processing_interrupted()
-        yield frame
+        yield item
 
 
 class SamplingProgress:

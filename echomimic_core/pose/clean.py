@@ -237,30 +237,50 @@ def smooth(
     cutoff = _CUTOFF_WEAKEST * (_CUTOFF_STRONGEST / _CUTOFF_WEAKEST) ** strength
     rise = _RISE_WEAKEST * (_RISE_STRONGEST / _RISE_WEAKEST) ** strength
     tracks, there = points.reshape(len(points), -1, 2), scores.reshape(len(points), -1) > 0
-    # Both directions in one pass, side by side.
-    both = np.concatenate([tracks, tracks[::-1]], axis=1)
-    filtered = _one_euro(both, np.concatenate([there, there[::-1]], axis=1), fps, cutoff, rise, progress)
+    filtered = np.empty_like(tracks, shape=(len(tracks), 2 * tracks.shape[1], 2))
+    _one_euro(tracks, there, filtered, fps, cutoff, rise, progress)
     forwards, backwards = np.split(filtered, 2, axis=1)
-    return np.where(there[..., None], (forwards + backwards[::-1]) / 2, tracks).reshape(points.shape)
+    smoothed = np.empty_like(tracks)
+    for part in _parts(len(tracks)):
+        means = (forwards[part] + backwards[::-1][part]) / 2
+        smoothed[part] = np.where(there[part][..., None], means, tracks[part])
+        if progress:
+            progress(len(tracks), len(tracks))
+    return smoothed.reshape(points.shape)
+
+
+def _parts(frames: int) -> list[slice]:
+    """So many frames cut into parts, after each of which a cancel is heard."""
+    return [slice(begin, min(begin + FRAMES_TOLD, frames)) for begin in range(0, frames, FRAMES_TOLD)]
 
 
 def _one_euro(
-    points: np.ndarray, there: np.ndarray, fps: float, cutoff: float, rise: float, progress: Progress | None
-) -> np.ndarray:
-    """Tracks (F, n, 2) filtered forwards; `there` (F, n) says where they exist, a gap starts anew."""
+    tracks: np.ndarray,
+    there: np.ndarray,
+    out: np.ndarray,
+    fps: float,
+    cutoff: float,
+    rise: float,
+    progress: Progress | None,
+) -> None:
+    """Tracks (F, n, 2) filtered forwards and, beside that, backwards from their end, into `out` (F, 2 n, 2).
+
+    there : (F, n), where they exist; a gap starts anew.
+    """
     period = fps / (2 * np.pi)
     speed_weight = 1 / (1 + period / _SPEED_CUTOFF)
-    out = points.copy()
-    speed = np.zeros_like(points[0])
-    going_on = there[:-1, :, None].astype(float)
-    for frame in range(1, len(points)):
-        step = points[frame] - out[frame - 1]
-        speed = (speed + speed_weight * (step * fps - speed)) * going_on[frame - 1]
-        pace = np.sqrt(np.einsum("ij,ij->i", speed, speed))[:, None]
-        alpha = 1 / (1 + period / (cutoff + rise * pace))
-        # Where the track begins, the point itself is taken.
-        alpha = 1 + (alpha - 1) * going_on[frame - 1]
-        out[frame] = out[frame - 1] + alpha * step
-        if progress and frame % FRAMES_TOLD == 0:
-            progress(frame, len(points))
-    return out
+    last = np.concatenate([tracks[0], tracks[-1]])
+    speed, going_on = np.zeros_like(last), np.zeros((len(last), 1))
+    for part in _parts(len(tracks)):
+        points = np.concatenate([tracks[part], tracks[::-1][part]], axis=1)
+        exists = np.concatenate([there[part], there[::-1][part]], axis=1)[..., None].astype(float)
+        for frame, point, is_there in zip(range(part.start, part.stop), points, exists, strict=True):
+            step = point - last
+            speed = (speed + speed_weight * (step * fps - speed)) * going_on
+            pace = np.sqrt(np.einsum("ij,ij->i", speed, speed))[:, None]
+            alpha = 1 / (1 + period / (cutoff + rise * pace))
+            # Where the track begins, the point itself is taken.
+            last = out[frame] = last + (1 + (alpha - 1) * going_on) * step
+            going_on = is_there
+        if progress:
+            progress(part.stop, len(tracks))

@@ -130,11 +130,18 @@ def smooth(pose: HandPose, strength: float, progress: Progress | None = None) ->
     pose = pose.whole_canvas()
     aspect = np.array([pose.width / pose.height, 1.0])
     tracks = pose.tracks
-    flat = np.concatenate([track.points.reshape(len(pose), -1, 2) for track in tracks.values()], axis=1) * aspect
-    scores = np.concatenate([track.scores.reshape(len(pose), -1) for track in tracks.values()], axis=1)
-    there = present(flat / aspect, scores)
+    counts = [track.scores[0].size for track in tracks.values()]
+    flat, there = np.empty((len(pose), sum(counts), 2)), np.empty((len(pose), sum(counts)), bool)
+    for start in range(0, len(pose), BLOCK):
+        part = slice(start, min(start + BLOCK, len(pose)))
+        rows = [track.take(part) for track in tracks.values()]
+        points = np.concatenate([row.points.reshape(len(row), -1, 2) for row in rows], axis=1)
+        scores = np.concatenate([row.scores.reshape(len(row), -1) for row in rows], axis=1)
+        flat[part], there[part] = points * aspect, present(points, scores)
+        if progress:
+            progress(1, len(pose))
     flat = clean.smooth(flat, there, pose.fps, strength, progress) / aspect
-    ends = np.cumsum([track.scores[0].size for track in tracks.values()])[:-1]
+    ends = np.cumsum(counts)[:-1]
     parts = zip(tracks.items(), np.split(flat, ends, axis=1), strict=True)
     return pose.with_tracks({name: Track(part.reshape(old.points.shape), old.scores) for (name, old), part in parts})
 

@@ -27,8 +27,8 @@ class Track:
     def __len__(self) -> int:
         return len(self.points)
 
-    def take(self, frames: np.ndarray) -> "Track":
-        """The track at the given frame indices (any order, repeats allowed)."""
+    def take(self, frames: np.ndarray | slice) -> "Track":
+        """The track at the given frame indices (any order, repeats allowed), or at those of a slice."""
         return Track(self.points[frames], self.scores[frames])
 
     def present(self) -> np.ndarray:

@@ -181,8 +181,8 @@ class SegmentStore:
             write_tensors(self.path(segment), {"latents": latents}, {"run": self.run})
         except WriteError as error:
             raise WriteError(
-                f"{error}. The finished segments ({segment.index} of {self.count}) in {self.folder} are kept: queue the "
-                "same graph again, and it goes on from there"
+                f"{error}. The finished segments ({segment.index} of {self.count}) in {self.folder} are kept: queue "
+                "the same graph again, and it goes on from there"
             ) from error
 
 

@@ -130,22 +130,30 @@ class EchoMimicV2EditPose(io.ComfyNode):
         length,
         lengthen,
     ) -> io.NodeOutput:
-        from ...bridge.progress import cancellable_progress
+        from ...bridge.progress import cancellable_progress, until_cancelled
         from ...bridge.reports import say
         from ...echomimic_core.pose import edit
         from ...echomimic_core.pose.leaving import leaving
 
         progress = cancellable_progress()
-        pose = edit.mute(edit.trim(pose, start_frame, frames), mute)
-        pose = edit.mirror(pose, progress) if mirror else pose
-        pose = edit.transform(pose, move_x, move_y, scale, rotate, pivot, progress)
-        pose = edit.limit_speed(edit.smooth(pose, smooth, progress), speed_limit, progress)
-        pose = edit.full_brightness(pose) if full_brightness else pose
-        pose = edit.close_loop(pose, seam)
-        if length and lengthen == "retime":
-            pose = edit.retime(pose, length, progress)
-        elif length:
-            pose = edit.fit_length(pose, length, lengthen)
+
+        def reach(pose):
+            if lengthen == "retime":
+                return edit.retime(pose, length, progress)
+            return edit.fit_length(pose, length, lengthen)
+
+        changes = [
+            lambda pose: edit.mute(edit.trim(pose, start_frame, frames), mute),
+            lambda pose: edit.mirror(pose, progress) if mirror else pose,
+            lambda pose: edit.transform(pose, move_x, move_y, scale, rotate, pivot, progress),
+            lambda pose: edit.smooth(pose, smooth, progress),
+            lambda pose: edit.limit_speed(pose, speed_limit, progress),
+            lambda pose: edit.full_brightness(pose) if full_brightness else pose,
+            lambda pose: edit.close_loop(pose, seam),
+            lambda pose: reach(pose) if length else pose,
+        ]
+        for change in until_cancelled(changes):
+            pose = change(pose)
         say("\n".join([f"{len(pose)} frames", *leaving(pose)]))
         return io.NodeOutput(pose, len(pose))
 

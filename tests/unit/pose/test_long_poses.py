@@ -1,6 +1,7 @@
 """A long pose is changed some frames at a time: with progress, a cancel that is heard, and the same result."""
 
 from dataclasses import fields
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -39,6 +40,15 @@ def test_it_tells_its_progress_and_gives_the_same(pose, monkeypatch, change):
     whole = change(pose, None)
     for field in fields(whole):
         assert np.array_equal(getattr(found, field.name), getattr(whole, field.name)), field.name
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_no_step_between_two_words_is_longer_than_a_block(pose, change):
+    """A cancel is heard at every word, so of a pose of any length no more than a block is done before it is heard."""
+    told = [0]
+    change(pose, lambda done, total: told.append(len(pose) * done // total))
+    assert max(after - before for before, after in pairwise(told)) <= 10
+    assert len(pose) - told[-1] <= 10
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
