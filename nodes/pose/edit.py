@@ -106,7 +106,12 @@ class EchoMimicV2EditPose(io.ComfyNode):
             ],
             outputs=[
                 types.Pose.Output("pose_out", display_name="pose"),
-                io.Int.Output("length_out", display_name="frames"),
+                io.Int.Output(
+                    "length_out",
+                    display_name="frames",
+                    tooltip="Length of the result. Do not bypass this node while this is connected: ComfyUI would send "
+                    "start_frame instead. With default settings the node changes nothing.",
+                ),
             ],
         )
 
