@@ -133,4 +133,7 @@ def test_translations_are_complete_and_of_nothing_else(comfy, object_info):
         for name, texts in nodes.items():
             schema = schema_of(object_info[name])
             assert set(texts["inputs"]) == set(schema["inputs"]), (language, name)
-            assert set(texts.get("outputs", {})) <= {str(index) for index in range(len(schema["outputs"]))}, name
+            assert set(texts.get("outputs", {})) == {str(index) for index in range(len(schema["outputs"]))}, name
+            described = [texts, *texts["inputs"].values(), *texts.get("outputs", {}).values()]
+            silent = [text for text in described if not (text.get("tooltip") or text.get("description"))]
+            assert not silent, (language, name)
