@@ -15,12 +15,13 @@ CHINESE = re.compile(r"[\u4e00-\u9fff]")
 def outline(text: str) -> dict:
     """What two languages of a text have in common: headings, tables, commands and links."""
     lines = text.splitlines()
-    fenced = re.findall(r"^```.*?^```", text, flags=re.M | re.S)
     return {
         "headings": [len(line) - len(line.lstrip("#")) for line in lines if re.match(r"#+ ", line)],
         "tables": [line.count(" | ") for line in lines if line.startswith("|")],
-        "commands": [block for block in fenced if CHINESE.search(block) is None],
-        "links": sorted(re.findall(r"\]\((https?://[^)]+)\)", text)),
+        "commands": sorted(re.findall(r"(?:^|`)((?:cd|git|pip|python3?) [^`\n]+)", text, flags=re.M)),
+        "pictures": re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text),
+        "fences": text.count("\n```"),
+        "links": sorted(set(re.findall(r"\]\(((?:https?:|docs/)[^)]+)\)", text))),
     }
 
 
@@ -34,6 +35,14 @@ def test_chinese_help_page_has_everything_that_the_english_one_has(node):
     english, chinese = ((DOCS / node / f"{language}.md").read_text("utf-8") for language in ("en", "zh"))
     assert outline(chinese) == outline(english)
     assert len(CHINESE.findall(chinese)) > len(CHINESE.findall(english))
+
+
+def test_chinese_readme_has_everything_that_the_english_one_has():
+    english, chinese = ((REPO / name).read_text("utf-8") for name in ("README.md", "README.zh.md"))
+    assert outline(chinese) == outline(english)
+    names = json.loads((REPO / "locales" / "zh" / "nodeDefs.json").read_text("utf-8"))
+    named = chinese + chinese.replace("**", "**EchoMimicV2 ")
+    assert not [texts["display_name"] for texts in names.values() if texts["display_name"] not in named]
 
 
 def test_every_folder_of_help_pages_belongs_to_a_node():
