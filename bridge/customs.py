@@ -96,7 +96,8 @@ class Customs:
                         make_ours(given, values[given.id], given.id in self.asked)
                     except ValueError as error:
                         return str(error)
-            asked = {name: values.get(name) for name in self.asked}
+            left_out = {each.id: getattr(each, "default", None) for each in self.schema_inputs() if each.optional}
+            asked = {name: values.get(name, left_out.get(name)) for name in self.asked}
             if self.validate is None or None in asked.values():
                 return True
             return self.validate(cls, **asked)

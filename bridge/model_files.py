@@ -20,7 +20,8 @@ from ..echomimic_core.files.checkpoints import (
     find_released,
     open_one_file,
 )
-from ..echomimic_core.files.names import SUFFIXES, WHISPER_DOWNLOAD, WHISPER_NAMES, is_hidden, may_be_vae
+from ..echomimic_core.files.names import SUFFIXES, WHISPER_DOWNLOAD, WHISPER_NAMES, WHISPER_PARTS, is_hidden, may_be_vae
+from ..echomimic_core.files.published import whisper_among
 from ..echomimic_core.models.audio_encoder import build_audio_encoder
 from ..echomimic_core.models.build import build, config_of
 from .dtypes import choose_dtypes
@@ -55,10 +56,16 @@ def _may_be_model(path: str, *_stamp: int) -> bool:
     return found.kind == ONE_FILE or bool(found.problem)
 
 
+def audio_encoder_folders() -> list[str]:
+    """ComfyUI's own folders for audio encoders, which older versions do not have."""
+    known = "audio_encoders" in folder_paths.folder_names_and_paths
+    return folder_paths.get_folder_paths("audio_encoders") if known else []
+
+
 def whisper_names() -> list[str]:
     """Files that may be a Whisper encoder, from models/echomimic and core's models/audio_encoders."""
     names = [n for n in folder_paths.get_filename_list("echomimic") if "whisper" in n.lower() or n.endswith("tiny.pt")]
-    if "audio_encoders" in folder_paths.folder_names_and_paths:
+    if audio_encoder_folders():
         names += [n for n in folder_paths.get_filename_list("audio_encoders") if n not in names]
     return names
 
@@ -122,13 +129,12 @@ def stamps(model: str | None, audio_encoder: str | None) -> list[tuple]:
     folders = echomimic_folders()
     paths = [Path(path) for path in (folder_paths.get_full_path("echomimic", model) if model else None,) if path]
     if model not in RELEASED and paths:
-        paths += [path for path in files_below(folders) if path.name in WHISPER_NAMES]
+        paths += [path for path in files_below(folders) if path.name in (*WHISPER_NAMES, *WHISPER_PARTS)]
     else:
         paths += [path for path in files_below(folders) if path.name.endswith(SUFFIXES)]
     paths += [path for path in files_below(folder_paths.get_folder_paths("vae")) if may_be_vae(path.name)]
-    if "audio_encoders" in folder_paths.folder_names_and_paths:
-        wanted = set(WHISPER_NAMES) | {Path(audio_encoder or "").name}
-        paths += [p for p in files_below(folder_paths.get_folder_paths("audio_encoders")) if p.name in wanted]
+    wanted = {*WHISPER_NAMES, *WHISPER_PARTS, Path(audio_encoder or "").name}
+    paths += [path for path in files_below(audio_encoder_folders()) if path.name in wanted]
     paths += [path for path in files_below(folders) if audio_encoder and path.name == Path(audio_encoder).name]
     return sorted({(str(path), *stamp(path)) for path in paths if path.is_file()})
 
@@ -156,6 +162,7 @@ def find_whisper(choice: str, folders: list[str]) -> Path:
                 if path is not None:
                     return Path(path)
         raise CheckpointError(f"the audio encoder {choice} is in neither models/echomimic nor models/audio_encoders.")
-    if "audio_encoders" in folder_paths.folder_names_and_paths:
-        folders = folders + folder_paths.get_folder_paths("audio_encoders")
-    return find_file(folders, WHISPER_NAMES, "the Whisper tiny audio encoder", WHISPER_DOWNLOAD)
+    folders = [*folders, *audio_encoder_folders()]
+    return whisper_among(files_below(folders)) or find_file(
+        folders, WHISPER_NAMES, "the Whisper tiny audio encoder", WHISPER_DOWNLOAD
+    )

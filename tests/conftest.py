@@ -32,7 +32,17 @@ def samples() -> Path:
 
 
 @pytest.fixture(scope="session")
-def comfy(tmp_path_factory):
+def hub():
+    """A stand-in for the Hugging Face hub, which the `comfy` of the tests asks; its files are what tests add."""
+    from hub_server import HubServer
+
+    server = HubServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def comfy(tmp_path_factory, hub):
     """A running ComfyUI with this pack, tiny models, and the inputs of the demo; one for each process of tests."""
     if not os.environ.get("COMFYUI_PATH"):
         pytest.skip("no ComfyUI: start the tests by python3 tests/run.py, or set COMFYUI_PATH")
@@ -49,6 +59,7 @@ def comfy(tmp_path_factory):
     paths = base / "extra_model_paths.yaml"  # JSON is YAML
     paths.write_text(json.dumps({"elsewhere": {"echomimic": str(base / "elsewhere"), "mediapipe": "detectors"}}))
     arguments = (*CPU_ARGUMENTS, "--extra-model-paths-config", str(paths))
+    os.environ["HF_ENDPOINT"] = hub.url
     installation = Installation(Path(os.environ["COMFYUI_PATH"]), Path(sys.executable))
     with ComfyServer(installation, base, arguments) as server:
         yield server

@@ -113,3 +113,11 @@ def _failed(source: Source, path: Path, reason: str) -> DownloadError:
     return DownloadError(
         f"{source.link} could not be downloaded ({reason}): download it in a browser and put it into {path.parent}"
     )
+
+
+if __name__ == "__main__":
+    import sys
+
+    from .fetch import main
+
+    sys.exit(main())

@@ -9,6 +9,8 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 DOWNLOAD = "https://huggingface.co/BadToBest/EchoMimicV2"
 
 WHISPER_NAMES = ("tiny.pt", "whisper_tiny.pt", "whisper-tiny.safetensors", "whisper_tiny.safetensors")
+# What openai/whisper-tiny calls its weights: known only by the folder they lie in.
+WHISPER_PARTS = ("model.safetensors", "pytorch_model.bin")
 WHISPER_DOWNLOAD = (
     "https://openaipublic.azureedge.net/main/whisper/models/"
     "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9/tiny.pt"
@@ -27,6 +29,11 @@ VAE_LAYERS = (
 def is_hidden(name: str) -> bool:
     """Whether a name is the system's own, as macOS puts them beside every file and into every zip."""
     return name.startswith(".") or name == "__MACOSX"
+
+
+def is_whisper_folder(name: str) -> bool:
+    """Whether a folder is called after Whisper tiny, as a download of the whole repository is."""
+    return "whisper" in name.lower() and "tiny" in name.lower()
 
 
 def may_be_vae(name: str) -> bool:

@@ -9,6 +9,10 @@ from .names import VAE_DOWNLOAD, VAE_LAYERS, VAE_NAME, is_ft_mse, may_be_vae
 from .tensor_file import CheckpointError, TensorFile
 
 
+class NoVAEError(CheckpointError):
+    """There is no VAE of SD 1.5 at all."""
+
+
 def is_sd15(file: TensorFile, prefix: str = "") -> bool:
     """Whether the names and shapes below a prefix are of a VAE with encoder, decoder and SD 1.5's four channels.
 
@@ -49,7 +53,7 @@ def find_vae(folders: Iterable[str | Path]) -> tuple[TensorFile, str]:
 
     Raises
     ------
-    CheckpointError : there is none, with where to get it; or sd-vae-ft-mse is damaged.
+    NoVAEError : there is none, with where to get it. CheckpointError : sd-vae-ft-mse is damaged.
     """
     folders = [Path(folder) for folder in folders]
     names = {path: path.relative_to(folder).as_posix() for folder in folders for path in files_below([folder])}
@@ -63,7 +67,8 @@ def find_vae(folders: Iterable[str | Path]) -> tuple[TensorFile, str]:
             continue
         if is_sd15(file):
             return file, ""
-    raise CheckpointError(
+    raise NoVAEError(
         f"there is no VAE of Stable Diffusion 1.5 in {' or '.join(map(str, folders))}, and the model has none inside: "
-        f"put {VAE_NAME} there, from {VAE_DOWNLOAD}, or connect a Load VAE instead."
+        f"switch download_missing on in Load EchoMimicV2, or put {VAE_NAME} there, from {VAE_DOWNLOAD}, or connect a "
+        "Load VAE instead."
     )

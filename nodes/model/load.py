@@ -39,6 +39,13 @@ class EchoMimicV2Loader(io.ComfyNode):
                     tooltip="The Whisper tiny encoder for the voice. auto uses the one inside a one-file model, "
                     "otherwise tiny.pt from models/echomimic or models/audio_encoders.",
                 ),
+                io.Boolean.Input(
+                    "download_missing",
+                    default=False,
+                    optional=True,
+                    tooltip="Downloads what the chosen model lacks (U-Nets, VAE, Whisper) from Hugging Face into the "
+                    "models folder when the node runs, up to 9 GB. Saved workflows always have it off.",
+                ),
             ],
             outputs=[
                 io.Model.Output(display_name="model", tooltip="Denoiser, motion modules and pose encoder."),
@@ -53,28 +60,36 @@ class EchoMimicV2Loader(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, model):
+    def validate_inputs(cls, model, download_missing=False):
+        from ...bridge.downloads import check_complete, missing_files
         from ...bridge.model_files import open_model
         from ...echomimic_core.files.tensor_file import CheckpointError
 
         try:
+            if download_missing and missing_files(model):
+                return True
+            check_complete(model)
             open_model(model, echomimic_folders())
         except CheckpointError as problem:
             return str(problem)
         return True
 
     @classmethod
-    def fingerprint_inputs(cls, model=None, weight_dtype=None, audio_encoder=None):
+    def fingerprint_inputs(cls, model=None, weight_dtype=None, audio_encoder=None, download_missing=None):
         from ...bridge.model_files import stamps
 
         # A file that was replaced under its own name is another model.
         return stamps(model, audio_encoder)
 
     @classmethod
-    def execute(cls, model, weight_dtype, audio_encoder) -> io.NodeOutput:
+    def execute(cls, model, weight_dtype, audio_encoder, download_missing=False) -> io.NodeOutput:
+        from ...bridge import downloads
         from ...bridge.model_files import load_audio_encoder, load_models, open_model
         from ...bridge.vae import LazyVAE
 
+        if download_missing:
+            downloads.download_missing(model, audio_encoder)
+        downloads.check_complete(model, audio_encoder)
         files = open_model(model, echomimic_folders())
         dtype = WEIGHT_DTYPES[weight_dtype]
         denoiser, reference_net = load_models(files, dtype)

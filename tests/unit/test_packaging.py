@@ -21,6 +21,7 @@ COMFYUI_PACKAGES = {"torch", "torchvision", "numpy", "PIL", "psutil", "scipy", "
 BROUGHT_BY_COMFYUI = {
     "av",
     "einops",
+    "huggingface_hub",  # By transformers.
     "numpy",
     "pillow",
     "psutil",
