@@ -11,7 +11,7 @@ from ..echomimic_core.files.names import is_hidden
 
 MODEL_FOLDERS = ("echomimic", "mediapipe")
 
-SUFFIXES = (".json", ".safetensors")
+SUFFIXES = (".json", ".safetensors", ".zip")
 
 # A name without a mark is a path inside the input directory, as in core's nodes.
 MODELS_MARK = " [models]"
@@ -93,6 +93,7 @@ def find_pose(name: str) -> Path:
             return Path(path)
         looked.append(path)
     raise ValueError(
-        f"there is no pose {name!r} (looked for {' and '.join(looked)}). Put the pose folder, or a .json or "
-        ".safetensors pose file, into ComfyUI's input directory or models/echomimic/poses, then press R to refresh"
+        f"there is no pose {name!r} (looked for {' and '.join(looked)}). Upload one with the node's button, or put the "
+        "pose folder, or a .json, .safetensors or .zip of one, into ComfyUI's input directory or "
+        "models/echomimic/poses, then press R to refresh"
     )

@@ -3,15 +3,18 @@
 import math
 import re
 import reprlib
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
 from ..config import BODY_POINTS, FACE_POINTS, FPS, FRAME_SIZE, HAND_POINTS, HANDS
 from ..runtime import Progress
+from . import zipped
 from .hand_pose import MAX_FRAMES, TRACKS, HandPose, check_canvas, check_points
 from .own_files import FORMAT, OPTIONAL, SUFFIXES, VERSION, load, save
-from .unpickle import UnsafePickleError, load_npy
+from .unpickle import UnsafePickleError, load_npy, parse_npy
 
 __all__ = [
     "FORMAT",
@@ -22,6 +25,7 @@ __all__ = [
     "join",
     "load",
     "load_folder",
+    "load_zip",
     "natural_order",
     "save",
 ]
@@ -62,15 +66,37 @@ def load_folder(path: str | Path, fps: float = FPS, progress: Progress | None = 
     if len(files) > MAX_FRAMES:
         raise ValueError(f"the pose folder {path} has {len(files):,} frames, and {MAX_FRAMES:,} are the most")
     _check_gaps(path, files)
+    return _load_frames(path, [(str(file), partial(load_npy, file)) for file in files], fps, progress)
+
+
+def load_zip(path: str | Path, fps: float = FPS, progress: Progress | None = None) -> HandPose:
+    """Read a zip of a released pose folder, in memory; see `load_folder`.
+
+    The frames may lie at the top or in one folder; what the system adds (names with a dot, `__MACOSX`) is left out.
+
+    Raises
+    ------
+    ValueError : a sentence, as in `load_folder`, and if the zip is damaged, locked, or unpacks to too much.
+    """
+    path = Path(path)
+    frames = zipped.frames(path)
+    names = [PurePosixPath(name) for name in sorted(frames, key=natural_order)]
+    _check_gaps(path, names)
+    parts = [(f"{path}/{name}", partial(parse_npy, frames[name.name])) for name in names]
+    return _load_frames(path, parts, fps, progress)
+
+
+def _load_frames(path: Path, parts: list[tuple[str, Callable]], fps: float, progress: Progress | None) -> HandPose:
+    """The pose of its frames: (name, what gives the value of its .npy file)."""
     frames = []
-    for index, file in enumerate(files):
-        frames.append(_read_frame(_read_record(file), str(file)))
+    for index, (name, read) in enumerate(parts):
+        frames.append(_read_frame(_read_record(name, read), name))
         if progress is not None and index % _FRAMES_PER_REPORT == 0:
-            progress(index, len(files))
+            progress(index, len(parts))
     return _from_frames(frames, fps, str(path))
 
 
-def _check_gaps(folder: Path, files: list[Path]) -> None:
+def _check_gaps(folder: Path, files: Sequence[PurePath]) -> None:
     if not all(file.stem.isdecimal() for file in files):
         return
     numbers = sorted({int(file.stem) for file in files})
@@ -85,9 +111,9 @@ def _check_gaps(folder: Path, files: list[Path]) -> None:
         )
 
 
-def _read_record(file: Path) -> dict:
+def _read_record(file: str, read: Callable) -> dict:
     try:
-        record = load_npy(file)
+        record = read()
     except UnsafePickleError as error:
         raise ValueError(
             f"the pose file {file} was not opened: {error}, which a pose never needs and which could run a program. "

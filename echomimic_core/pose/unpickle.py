@@ -152,6 +152,11 @@ def load_npy(path: str | Path):
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"it is {path.stat().st_size / 2**20:.1f} MB, and a pose file has a few kilobytes")
+    return parse_npy(data)
+
+
+def parse_npy(data: bytes):
+    """`load_npy` of a file's bytes."""
     kind, shape, content = _read_header(data)
     if kind.kind != _OBJECTS:
         return _from_buffer(content, kind, shape).values

@@ -48,6 +48,20 @@ def changed(draw, seeds: list[bytes]) -> bytes:
     return bytes(data)
 
 
+def pose_zip() -> bytes:
+    """A zipped pose folder, half of it packed."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as file:
+        for frame in range(3):
+            array = io.BytesIO()
+            record = {"hands": np.full((2, 21, 2), 0.5), "hands_score": np.ones((2, 21))}
+            np.save(array, record, allow_pickle=True)
+            file.writestr(f"clip/{frame}.npy", array.getvalue(), [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED][frame % 2])
+    return made.getvalue()
+
+
+POSE_ZIP = changed([pose_zip()])
+
 VALUE = st.recursive(
     st.one_of(st.none(), st.booleans(), NUMBER, TEXT),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=3),
@@ -291,6 +305,7 @@ INPUTS: dict[str, st.SearchStrategy[bytes]] = {
     "frame": FRAME,
     "npy": NPY,
     "json": JSON,
+    "pose_zip": POSE_ZIP,
     "pose_safetensors": st.deferred(lambda: changed(seeds(".safetensors")) | SAFETENSORS),
     "torch_zip": torch_zip(),
     "safetensors": SAFETENSORS,

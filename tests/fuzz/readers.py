@@ -33,6 +33,12 @@ def open_pose_file(path: Path) -> None:
     look_at(files.load(path))
 
 
+def open_pose_zip(path: Path) -> None:
+    from echomimic_core.pose import files
+
+    look_at(files.load_zip(path))
+
+
 def open_keypoints(path: Path) -> None:
     from echomimic_core.pose.keypoints import from_keypoints, to_keypoints
 
@@ -141,6 +147,7 @@ READERS: dict[str, tuple[Callable[[Path], None], str]] = {
     "npy": (open_pose_folder, "0.npy"),
     "json": (open_pose_file, "pose.json"),
     "pose_safetensors": (open_pose_file, "pose.safetensors"),
+    "pose_zip": (open_pose_zip, "pose.zip"),
     "torch_zip": (open_weights, "weights.pth"),
     "safetensors": (open_weights, "weights.safetensors"),
     "one_file": (open_model, "model.safetensors"),
