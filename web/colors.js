@@ -8,6 +8,7 @@ const COLORS = {
   ECHOMIMIC_AUDIO: "#F6C85F",
   ECHOMIMIC_AUDIO_ENCODER: "#C9A227",
   ECHOMIMIC_APDH: "#E07BE0",
+  ECHOMIMIC_GESTURES: "#A3E048",
 };
 
 // A colour palette empties the colours of the types that it does not know: ours come back unless it names one.

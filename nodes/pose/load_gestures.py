@@ -16,17 +16,18 @@ class EchoMimicV2LoadGestures(io.ComfyNode):
         from ...bridge.gestures import list_sources
 
         return types.schema(
-            "gesture library, gestures from video, motion library, mocap, 手势库, 视频手势, 动作库, 动作捕捉",
             node_id="EchoMimicV2LoadGestures",
             display_name="EchoMimicV2 Load Gestures",
             category="EchoMimicV2/pose",
-            description="Cuts poses or driving videos into a gesture library: Voice Gestures then moves like them.",
+            description="Builds a gesture library from poses or driving videos, so that Voice Gestures moves the "
+            "same way.",
+            search="gesture library, gestures from video, motion library, mocap, 手势库, 视频手势, 动作库, 动作捕捉",
             inputs=[
                 io.Combo.Input(
                     "source",
                     options=list_sources() or [NOTHING],
-                    tooltip="A folder of poses or driving videos in ComfyUI's input directory, or a library from "
-                    "models/echomimic/gestures [models] or output/gestures [output].",
+                    tooltip="A folder of poses or driving videos in ComfyUI's input folder, or a saved library: "
+                    "[models] marks those in models/echomimic/gestures, [output] those in output/gestures.",
                 ),
                 io.Float.Input(
                     "fps",
@@ -34,12 +35,12 @@ class EchoMimicV2LoadGestures(io.ComfyNode):
                     min=1.0,
                     max=120.0,
                     step=0.001,
-                    tooltip="Frames per second of a new library. A saved library keeps its own.",
+                    tooltip="Frames per second of a new library. A saved library uses its own.",
                 ),
                 io.String.Input(
                     "name",
                     default="",
-                    tooltip="Name of the new library in output/gestures; empty takes the folder's name.",
+                    tooltip="Name of the new library in output/gestures. Leave empty to use the folder's name.",
                 ),
             ],
             outputs=[

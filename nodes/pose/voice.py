@@ -72,7 +72,7 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
                 types.Gestures.Input(
                     "gestures",
                     optional=True,
-                    tooltip="A library from Load Gestures; unconnected, the gestures that come with this pack.",
+                    tooltip="A library from Load Gestures. Leave unconnected for the built-in gestures.",
                 ),
                 io.String.Input(
                     "cues",
@@ -105,7 +105,7 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
         from ...echomimic_core.media.waveform import resample
 
         if audio is None:
-            raise ValueError("There is no sound: the video it comes from is silent. Load a voice with Load Audio.")
+            raise ValueError("There is no audio: the source video is silent. Load a voice with Load Audio.")
         voice = torch.from_numpy(resample(audio["waveform"], audio["sample_rate"]))
         if gestures is not None and abs(gestures.fps - fps) > 1e-6:
             raise ValueError(f"the gestures are at {gestures.fps:g} fps, but the clip at {fps:g}: set both alike")

@@ -25,7 +25,7 @@ COLORS = """type => {
     return [classic, style.getPropertyValue(`--color-datatype-${type}`).trim()];
 }"""
 FIRST_FIVE = 5
-TYPES = ("POSE", "REFERENCE", "REFERENCE_NET", "AUDIO", "AUDIO_ENCODER", "APDH")
+TYPES = ("POSE", "REFERENCE", "REFERENCE_NET", "AUDIO", "AUDIO_ENCODER", "APDH", "GESTURES")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,7 @@ def test_words_of_one_step_find_its_node(search, words, node):
         ("REFERENCE", {"EchoMimicV2Sampler", "EchoMimicV2LongSampler", "EchoMimicV2APDHConditioning"}),
         ("AUDIO", {"EchoMimicV2Sampler", "EchoMimicV2LongSampler", "EchoMimicV2APDHConditioning"}),
         ("APDH", {"EchoMimicV2Sampler", "EchoMimicV2LongSampler", "EchoMimicV2APDHConditioning"}),
+        ("GESTURES", {"EchoMimicV2VoiceGestures"}),
         ("REFERENCE_NET", {"EchoMimicV2ReferenceEncode"}),
         ("AUDIO_ENCODER", {"EchoMimicV2AudioEmbeds"}),
     ],
@@ -101,6 +102,7 @@ def test_wire_from_an_output_offers_what_takes_it(page, kind, takers):
         ("REFERENCE", {"EchoMimicV2ReferenceEncode"}),
         ("AUDIO", {"EchoMimicV2AudioEmbeds"}),
         ("APDH", {"EchoMimicV2APDHOptions"}),
+        ("GESTURES", {"EchoMimicV2LoadGestures"}),
         ("REFERENCE_NET", {"EchoMimicV2Loader"}),
         ("AUDIO_ENCODER", {"EchoMimicV2Loader"}),
     ],
