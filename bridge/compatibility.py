@@ -24,9 +24,9 @@ NODES = {
 }
 # Guidance that breaks on our MODEL: the file, a part of the function's name, and why.
 BREAKING_GUIDANCE = (
-    ("nodes_sag", "", "looks at the attention of a U-Net of Stable Diffusion, which EchoMimicV2 does not hand out"),
-    ("nodes_lumina2", "renorm_cfg", "works on a single picture, but a clip is sampled as many"),
-    ("nodes_eps", "temporal_score_rescaling", "works on a single picture, but a clip is sampled as many"),
+    ("nodes_sag", "", "needs the attention maps of a Stable Diffusion U-Net, which EchoMimicV2 does not provide"),
+    ("nodes_lumina2", "renorm_cfg", "works on a single picture, but a clip is many pictures"),
+    ("nodes_eps", "temporal_score_rescaling", "works on a single picture, but a clip is many pictures"),
 )
 # Their guidance compares with a run whose patches our network does not read, and so adds nothing.
 IDLE_GUIDANCE = ("nodes_pag", "nodes_slg")
@@ -43,8 +43,8 @@ class UnetConfig(dict):
 
     def __missing__(self, key: str):
         raise ValueError(
-            f"This node patches U-Nets of Stable Diffusion by their {key}, which EchoMimicV2 does not have: take it "
-            "out of the MODEL's way (docs/compatibility.md tells which nodes work)."
+            f"This node patches the {key} of Stable Diffusion U-Nets, which EchoMimicV2 does not have: remove it "
+            "from the MODEL's path (docs/compatibility.md lists the nodes that work)."
         )
 
     def copy(self):
@@ -93,22 +93,22 @@ def check_patches(patcher, sampling, own_sampling: type, own_windows: type) -> N
     windows = options.get("context_handler")
     if windows is not None and not isinstance(windows, own_windows):
         raise ValueError(
-            "Another node's context windows are on this MODEL, but EchoMimicV2 cuts its clips itself: take the Context "
-            "Windows node out, and use context_frames and context_overlap of the sampler or of APDH Conditioning."
+            "Another node's context windows are on this MODEL, but EchoMimicV2 divides clips itself: remove the "
+            "Context Windows node, and use context_frames and context_overlap of the sampler or of APDH Conditioning."
         )
     if not isinstance(sampling, own_sampling):
         raise ValueError(
-            "Another node has replaced the noise schedule of this MODEL, but EchoMimicV2 was trained with its own and "
-            f"makes noise with another: take the node out that gave it {type(sampling).__name__} (ModelSampling …)."
+            "Another node has replaced the noise schedule of this MODEL, but EchoMimicV2 was trained with its own "
+            f"and gives noise with any other: remove the node that set {type(sampling).__name__} (ModelSampling …)."
         )
     for function in hooks(options):
         for file, part, why in BREAKING_GUIDANCE:
             if origin(function) == file and part in getattr(function, "__qualname__", ""):
-                raise ValueError(f"{named(file)} {why}: take it out of the MODEL's way.")
+                raise ValueError(f"{named(file)} {why}: remove it from the MODEL's path.")
     idle = unread_patches(patcher) | {origin(function) for function in hooks(options)} & set(IDLE_GUIDANCE)
     if idle:
         more = " LazyCache does what EasyCache would, and works." if "nodes_easycache" in idle else ""
         warn(
-            f"{', '.join(sorted(map(named, idle)))}: no effect on EchoMimicV2, whose network has no place for such a "
-            f"patch; the clip is made as without.{more}"
+            f"{', '.join(sorted(map(named, idle)))}: no effect on EchoMimicV2, whose network does not support "
+            f"this patch; the clip is generated without it.{more}"
         )

@@ -42,7 +42,7 @@ def check_complete(model: str, audio_encoder: str = AUTO) -> None:
     if [file for file in missing if file != VAE]:
         title = f"The {model} model" if model in RELEASED else f"The model {model}"
         others = one_file_names() if model in RELEASED else []
-        more = f" Or choose a model that is there: {', '.join(others)}." if others else ""
+        more = f" Or choose an available model: {', '.join(others)}." if others else ""
         raise CheckpointError(sentence(title, missing, targets()) + more)
 
 

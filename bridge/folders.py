@@ -88,12 +88,12 @@ def find_pose(name: str) -> Path:
         base = os.path.abspath(root)
         path = os.path.abspath(os.path.join(base, relative))
         if not relative or not Path(path).is_relative_to(base) or path == base:
-            raise ValueError(f"the pose {name!r} lies outside of ComfyUI's own folders: choose one from the list")
+            raise ValueError(f"the pose {name!r} is outside ComfyUI's own folders: choose one from the list")
         if os.path.exists(path):
             return Path(path)
         looked.append(path)
     raise ValueError(
-        f"there is no pose {name!r} (looked for {' and '.join(looked)}). Upload one with the node's button, or put the "
+        f"there is no pose {name!r} (searched: {' and '.join(looked)}). Upload one with the node's button, or put the "
         "pose folder, or a .json, .safetensors or .zip of one, into ComfyUI's input directory or "
         "models/echomimic/poses, then press R to refresh"
     )

@@ -34,7 +34,7 @@ def find_bundles(download: bool | None = None, progress: Progress | None = None)
         where = " in a Hand Pose node and run it once" if download is None else ""
         raise ValueError(
             f"MediaPipe's model for the {' and the '.join(missing)} was not found in {' or '.join(folders)}: "
-            f"download {links} and put it there, or switch download_models on{where}"
+            f"download {links} and put it there, or turn on download_models{where}"
         )
     return Bundles(**found)
 

@@ -85,7 +85,7 @@ class GraphDenoiser(ClipDenoiser):
             if frames != halves[0].frames:
                 raise ValueError(
                     f"Another node cut the clip of {halves[0].frames} frames down to {frames}: remove the Context "
-                    "Windows node, EchoMimicV2 has its own (context_frames of the sampler or of APDH Conditioning)."
+                    "Windows node: EchoMimicV2 has its own (context_frames of the sampler or of APDH Conditioning)."
                 )
             windows = halves[0].windows.at_step(frames, speed.window_step(step))
             run = self._whole_clip
@@ -178,7 +178,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         payload: ClipPayload | None = kwargs.get(PAYLOAD)
         if payload is None:
             raise ValueError(
-                "This EchoMimicV2 model got a conditioning that is not for it: "
+                "This EchoMimicV2 model got the wrong kind of conditioning: "
                 "connect both outputs of 'APDH Conditioning' to positive and negative, or use the EchoMimicV2 Sampler."
             )
         noise, device = kwargs["noise"], kwargs["device"]
@@ -226,7 +226,7 @@ def require_echomimic(model, what: str) -> EchoMimicModel:
     inner = getattr(model, "model", None)
     if not isinstance(inner, EchoMimicModel):
         raise ValueError(
-            f"{what} needs the MODEL of 'Load EchoMimicV2' (perhaps through LoRA or other patches), "
+            f"{what} needs the MODEL of 'Load EchoMimicV2' (optionally through LoRA or other patches), "
             f"but got a {type(inner).__name__}."
         )
     return inner

@@ -79,7 +79,7 @@ def open_model(model: str, folders: list[str]) -> ModelFiles:
             others = one_file_names()
             if not others:
                 raise
-            raise CheckpointError(f"{problem} Or choose a model that is there: {', '.join(others)}.") from problem
+            raise CheckpointError(f"{problem} Or choose an available model: {', '.join(others)}.") from problem
     path = folder_paths.get_full_path("echomimic", model)
     if path is None:
         looked = " and ".join(folders)

@@ -102,8 +102,8 @@ def check_latents(noise: torch.Tensor, payload: ClipPayload) -> None:
         )
     if frames > payload.frames:
         raise ValueError(
-            f"The latents have {frames} frames, but voice and pose were laid out for {payload.frames}: "
-            "raise 'frames' of APDH Conditioning or use its LATENT."
+            f"The latents have {frames} frames, but voice and pose were prepared for {payload.frames}: increase "
+            "'frames' of APDH Conditioning or use its LATENT."
         )
 
 

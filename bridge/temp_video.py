@@ -28,7 +28,7 @@ class TempVideo(InputImpl.VideoFromFile):
     def restore(self) -> None:
         """Make the file anew if it is gone."""
         if not os.path.exists(self._path):
-            logging.info("EchoMimicV2: %s is gone from the temp folder, so the video is made again", self._path)
+            logging.info("EchoMimicV2: %s is missing from the temp folder, so the video is encoded again", self._path)
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
             self._make(self._path)
 

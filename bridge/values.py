@@ -108,7 +108,7 @@ def text(value: object, name: str) -> str:
     found = scalar(value)
     if isinstance(found, (str, int, float)):
         return str(found)
-    raise ValueError(f"{name} is {shown(value)}, but it has to be a text")
+    raise ValueError(f"{name} is {shown(value)}, but it has to be text")
 
 
 def choice(value: object, name: str, options: list) -> object:
@@ -119,7 +119,7 @@ def choice(value: object, name: str, options: list) -> object:
             return option
     listed = ", ".join(str(option) for option in options[:LONGEST_LIST])
     more = f" and {len(options) - LONGEST_LIST} more" if len(options) > LONGEST_LIST else ""
-    raise ValueError(f"{name} is {shown(value)}, which is no choice: choose one of {listed}{more}")
+    raise ValueError(f"{name} is {shown(value)}, which is not a valid choice: choose one of {listed}{more}")
 
 
 def tensor(value: object, name: str, what: str) -> torch.Tensor:
@@ -135,7 +135,7 @@ def tensor(value: object, name: str, what: str) -> torch.Tensor:
     if value.dtype == torch.uint8:
         return value.float() / 255
     if not value.is_floating_point() and value.dtype != torch.bool:
-        raise ValueError(f"{name} holds values of the kind {value.dtype}, but {what} has numbers from 0 to 1")
+        raise ValueError(f"{name} contains values of type {value.dtype}, but {what} has numbers from 0 to 1")
     return value.float()
 
 
@@ -144,8 +144,8 @@ def check_finite(pictures: torch.Tensor, name: str) -> None:
     for index, one in enumerate(pictures):
         if not bool(one.isfinite().all()):
             raise ValueError(
-                f"{name} holds values that are not numbers (NaN or infinite), first in picture {index}: the node that "
-                "made it failed"
+                f"{name} contains values that are not numbers (NaN or infinite), first in picture {index}: the "
+                "node that produced it failed"
             )
 
 
@@ -160,7 +160,7 @@ def image(value: object, name: str) -> torch.Tensor:
             f"{name} has shape {shape}, but an IMAGE is (pictures, height, width, channels) with 1, 3 or 4 channels"
         )
     if 0 in shape:
-        raise ValueError(f"{name} is an empty batch (shape {shape}): the node that made it gave no picture")
+        raise ValueError(f"{name} is an empty batch (shape {shape}): the node that produced it returned no picture")
     check_finite(pictures, name)
     return pictures
 
@@ -194,7 +194,7 @@ def audio(value: object, name: str) -> dict:
         raise ValueError(f"the waveform of {name} is {shown(waveform)}, but it has to be (1, channels, samples)")
     samples = to_float(waveform)
     if len(samples) > MOST_CHANNELS:
-        raise ValueError(f"{name} has {len(samples)} channels, but a sound has {MOST_CHANNELS} at most")
+        raise ValueError(f"{name} has {len(samples)} channels, but audio can have at most {MOST_CHANNELS}")
     return {"waveform": torch.from_numpy(np.ascontiguousarray(samples))[None], "sample_rate": rate}
 
 
@@ -220,7 +220,7 @@ def make_ours(given: object, value: object, free: bool = False) -> object:
     kind, name = str(given.get_io_type()), given.id
     if value is None:
         if kind in (*WIDGETS, "IMAGE", "MASK", "LATENT") and not given.optional:
-            raise ValueError(f"{name} got nothing: the node that it is connected to gave no value")
+            raise ValueError(f"{name} got nothing: the connected node returned no value")
         return None
     if kind in ("INT", "FLOAT"):
         bounds = [end if bound is None else bound for bound, end in ((given.min, -math.inf), (given.max, math.inf))]

@@ -59,7 +59,7 @@ class AudioTokens:
 
     def __post_init__(self):
         if not self.fps > 0:
-            raise ValueError(f"fps is {self.fps}, but a video needs more than 0 frames a second")
+            raise ValueError(f"fps is {self.fps}, but a video needs more than 0 frames per second")
         if self.frames < 1:
             object.__setattr__(self, "frames", count_chunks(len(self.features), self.fps) - self.first_frame)
 
@@ -82,7 +82,7 @@ class AudioTokens:
     def slice(self, start: int, stop: int) -> "AudioTokens":
         """The clip of frames `start` to `stop` (exclusive), sharing the features."""
         if not 0 <= start < stop <= self.frames:
-            raise ValueError(f"frames {start} to {stop} do not lie within the {self.frames} frames of the audio")
+            raise ValueError(f"frames {start} to {stop} are outside the {self.frames} frames of the audio")
         return replace(self, frames=stop - start, first_frame=self.first_frame + start)
 
 

@@ -105,10 +105,11 @@ class SamplingConfig:
             raise ValueError(f"steps is {self.steps}, but sampling needs at least 1")
         if not 1 <= self.context_frames <= MAX_CONTEXT_FRAMES:
             raise ValueError(
-                f"context frames is {self.context_frames}, but the motion modules know 1 to {MAX_CONTEXT_FRAMES} frames"
+                f"context frames is {self.context_frames}, but the motion modules support 1 to "
+                f"{MAX_CONTEXT_FRAMES} frames"
             )
         if not 0 <= self.context_overlap < self.context_frames:
             raise ValueError(
-                f"context overlap is {self.context_overlap}, but it must lie between 0 and {self.context_frames - 1} "
+                f"context overlap is {self.context_overlap}, but it must be between 0 and {self.context_frames - 1} "
                 f"(context frames is {self.context_frames})"
             )

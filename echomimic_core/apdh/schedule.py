@@ -50,7 +50,7 @@ class APDHPhase:
             raise ValueError(f"APDH phase {self.name!r} lasts {self.steps} steps, but at least 1 is needed")
         if len(self.pose_dropout) != 2 or not all(0.0 <= share <= 1.0 for share in self.pose_dropout):
             raise ValueError(
-                f"APDH phase {self.name!r}: pose_dropout is {self.pose_dropout}, but two shares in 0..1 are needed"
+                f"APDH phase {self.name!r}: pose_dropout is {self.pose_dropout}, but two fractions in 0..1 are needed"
             )
 
 

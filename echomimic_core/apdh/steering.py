@@ -68,7 +68,7 @@ def phase_of(timestep: float) -> int:
     for index, (low, high) in enumerate(PHASES.values()):
         if low <= timestep < high:
             return index
-    raise ValueError(f"timestep {timestep} lies outside [0, {TRAIN_TIMESTEPS})")
+    raise ValueError(f"timestep {timestep} is outside [0, {TRAIN_TIMESTEPS})")
 
 
 def strength_at(timestep: float, strengths: tuple[float, float, float], span: tuple[float, float]) -> float:

@@ -41,13 +41,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--mediapipe", metavar="DIR", help="folder of MediaPipe's .task bundles")
     p.add_argument("--device", default="cpu", help="where networks run: cpu, cuda, mps (default cpu)")
     p.add_argument("--batch", type=int, default=8, help="frames that go through a network at once (default 8)")
-    p.add_argument("--processes", type=int, default=0, help="passes over clips at once (default: one a core)")
+    p.add_argument("--processes", type=int, default=0, help="clips processed at once (default: one per core)")
     p.add_argument("--fvd-frames", type=int, default=16, help="frames of one FVD sample (default 16)")
     p.add_argument(
-        "--sync-crop", choices=("face", "whole"), default="face", help="whole: frames are face crops already"
+        "--sync-crop", choices=("face", "whole"), default="face", help="whole: frames are already face crops"
     )
-    p.add_argument("--cache", metavar="DIR", help="where results are kept (default: the user's cache folder)")
-    p.add_argument("--no-cache", action="store_true", help="compute everything anew and keep nothing")
+    p.add_argument("--cache", metavar="DIR", help="where results are cached (default: the user's cache folder)")
+    p.add_argument("--no-cache", action="store_true", help="recompute everything and cache nothing")
     p.add_argument("--quiet", action="store_true", help="no progress")
     return p
 
@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> int:
         from .emtd import Manifest
 
         if reference:
-            raise ValueError("--emtd brings its own real clips: leave REFERENCE out")
+            raise ValueError("--emtd has its own real clips: omit REFERENCE")
         manifest = Manifest.load(arguments.emtd)
         generated, reference, portraits, absent = manifest.pair(generated, arguments.split)
         pictures = pictures or portraits

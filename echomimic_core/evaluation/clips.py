@@ -140,7 +140,7 @@ def read_picture(path: Path) -> np.ndarray:
         with Image.open(path) as picture:
             width, height = picture.size
             if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-                raise ClipError(f"it has {width} x {height} pixels, and {MAX_SIDE} a side are the most")
+                raise ClipError(f"it has {width} x {height} pixels, but at most {MAX_SIDE} per side are supported")
             return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
     except MemoryError:
         raise
@@ -169,16 +169,18 @@ def gather(path: str | Path) -> list[Clip]:
     if not path.exists():
         raise ValueError(f"there is no file or folder {path}")
     if not path.is_dir():
-        raise ValueError(f"{path} is no video, picture or pose (known endings: {', '.join(VIDEO_SUFFIXES)})")
+        raise ValueError(f"{path} is not a video, picture or pose (known extensions: {', '.join(VIDEO_SUFFIXES)})")
     clips: dict[str, Clip] = {}
     for entry in sorted(path.iterdir()):
         clip = None if entry.name.startswith(".") or _is_about_clips(entry) else _clip(entry)
         if clip and clip.name in clips:
-            raise ValueError(f"{clips[clip.name].path} and {entry} have the same name: keep one of them in the folder")
+            raise ValueError(
+                f"{clips[clip.name].path} and {entry} have the same name: keep only one of them in the folder"
+            )
         if clip:
             clips[clip.name] = clip
     if not clips:
-        raise ValueError(f"the folder {path} holds no videos ({', '.join(VIDEO_SUFFIXES)}), pictures or poses")
+        raise ValueError(f"the folder {path} contains no videos ({', '.join(VIDEO_SUFFIXES)}), pictures or poses")
     return list(clips.values())
 
 

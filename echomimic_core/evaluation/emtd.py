@@ -60,7 +60,7 @@ def read_list(path: str | Path) -> list[Segment]:
     """
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"there is no list {path}: it lies in the original's repository, in EMTD_dataset")
+        raise ValueError(f"there is no list {path}: it is in EMTD_dataset of the original's repository")
     segments: list[Segment] = []
     with open(path, newline="", encoding="utf-8-sig") as file:
         for number, row in enumerate(csv.reader(file), start=1):
@@ -86,7 +86,7 @@ def video_id(url: str) -> str:
     """The YouTube id in an address, whatever else it carries; ValueError without one."""
     found = re.search(r"(?:[?&]v=|youtu\.be/)([\w-]{6,})(?=$|[?&#])", url)
     if not found:
-        raise ValueError(f"{url!r} holds no video id")
+        raise ValueError(f"{url!r} contains no video id")
     return found[1]
 
 
@@ -94,7 +94,7 @@ def seconds(timecode: str) -> float:
     """Seconds of hours:minutes:seconds; ValueError for anything else."""
     match = re.fullmatch(r"(\d+):([0-5]?\d):([0-5]?\d(?:\.\d+)?)", timecode)
     if not match:
-        raise ValueError(f"{timecode!r} is no time as hours:minutes:seconds")
+        raise ValueError(f"{timecode!r} is not a time of the form hours:minutes:seconds")
     hours, minutes, rest = match.groups()
     return int(hours) * 3600 + int(minutes) * 60 + float(rest)
 
@@ -126,11 +126,11 @@ class Manifest:
             content = json.loads((folder / "manifest.json").read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"{folder} holds no readable manifest.json: prepare EMTD first, by "
-                "python -m echomimic_core.evaluation.emtd LIST DOWNLOADS PREPARED"
+                f"{folder} has no readable manifest.json: prepare EMTD first with python -m "
+                "echomimic_core.evaluation.emtd LIST DOWNLOADS PREPARED"
             ) from error
         if content.get("format") != FORMAT or content.get("version") != VERSION:
-            raise ValueError(f"{folder / 'manifest.json'} is no manifest of EMTD of version {VERSION}")
+            raise ValueError(f"{folder / 'manifest.json'} is not an EMTD manifest of version {VERSION}")
         return cls(folder, content["clips"], content["missing"])
 
     def save(self) -> None:
@@ -294,13 +294,13 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DIR",
         help="find poses with the mediapipe package and the .task bundles in this folder, not with the built-in ones",
     )
-    parser.add_argument("--validation", type=float, default=0.0, help="share of the videos set apart (default 0)")
-    parser.add_argument("--limit", type=int, default=0, help="only the first so many lines of the list")
+    parser.add_argument("--validation", type=float, default=0.0, help="fraction of the videos to set apart (default 0)")
+    parser.add_argument("--limit", type=int, default=0, help="use only this many lines of the list")
     arguments = parser.parse_args(argv)
     os.environ.setdefault("GLOG_minloglevel", "2")
     try:
         if not 0 <= arguments.validation < 1:
-            raise ValueError(f"--validation is {arguments.validation}, but it is a share from 0 to below 1")
+            raise ValueError(f"--validation is {arguments.validation}, but it must be a fraction from 0 to below 1")
         segments = read_list(arguments.list)
         folder = arguments.mediapipe
         bundles = _bundles(Settings(folders=(), mediapipe=(Path(folder),))) if folder else None
@@ -316,7 +316,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("\nstopped; what was prepared is kept", file=sys.stderr)
+        print("\nstopped; prepared clips are kept", file=sys.stderr)
         return 130
     print(f"{len(manifest.clips)} clips in {manifest.folder}, {len(manifest.missing)} missing")
     return 0 if manifest.clips else 1

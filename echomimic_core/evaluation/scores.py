@@ -39,7 +39,7 @@ class Score:
 def score(work: Findings, metric: Metric) -> Score:
     """The metric over all clips."""
     if metric.scope != "clip" and not work.has_videos:
-        return Score(metric, reason="it needs real clips to compare with: name a reference video or folder")
+        return Score(metric, reason="it needs real clips to compare with: give a reference video or folder")
     only_poses = all(clip.kind == "pose" for clip in work.generated)
     if only_poses and not metric.of_poses:
         return Score(metric, reason="a pose has no pictures")
@@ -115,7 +115,9 @@ def _pooled(work: Findings, side: Iterable[Kept]) -> Moments:
     for kept in side:
         arrays = kept.arrays or work.cache.get(*kept.key)
         if arrays is None:
-            raise ValueError(f"features could not be kept in {work.cache.folder}: make room there, or use no cache")
+            raise ValueError(
+                f"features could not be cached in {work.cache.folder}: free disk space there, or disable the cache"
+            )
         moments = Moments.from_arrays(arrays)
         pooled = pooled or Moments(moments.dim)
         pooled.merge(moments)

@@ -28,7 +28,7 @@ class Settings:
     chosen : files for single networks, by the keys of `networks.local.NETWORKS`.
     device : of the networks, as torch names it. batch : frames that go through a network at once.
     clip_frames : frames of one sample of FVD.
-    sync_crop : "face", or "whole" where frames are face crops already.
+    sync_crop : "face", or "whole" where frames are already face crops.
     """
 
     folders: tuple[Path, ...] = field(default_factory=lambda: default_folders("echomimic/metrics"))

@@ -120,8 +120,8 @@ def open_one_file(path: str | Path) -> ModelFiles:
     file = TensorFile(path)
     if file.metadata.get("format") != FORMAT:
         raise CheckpointError(
-            f"{file.path} is not a one-file EchoMimicV2 model (its metadata do not say so). "
-            "Released .pth files are used by choosing 'standard' or 'accelerated'; Save Model makes one-file models."
+            f"{file.path} is not a one-file EchoMimicV2 model (according to its metadata). For the released .pth "
+            "files choose 'standard' or 'accelerated'; Save Model creates one-file models."
         )
     version = file.metadata.get("format_version", "?")
     if version != FORMAT_VERSION:

@@ -63,7 +63,7 @@ def download(source: Source, folder: str | Path, progress: Callable[[int, int], 
                 if done > source.most:
                     raise _failed(source, path, f"it does not end after {source.most:,} bytes")
                 if time.monotonic() - begun > STALLED_AFTER * (1 + done / BLOCK):
-                    raise _failed(source, path, "the server sends next to nothing")
+                    raise _failed(source, path, "the server hardly sends any data")
                 start = start or block[:64]
                 digest.update(block)
                 file.write(block)
@@ -86,7 +86,7 @@ def _said(source: Source, path: Path, call, *arguments):
         return call(*arguments)
     except urllib.error.HTTPError as error:
         error.close()
-        raise _failed(source, path, f"the server answers {error.code} {error.reason}") from error
+        raise _failed(source, path, f"the server answered {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise _failed(source, path, str(reason) or type(error).__name__) from error
@@ -105,8 +105,8 @@ def _difference(done: int, total: int, start: bytes, found: str) -> str:
     if done < total:
         return f"the connection ended after {done:,} of {total:,} bytes"
     if start.lstrip()[:1] == b"<":
-        return "a web page came instead of the file"
-    return f"what came is not the published file: its SHA-256 is {found}"
+        return "the server sent a web page instead of the file"
+    return f"the downloaded file is not the published one: its SHA-256 is {found}"
 
 
 def _failed(source: Source, path: Path, reason: str) -> DownloadError:

@@ -187,9 +187,9 @@ def check_name(name: str) -> None:
     if not name.strip(". "):
         wrong = "it is empty"
     elif "\0" in name or any(ord(letter) < 32 for letter in name):
-        wrong = "it holds characters that cannot be printed"
+        wrong = "it contains unprintable characters"
     elif any(letter in FORBIDDEN for letter in name):
-        wrong = f"not every system can hold one of {FORBIDDEN}"
+        wrong = f"it contains one of {FORBIDDEN}, which some systems forbid"
     elif name[-1] in ". ":
         wrong = "it ends with a dot or a space"
     elif name.partition(".")[0].rstrip().upper() in WINDOWS_DEVICES:
@@ -198,9 +198,10 @@ def check_name(name: str) -> None:
         try:
             length = len(name.encode())
         except UnicodeEncodeError:
-            wrong = "it holds half a character"
+            wrong = "it contains half a character"
         else:
-            wrong = f"it is {length} bytes long and {LONGEST_NAME} are the most" if length > LONGEST_NAME else None
+            too_long = f"it is {length} bytes long, but at most {LONGEST_NAME} are possible"
+            wrong = too_long if length > LONGEST_NAME else None
     if wrong:
         shown = name if len(name) <= 60 else f"{name[:60]}..."
         raise ValueError(f"{shown!r} is not a file name: {wrong}. Use letters, numbers, spaces, dots, - and _")
@@ -214,15 +215,15 @@ def reason(error: Exception, path: Path, what: str = "file") -> str:
     if number in _FORBIDDEN_TO_US:
         return (
             f"{path} could not be written: {path.parent} is read-only, or the {what} is open in another program. "
-            "Choose a folder of yours, or close that program"
+            "Choose a folder you can write to, or close that program"
         )
     if number == errno.ENAMETOOLONG:
         return f"{path} could not be written: its name is too long. Choose a shorter one"
     if number == errno.ENOENT:
-        return f"{path} could not be written: there is no folder {path.parent}. Make it and try again"
+        return f"{path} could not be written: there is no folder {path.parent}. Create it and try again"
     if number in (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY):
-        return f"{path} could not be written: a file stands where a folder should be, or the other way round"
-    return f"{path} could not be written ({getattr(error, 'strerror', None) or error}). Look at the disk and try again"
+        return f"{path} could not be written: a file is where a folder should be, or vice versa"
+    return f"{path} could not be written ({getattr(error, 'strerror', None) or error}). Check the disk and try again"
 
 
 def sweep(folder: Path) -> None:
@@ -264,7 +265,7 @@ def _publish(part: Path, path: Path, replace: bool, others: Iterable[Path]) -> P
         check_name(name.name)
         if _publish_as_new(part, name):
             return name
-    raise FileExistsError(f"{path} exists already, and nothing is overwritten: choose another name")
+    raise FileExistsError(f"{path} already exists and is not overwritten: choose another name")
 
 
 def _publish_as_new(part: Path, path: Path) -> bool:

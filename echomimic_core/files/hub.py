@@ -175,7 +175,7 @@ def _transfer(file: Announced, progress: Callable[[int, int], None], check: Call
     finally:
         part.abandon()
     found = part.digest.hexdigest()
-    return None if found == file.sha256 else f"what came is not the published file: its SHA-256 is {found}"
+    return None if found == file.sha256 else f"the downloaded file is not the published one: its SHA-256 is {found}"
 
 
 def _failed(file: Published, folder: Path, url: str, words: str) -> DownloadError:

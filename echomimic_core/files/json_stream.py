@@ -45,7 +45,7 @@ class JsonObject:
         while True:
             key = self.value()
             if not isinstance(key, str):
-                raise JsonError("it is damaged: a key in it is no text")
+                raise JsonError("it is damaged: one of its keys is not text")
             self._expect(":")
             yield key
             if not self._more("}"):
@@ -104,7 +104,7 @@ class JsonObject:
         try:
             more = self._file.read(_CHUNK)
         except UnicodeDecodeError as error:
-            raise JsonError("it is no text") from error
+            raise JsonError("it is not text") from error
         self._ended = not more
         self._text, self._at, self._taken = self._text[self._at :] + more, 0, self._taken + self._at
 

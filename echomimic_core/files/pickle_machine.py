@@ -116,7 +116,7 @@ class Machine:
     def _line(self, longest: int = LONGEST_NUMBER) -> bytes:
         end = self._data.find(b"\n", self._position, self._position + longest + 1)
         if end < 0:
-            raise PickleError("it is damaged: a line in it has no end")
+            raise PickleError("it is damaged: one of its lines has no end")
         line = self._take(end - self._position)
         self._position += 1
         return line
@@ -134,7 +134,7 @@ class Machine:
 
     def _recall(self, index: int) -> None:
         if index not in self._memo:
-            raise PickleError("it is damaged: it recalls what it never had")
+            raise PickleError("it is damaged: it refers to an object it never stored")
         self._push(self._memo[index])
 
     def _find(self, module: str, name: str) -> None:
@@ -156,15 +156,15 @@ class Machine:
     def _reduce(self) -> None:
         arguments, function = self._pop(), self._pop()
         if id(function) not in self._functions or not isinstance(arguments, tuple):
-            raise UnsafePickleError("it calls what is no function of ours")
+            raise UnsafePickleError("it calls a function that is not allowed")
         if len(arguments) > _MOST_ARGUMENTS:
-            raise PickleError("it is damaged: something in it has too many parts")
+            raise PickleError("it is damaged: an object in it has too many parts")
         try:
             self._push(function(*arguments))
         except (UnsafePickleError, PickleError):
             raise
         except (TypeError, ValueError, OverflowError) as error:
-            raise PickleError("it is damaged: something in it has the wrong parts") from error
+            raise PickleError("it is damaged: an object in it has the wrong parts") from error
 
     def _build(self) -> None:
         state, target = self._pop(), self._stack[-1]
@@ -175,15 +175,15 @@ class Machine:
         except (UnsafePickleError, PickleError):
             raise
         except (TypeError, ValueError, OverflowError) as error:
-            raise PickleError("it is damaged: something in it has the wrong parts") from error
+            raise PickleError("it is damaged: an object in it has the wrong parts") from error
 
     def _persistent_id(self) -> None:
         if self._persistent is None:
-            raise UnsafePickleError("it refers to data outside of the file")
+            raise UnsafePickleError("it refers to data outside the file")
         try:
             self._push(self._persistent(self._pop()))
         except (TypeError, OverflowError) as error:
-            raise PickleError("it is damaged: it refers to a storage in no known way") from error
+            raise PickleError("it is damaged: it refers to a storage in an unknown way") from error
 
     def _append(self, items: list) -> None:
         target = self._stack[-1]
@@ -208,7 +208,7 @@ class Machine:
     def _long(self) -> None:
         size = self._take(1)[0]
         if size > LONGEST_NUMBER:
-            raise PickleError(f"it holds a number of {size} bytes")
+            raise PickleError(f"it contains a number of {size} bytes")
         self._push(int.from_bytes(self._take(size), "little", signed=True))
 
     def _written_int(self) -> None:
@@ -233,10 +233,10 @@ class Latin1:
 
     def __call__(self, text, encoding="latin1") -> bytes:
         if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
-            raise UnsafePickleError("it holds text in an encoding of its own")
+            raise UnsafePickleError("it contains text in an unknown encoding")
         self.left -= len(text)
         if self.left < 0:
-            raise PickleError("it holds the same text again and again")
+            raise PickleError("it contains the same text many times")
         return text.encode("latin-1")
 
 
@@ -250,7 +250,7 @@ def _as_number(kind, line: bytes):
     try:
         return kind(line.removesuffix(b"L"))
     except ValueError as error:
-        raise PickleError("it is damaged: a number in it is none") from error
+        raise PickleError("it is damaged: one of its numbers is not a number") from error
 
 
 def _fill(target: dict, items: list) -> dict:
@@ -259,7 +259,7 @@ def _fill(target: dict, items: list) -> dict:
     keys = items[::2]
     # Nested tuples take for ever to hash, and large numbers can be made to collide; nothing of ours has such keys.
     if not all(isinstance(key, str | bytes) or (isinstance(key, int) and abs(key) < _LARGEST_KEY) for key in keys):
-        raise PickleError("it holds a dictionary whose keys are no texts or numbers")
+        raise PickleError("it contains a dictionary whose keys are neither text nor numbers")
     target.update(zip(keys, items[1::2], strict=True))
     return target
 

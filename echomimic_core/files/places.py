@@ -81,7 +81,7 @@ class MappedFile:
             return torch.empty(place.shape, dtype=place.dtype)
         mapped = self._mapped()
         if place.offset + place.span * size > len(mapped):
-            raise TensorFormatError("it has become shorter since it was opened")
+            raise TensorFormatError("it has been shortened since it was opened")
         raw = torch.frombuffer(mapped, dtype=torch.uint8, count=place.span * size, offset=place.offset)
         if place.swapped and size > 1:
             raw = raw.reshape(-1, size).flip(1).reshape(-1)

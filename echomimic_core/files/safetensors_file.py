@@ -39,7 +39,7 @@ def read_header(path: Path) -> tuple[dict[str, Place], dict[str, str]]:
         raise TensorFormatError("it is damaged or not complete")
     metadata = header.pop(_METADATA, None) or {}
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise TensorFormatError("it is damaged: its metadata are not texts")
+        raise TensorFormatError("it is damaged: its metadata are not text")
     return {name: _place(entry, 8 + length, size) for name, entry in header.items()}, metadata
 
 
@@ -48,7 +48,7 @@ def _place(entry, begin: int, size: int) -> Place:
         raise TensorFormatError("it is damaged or not complete")
     dtype = DTYPES.get(entry.get("dtype") if isinstance(entry.get("dtype"), str) else "")
     if dtype is None:
-        raise TensorFormatError("it holds tensors of a type that is not known here")
+        raise TensorFormatError("it contains tensors of an unknown type")
     shape, offsets = entry.get("shape"), entry.get("data_offsets")
     if not _whole_numbers(shape) or len(shape) > MAX_DIMENSIONS or not _whole_numbers(offsets) or len(offsets) != 2:
         raise TensorFormatError("it is damaged or not complete")
@@ -82,7 +82,7 @@ def write(
     for name in order:
         tensor = tensors[name]
         if tensor.dtype not in _NAMES:
-            raise ValueError(f"{name} is of {tensor.dtype}, which a .safetensors file cannot hold")
+            raise ValueError(f"{name} is of {tensor.dtype}, which a .safetensors file cannot store")
         end = total + tensor.numel() * tensor.dtype.itemsize
         header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [total, end]}
         total = end

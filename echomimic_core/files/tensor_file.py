@@ -49,7 +49,8 @@ class TensorFile:
                 self._places = _weights(self.path, wrappings)
         except UnsafePickleError as problem:
             raise CheckpointError(
-                f"{self.path} cannot be read: it holds more than tensors and might run code ({problem}), so it was not "
+                f"{self.path} cannot be read: it contains more than tensors and might run code ({problem}), so it "
+                "was not "
                 "opened. Use the official file."
             ) from problem
         except (TensorFormatError, PickleError) as problem:
@@ -96,8 +97,8 @@ def _weights(path: Path, wrappings: tuple[str, ...]) -> dict[str, Place]:
         said = diagnose(path)
         if "damaged" in said and _is_older_form(path):
             said = (
-                "it is a torch file of the form from before torch 1.6, which cannot be read safely. Save it anew with "
-                "a current torch, or use a .safetensors file"
+                "it is a torch file in the format from before torch 1.6, which cannot be read safely. Save it "
+                "again with a current torch, or use a .safetensors file"
             )
         raise CheckpointError(f"{path} cannot be read: {said}")
     content = read_torch(path)
@@ -108,7 +109,7 @@ def _weights(path: Path, wrappings: tuple[str, ...]) -> dict[str, Place]:
     stored = [(name, tensor) for name, tensor in tensors if isinstance(name, str) and isinstance(tensor, StoredTensor)]
     found = {name.removeprefix("module."): tensor.place for name, tensor in stored}
     if not found:
-        raise CheckpointError(f"{path} holds no weights: it is some other kind of torch file")
+        raise CheckpointError(f"{path} contains no weights: it is some other kind of torch file")
     return found
 
 

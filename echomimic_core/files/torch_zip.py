@@ -72,7 +72,7 @@ def read_torch(path: Path):
         root = roots[0]
         order = _read(file, entries[f"{root}byteorder"], 6) if f"{root}byteorder" in entries else b"little"
         if order not in (b"little", b"big"):
-            raise TensorFormatError("it is damaged: it does not say the order of its bytes")
+            raise TensorFormatError("it is damaged: its byte order is missing")
         data = _read(file, entries[f"{root}data.pkl"], MAX_PICKLE_BYTES)
     storages = _Storages(entries, f"{root}data/", swapped=order.decode() != sys.byteorder)
     return Machine(data, _names(), LIMITS, storages.find).run()
@@ -209,7 +209,7 @@ class _Ordered(StandIn, dict):
 def _ordered(*items) -> _Ordered:
     # Python 2 handed the items over here; such files are of the older form.
     if items:
-        raise PickleError("it is damaged: a dictionary in it is none")
+        raise PickleError("it is damaged: one of its dictionaries is not a dictionary")
     return _Ordered()
 
 
@@ -221,14 +221,14 @@ class _Storages:
 
     def find(self, pid) -> _Storage:
         if not isinstance(pid, tuple) or len(pid) != 5 or pid[0] != "storage":
-            raise UnsafePickleError("it refers to data outside of the file")
+            raise UnsafePickleError("it refers to data outside the file")
         _, kind, key, _, count = pid
         if not isinstance(kind, _Kind) or not _whole((count,)) or not isinstance(key, str) or len(key) > _LONGEST_KEY:
-            raise PickleError("it is damaged: a storage in it is none")
+            raise PickleError("it is damaged: one of its storages is not a storage")
         entry = self._entries.get(self._folder + key)
         itemsize = 1 if kind.dtype is None else kind.dtype.itemsize
         if entry is None or count * itemsize > entry.size:
-            raise TensorFormatError("it is damaged or not complete: numbers are missing in it")
+            raise TensorFormatError("it is damaged or not complete: some of its numbers are missing")
         return _Storage(entry.offset, count * itemsize, kind.dtype, self._swapped)
 
 
@@ -242,7 +242,7 @@ def _tensor(storage, offset, size, stride, *_, dtype: torch.dtype | None = None)
         raise TensorFormatError("it is damaged: a tensor in it is larger than what the file stores")
     place = Place(dtype, tuple(size), storage.offset + offset * dtype.itemsize, tuple(stride), storage.swapped)
     if (offset + place.span) * dtype.itemsize > storage.size and 0 not in size:
-        raise TensorFormatError("it is damaged: a tensor in it leaves its storage")
+        raise TensorFormatError("it is damaged: a tensor in it is outside its storage")
     return StoredTensor(place)
 
 
@@ -254,19 +254,19 @@ def _tensor_of_dtype(storage, offset, size, stride, requires_grad, hooks, kind, 
 
 def _parameter(tensor, *_) -> StoredTensor:
     if not isinstance(tensor, StoredTensor):
-        raise PickleError("it is damaged: a parameter in it is none")
+        raise PickleError("it is damaged: one of its parameters is not a parameter")
     return tensor
 
 
 def _of_class(function, _kind, arguments, *_) -> StoredTensor:
     if function not in (_tensor, _tensor_of_dtype, _parameter) or not isinstance(arguments, tuple):
-        raise UnsafePickleError("it holds a tensor of an unknown class")
+        raise UnsafePickleError("it contains a tensor of an unknown class")
     return function(*arguments)
 
 
 def _size(sides=()) -> tuple:
     if not isinstance(sides, list | tuple) or len(sides) > MAX_DIMENSIONS:
-        raise PickleError("it is damaged: a shape in it is none")
+        raise PickleError("it is damaged: one of its shapes is not a shape")
     return tuple(sides)
 
 

@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--fps", type=float, default=FPS, help="frames per second (default %(default)s)")
     parser.add_argument("--energy", type=float, default=1.0, help="0 to 2, 1 is a calm speaker")
     parser.add_argument("--variety", type=float, default=0.5, help="0 to 1")
-    parser.add_argument("--rest", type=float, default=0.5, help="how readily hands lie still in pauses, 0 to 1")
+    parser.add_argument("--rest", type=float, default=0.5, help="how readily the hands come to rest in pauses, 0 to 1")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cues", type=Path, help="text file of lines such as '2.4 thumbs_up'")
     parser.add_argument("--timeline", type=Path, metavar="FILE.png", help="picture of voice and strokes to write")

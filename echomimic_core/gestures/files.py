@@ -46,7 +46,7 @@ def load_library(path: str | Path) -> GestureLibrary:
     try:
         file = TensorFile(path)
         if file.metadata.get("format") != FORMAT or file.metadata.get("version") != VERSION:
-            raise ValueError("it is no gesture library of this version: make one with Load Gestures")
+            raise ValueError("it is not a gesture library of this version: create one with Load Gestures")
         return _library(file)
     except CheckpointError:
         raise
@@ -67,7 +67,7 @@ def _library(file: TensorFile) -> GestureLibrary:
             raise ValueError(f"{name!r} has the shape {file.shape(name)} instead of {(sum(lengths), *shape)}")
         arrays[name] = file.tensor(name).double().numpy()
         if not np.isfinite(arrays[name]).all() or np.abs(arrays[name]).max() > 1e4:
-            raise ValueError(f"{name!r} holds values that no motion has")
+            raise ValueError(f"{name!r} contains values that no motion has")
     ends = np.cumsum([0, *lengths])
     pieces = [Chains(*(arrays[name][a:b] for name in PARTS)) for a, b in zip(ends, ends[1:], strict=False)]
     strokes = [_stroke(told, piece) for told, piece in zip(content["strokes"], pieces, strict=False)]

@@ -41,7 +41,7 @@ class PlanSettings:
     ----------
     energy : 0 (hardly any strokes, small ones) to 2 (as many and as large as fit); 1 is a calm speaker.
     variety : 0 (always the best-fitting stroke) to 1.
-    rest : how readily hands lie still in pauses, 0 to 1.
+    rest : how readily the hands come to rest in pauses, 0 to 1.
     seed : of every choice.
     """
 
@@ -116,7 +116,7 @@ def _forced(cues: list[tuple[float, str]], library: GestureLibrary, frames: int,
     events = []
     for seconds, name in cues:
         if not 0 <= seconds * fps < frames:
-            raise ValueError(f"the cue '{seconds:g} {name}' lies outside the clip of {frames / fps:.1f} s")
+            raise ValueError(f"the cue '{seconds:g} {name}' is outside the clip of {frames / fps:.1f} s")
         events.append(Event(library.find(name), seconds * fps, forced=True))
     return events
 

@@ -40,7 +40,7 @@ def package_models(folder: Path) -> Bundles:
     found = {kind: find_bundle(kind, [folder]) for kind in BUNDLE_LINKS}
     for kind in ("hand", "pose"):
         if found[kind] is None:
-            raise ValueError(f"{folder} holds no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}")
+            raise ValueError(f"{folder} has no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}")
     return Bundles(**found)
 
 
@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="FOLDER",
         help="MediaPipe's bundles, for its detector",
     )
-    parser.add_argument("--track", action="store_true", help="follow from frame to frame, which is faster")
+    parser.add_argument("--track", action="store_true", help="track from frame to frame, which is faster")
     parser.add_argument("--fps", type=float, default=FPS, help="frames per second of the pose (%(default)s)")
     parser.add_argument("--device", default="cpu", help="where the built-in networks run (%(default)s)")
     parser.add_argument(

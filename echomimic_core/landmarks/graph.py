@@ -101,7 +101,7 @@ def load_graph(path: str | Path, operations=TorchOperations, device=None) -> Gra
 
     file = TensorFile(path)
     if file.metadata.get("format") != FORMAT:
-        raise ValueError(f"{path} is no converted landmark network: put back the file that came with the pack")
+        raise ValueError(f"{path} is not a converted landmark network: restore the file that came with this pack")
     graph = Graph(json.loads(file.metadata["graph"]), operations, device)
     graph.load_state_dict({name: value.float() for name, value in _unpacked(file.state_dict()).items()})
     return graph.eval().requires_grad_(False).to(memory_format=torch.channels_last)

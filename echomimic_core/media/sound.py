@@ -31,7 +31,7 @@ def read_mono(source, begin: float = 0.0, duration: float = 0.0) -> np.ndarray:
     mixed = ((mix(to_float(piece), 1), rate) for piece, rate in sound_pieces(source))
     pieces = list(_at_16_khz(_part(mixed, begin, duration)))
     if not pieces:
-        raise ValueError(f"the sound of the file has nothing from {begin:g} s on: it is empty, cut off or ends before")
+        raise ValueError(f"the audio of the file has nothing from {begin:g} s on: it is empty, cut off or ends before")
     return np.concatenate(pieces)
 
 

@@ -48,7 +48,7 @@ class VideoWriter:
         import av
 
         if not fps > 0:
-            raise ValueError(f"fps is {fps}, but a video needs more than 0 frames a second")
+            raise ValueError(f"fps is {fps}, but a video needs more than 0 frames per second")
         self.path = Path(path)
         self.fps = Fraction(fps).limit_denominator(1001)
         self.width, self.height = width, height
@@ -66,9 +66,7 @@ class VideoWriter:
         """Append frames (n, height, width, 3): uint8, or floats in 0..1."""
         frames = to_uint8(frames)
         if frames.shape[1:] != (self.height, self.width, 3):
-            raise ValueError(
-                f"the video is {self.width}x{self.height}, but frames of shape {frames.shape} were to be added"
-            )
+            raise ValueError(f"the video is {self.width}x{self.height}, but the added frames have shape {frames.shape}")
         frames = np.pad(frames, ((0, 0), (0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
         with self._dropped_if_it_fails():
             self._encode(frames)
@@ -201,7 +199,7 @@ def frame_rate(source) -> float:
     with open_media(source, "video") as (_, stream):
         rate = stream.average_rate or stream.guessed_rate
     if not rate or rate < 0:
-        raise ValueError(f"{_name(source)} does not say how many frames a second it has")
+        raise ValueError(f"{_name(source)} does not state its frame rate")
     return float(rate)
 
 
@@ -225,7 +223,7 @@ def read_audio(source) -> tuple[np.ndarray, int]:
         pieces.append(piece)
         rates.append(rate)
     if not pieces:
-        raise ValueError(f"{_name(source)} holds no sound: the file is empty or cut off")
+        raise ValueError(f"{_name(source)} contains no audio: the file is empty or truncated")
     return np.concatenate(pieces, axis=1), rates[0]
 
 
@@ -241,7 +239,7 @@ def sound_pieces(source) -> Iterator[tuple[np.ndarray, int]]:
     with open_media(source, "audio") as (container, stream):
         rate, channels = stream.rate or 0, stream.layout.nb_channels
         if not rate or not channels:
-            raise MediaError(f"{_name(source)} holds no sound: the file is empty or cut off")
+            raise MediaError(f"{_name(source)} contains no audio: the file is empty or truncated")
         _check(check_sound, channels, rate, _name(source))
         # packed: PyAV reads beyond its list of planes where there are eight of them, as 7.1 sound has
         floats = av.AudioResampler("flt", stream.layout.name, rate)
@@ -258,8 +256,8 @@ def sound_pieces(source) -> Iterator[tuple[np.ndarray, int]]:
 def _samples_before(seconds: float, rate: int, source) -> int:
     if seconds > LONGEST_GAP:
         raise MediaError(
-            f"the sound of {_name(source)} begins {seconds:.0f} s after its beginning: its times are damaged, "
-            "convert the file anew"
+            f"the sound of {_name(source)} begins {seconds:.0f} s after its beginning: its timestamps are "
+            "damaged, convert the file again"
         )
     return round(seconds * rate)
 
@@ -275,7 +273,7 @@ def _decode_frames(source) -> Iterator[tuple[float, np.ndarray]]:
             if index == 0 and not size:
                 size = _picture_size(frame.width, frame.height, stream, name)
             if frame.time is None and not rate:
-                raise MediaError(f"{name} does not say when its pictures are shown: convert the file anew")
+                raise MediaError(f"{name} has no timestamps for its pictures: convert the file again")
             # Of the first frame only: asking keeps a frame alive for long, and it does not change.
             matrix = display_matrix(frame) if index == 0 else matrix
             # Later frames of another size are brought to that of the first.
@@ -283,7 +281,7 @@ def _decode_frames(source) -> Iterator[tuple[float, np.ndarray]]:
             seconds = frame.time if frame.time is not None else float(index / rate)
             yield seconds, upright(picture, matrix)
         if index is None:
-            raise MediaError(f"{name} holds no pictures: the file is empty or cut off")
+            raise MediaError(f"{name} contains no pictures: the file is empty or truncated")
 
 
 def _picture_size(width: int, height: int, stream, name: str) -> tuple[int, int] | None:
@@ -311,8 +309,8 @@ def _at_rate(frames: Iterator[tuple[float, np.ndarray]], fps: float, name: str) 
         seconds -= start
         if not abs(seconds - last) <= LONGEST_GAP:
             raise MediaError(
-                f"{name} jumps by {abs(seconds - last):.0f} s between two pictures: its times are damaged, convert the "
-                "file anew"
+                f"{name} jumps by {abs(seconds - last):.0f} s between two pictures: its timestamps are damaged, "
+                "convert the file again"
             )
         # A millisecond of grace, since containers round their timestamps.
         while shown is not None and wanted / fps < seconds - 1e-3:
@@ -374,7 +372,7 @@ def open_media(source, kind: str):
         # FFmpeg's own words help; those of Python's errors are for programmers.
         said = getattr(error, "strerror", None)
         raise MediaError(
-            f"{name} cannot be read as {kind}, it is damaged or of an unknown format{f' ({said})' if said else ''}"
+            f"{name} cannot be read as {kind}, it is damaged or in an unknown format{f' ({said})' if said else ''}"
         ) from error
 
 

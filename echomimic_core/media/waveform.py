@@ -59,14 +59,16 @@ def to_float(waveform: np.ndarray | torch.Tensor) -> np.ndarray:
         raise ValueError(f"the audio has shape {waveform.shape} instead of (1, channels, samples)")
     waveform = waveform.reshape((-1, waveform.shape[-1])) if waveform.size else waveform
     if waveform.size == 0:
-        raise ValueError("the audio has no samples: load a sound that is not empty, or check where it was trimmed")
+        raise ValueError("the audio has no samples: load audio that is not empty, or check where it was trimmed")
     if np.issubdtype(waveform.dtype, np.integer):
         half = 2.0 ** (8 * waveform.dtype.itemsize - 1)
         centre = half if np.issubdtype(waveform.dtype, np.unsignedinteger) else 0.0
         return (waveform.astype(np.float32) - np.float32(centre)) / np.float32(half)
     waveform = waveform.astype(np.float32, copy=False)
     if not np.isfinite(waveform).all():
-        raise ValueError("the audio holds values that are not numbers (NaN or infinite): the node that made it failed")
+        raise ValueError(
+            "the audio contains values that are not numbers (NaN or infinite): the node that produced it failed"
+        )
     return waveform
 
 
@@ -157,7 +159,7 @@ def trim(waveform: np.ndarray | torch.Tensor, rate: int, start: float = 0.0, dur
     if start < 0 or duration < 0:
         raise ValueError(f"start is {start} s and duration {duration} s, but neither can be negative")
     if samples == 0:
-        raise ValueError("the audio has no samples: load a sound that is not empty, or check where it was trimmed")
+        raise ValueError("the audio has no samples: load audio that is not empty, or check where it was trimmed")
     first = round(start * rate)
     if first >= samples:
         raise ValueError(

@@ -120,7 +120,7 @@ def _transformers_layout(state_dict: Mapping[str, torch.Tensor]) -> dict[str, to
     prefixes = [prefix for prefix in prefixes if {f"{prefix}conv1.bias", f"{prefix}conv2.weight"} <= state_dict.keys()]
     if not prefixes:
         some = ", ".join(list(state_dict)[:3]) or "nothing"
-        raise ValueError(f"this is not a Whisper model (it holds {some}, ...): {WHERE_TO_GET_IT}")
+        raise ValueError(f"this is not a Whisper model (it contains {some}, ...): {WHERE_TO_GET_IT}")
     prefix = prefixes[0]
 
     weights = {}
@@ -146,8 +146,8 @@ def _check_parameters(weights: Mapping[str, torch.Tensor], expected: Mapping[str
     missing = [name for name in expected if name not in weights]
     if missing:
         raise ValueError(
-            f"{len(missing)} of the {len(expected)} parameters of the Whisper encoder are missing, "
-            f"{missing[0]} the first: the file is incomplete; {WHERE_TO_GET_IT}"
+            f"{len(missing)} of the {len(expected)} parameters of the Whisper encoder are missing, first "
+            f"{missing[0]}: the file is incomplete; {WHERE_TO_GET_IT}"
         )
     for name, tensor in expected.items():
         if weights[name].shape != tensor.shape:

@@ -65,7 +65,7 @@ def fill(
             )
         owner, _, leaf = name.rpartition(".")
         if not tensor.is_floating_point():
-            raise CheckpointError(f"{what}: {name} holds {tensor.dtype} instead of numbers with a fraction.")
+            raise CheckpointError(f"{what}: {name} holds {tensor.dtype} instead of floating-point numbers.")
         # a copy, so that nothing points into the file any more: it may be replaced or deleted
         stored = tensor.to(device=device, dtype=storage_dtype(name, tensor, dtype), copy=True).contiguous()
         setattr(owners[owner], leaf, nn.Parameter(stored, requires_grad=False))
@@ -134,7 +134,7 @@ def read_config(denoiser: TensorFile, pose_encoder: TensorFile, prefixes: tuple[
 
 
 def _config_of(file: TensorFile) -> ModelConfig:
-    remedy = "Save it anew with Save Model."
+    remedy = "Save it again with Save Model."
     try:
         sizes = json.loads(file.metadata["config"])
     except (ValueError, RecursionError) as problem:

@@ -27,7 +27,9 @@ def frame_positions(frames: int, like: torch.Tensor) -> torch.Tensor:
     ValueError : for more than 32 frames, which the motion modules were never trained for.
     """
     if frames > MAX_CONTEXT_FRAMES:
-        raise ValueError(f"a window of {frames} frames is longer than the {MAX_CONTEXT_FRAMES} the motion modules know")
+        raise ValueError(
+            f"a window of {frames} frames is longer than the {MAX_CONTEXT_FRAMES} that the motion modules support"
+        )
     # a compiler traces through caches, and warns of them
     table = _positions.__wrapped__ if torch.compiler.is_compiling() else _positions
     return table(like.shape[-1], like.device, like.dtype)[:frames]

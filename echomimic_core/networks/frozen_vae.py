@@ -67,7 +67,7 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
     if path.is_dir():
         found = sorted(path.glob("diffusion_pytorch_model.*"))
         if not found:
-            raise VAEError(f"{path} holds no diffusion_pytorch_model file: name the VAE's file itself")
+            raise VAEError(f"{path} contains no diffusion_pytorch_model file: give the VAE file itself")
         path = found[-1]
     try:
         import diffusers  # noqa: F401

@@ -118,7 +118,7 @@ NETWORKS = {
     "lpips": Network(
         "the AlexNet of LPIPS",
         ("alexnet-owt-7be5be79.pth", "lpips_alex.safetensors", "lpips_alex.pt", "lpips_vgg.pt", "vgg16.pt"),
-        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth, with its heads alex.pth beside it: "
+        "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth, with its heads alex.pth next to it: "
         "https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/alex.pth",
         _lpips,
     ),
@@ -220,7 +220,7 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module, bool]:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 return torch.jit.load(str(path), map_location=device).eval(), True
         if network.build is None:
-            raise ValueError("it is no TorchScript file")
+            raise ValueError("it is not a TorchScript file")
         weights = _weights(path)
         if key == "lpips":
             weights = _lpips_heads(path) | weights
@@ -238,7 +238,8 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
         return TensorFile(path, wrappings=WRAPPINGS).state_dict()
     if _torch_version() < SAFE_TORCH:
         raise ValueError(
-            f"it is of torch's form from before 2020, which only torch {'.'.join(map(str, SAFE_TORCH))} and newer read "
+            f"it is in torch's format from before 2020, which only torch {'.'.join(map(str, SAFE_TORCH))} and "
+            "newer read "
             f"safely, and this is torch {torch.__version__}"
         )
     try:
@@ -247,12 +248,12 @@ def _weights(path: Path) -> dict[str, torch.Tensor]:
         if is_out_of_memory(error):
             raise
         # PyTorch's own words advise to load it with whatever code it carries.
-        raise ValueError("it is damaged, or no file of PyTorch weights alone") from error
+        raise ValueError("it is damaged, or contains more than PyTorch weights") from error
     for key in WRAPPINGS:
         if isinstance(content, dict) and isinstance(content.get(key), dict):
             content = content[key]
     if not isinstance(content, dict):
-        raise ValueError(f"it holds a {type(content).__name__} and no weights")
+        raise ValueError(f"it contains a {type(content).__name__} instead of weights")
     return {k.removeprefix("module."): v for k, v in content.items() if isinstance(v, torch.Tensor)}
 
 

@@ -30,7 +30,9 @@ def load_script(path: Path, pictures: int, what: str) -> nn.Module:
     except (RuntimeError, ValueError, OSError) as problem:
         if is_out_of_memory(problem):
             raise
-        raise ValueError(f"{path} cannot be read as TorchScript: it is damaged or made by another torch") from problem
+        raise ValueError(
+            f"{path} cannot be read as TorchScript: it is damaged or was made by another version of torch"
+        ) from problem
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     generator = torch.Generator().manual_seed(0)

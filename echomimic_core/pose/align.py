@@ -49,7 +49,7 @@ _PLAUSIBLE_HAND = (0.33, 3.0)
 _COST_SIZE, _COST_OFFSET, _COST_REACH, _COST_HAND, _COST_OUTSIDE = 2.0, 2.5, 0.8, 1.1, 1.5
 # A score below this always comes with a reason.
 GOOD_SCORE = 80.0
-NOBODY = "nobody was found in the picture: the picture is the reason, not the pose. Use one of a person's upper body"
+NOBODY = "nobody was found in the picture: use one that shows a person's upper body (the pose is not the problem)"
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
     """How well a pose fits the person, both on the same canvas: 100 is perfect."""
     shown = present(pose.hands, pose.hand_scores)
     if not shown.any():
-        return Fit(0.0, ("the pose has no hands at all",))
+        return Fit(0.0, ("the pose has no hands",))
     them, ours = _measure(person), _measure(pose)
     misfits = [
         _size_misfit(ours.shoulders, them.shoulders, _COST_SIZE, "body is"),
@@ -179,7 +179,7 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
     outside = shown & ((pose.hands < 0) | (pose.hands > 1)).any(axis=-1)
     share = float(outside.sum() / shown.sum())
     sentence = (
-        f"{share:.0%} of the hand points lie outside of the picture: choose another gesture, less energy, a wider "
+        f"{share:.0%} of the hand points are outside the picture: choose another gesture, less energy, a wider "
         "video or a reference picture that shows more around the hands"
     )
     misfits.append(_Misfit(_COST_OUTSIDE * share, sentence, share > 0.1))
@@ -192,7 +192,7 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
     if score < GOOD_SCORE and not reasons:
         # Many small things add up: the costliest is said, and that there are others.
         worst = max(misfits, key=lambda misfit: misfit.cost)
-        reasons = (f"several small misfits add up; the largest: {worst.sentence}",)
+        reasons = (f"several small mismatches add up; the largest: {worst.sentence}",)
     return Fit(score, reasons)
 
 

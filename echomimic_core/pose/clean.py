@@ -71,9 +71,9 @@ class Report:
         ]
         for side, share in (("left", left), ("right", right)):
             if share == 0:
-                lines.append(f"The {side} hand was never found: is it in the picture, uncovered and sharp?")
+                lines.append(f"The {side} hand was never found: is it in the picture, unobstructed and sharp?")
             elif share < 0.8:
-                lines.append(f"The {side} hand is missing in {1 - share:.0%} of the frames: look at the preview.")
+                lines.append(f"The {side} hand is missing in {1 - share:.0%} of the frames: check the preview.")
         return "\n".join(lines)
 
 
@@ -231,7 +231,7 @@ def smooth(
     progress : called with (frames done, all) now and then; what it raises ends the work.
     """
     if not 0 <= strength <= 1:
-        raise ValueError(f"the smoothing strength is {strength}, but must lie between 0 and 1")
+        raise ValueError(f"the smoothing strength is {strength}, but must be between 0 and 1")
     if strength == 0 or len(points) < 3:
         return points
     cutoff = _CUTOFF_WEAKEST * (_CUTOFF_STRONGEST / _CUTOFF_WEAKEST) ** strength

@@ -84,7 +84,7 @@ def detect(
             times += moments
             rows += detector(pictures[0][None] if len(pictures) == 1 else np.stack(pictures), list(moments))
     if not rows:
-        raise ValueError("there are no frames to look for hands in: the video is empty, or ends before start")
+        raise ValueError("there are no frames to detect hands in: the video is empty, or ends before start")
     if progress:
         progress(len(rows), len(rows))
     height, width = size
@@ -105,8 +105,8 @@ def _checked(
         size = size or picture.shape[:2]
         if picture.shape[:2] != size:
             raise ValueError(
-                f"frame {index} is {picture.shape[1]}x{picture.shape[0]}, the first {size[1]}x{size[0]}: bring all "
-                "frames to one size, or take a part of the video (start and duration) in which it does not change"
+                f"frame {index} is {picture.shape[1]}x{picture.shape[0]}, the first {size[1]}x{size[0]}: resize "
+                "all frames to one size, or use a part of the video (start and duration) in which it does not change"
             )
         yield float(time), picture
 

@@ -85,8 +85,8 @@ def trim(pose: HandPose, start: int = 0, frames: int = 0) -> HandPose:
     end = start + frames if frames else len(pose)
     if frames < 0 or end > len(pose):
         raise ValueError(
-            f"the pose has {len(pose) - start} frames from frame {start} on, but {frames} are asked for: "
-            "set frames to 0 to take all; the sampler continues a pose that is too short"
+            f"the pose has {len(pose) - start} frames from frame {start} on, but {frames} were requested: set "
+            "frames to 0 to use all; the sampler extends a pose that is too short"
         )
     return pose if (start, end) == (0, len(pose)) else pose.take(np.arange(start, end))
 

@@ -61,7 +61,7 @@ def load_folder(path: str | Path, fps: float = FPS, progress: Progress | None = 
     files = frame_files(path)
     if not files:
         raise ValueError(
-            f"the pose folder {path} holds no .npy file: it should hold 0.npy, 1.npy, … one for each frame"
+            f"the pose folder {path} contains no .npy file: it should contain 0.npy, 1.npy, … one per frame"
         )
     if len(files) > MAX_FRAMES:
         raise ValueError(f"the pose folder {path} has {len(files):,} frames, and {MAX_FRAMES:,} are the most")
@@ -116,8 +116,8 @@ def _read_record(file: str, read: Callable) -> dict:
         record = read()
     except UnsafePickleError as error:
         raise ValueError(
-            f"the pose file {file} was not opened: {error}, which a pose never needs and which could run a program. "
-            "Do not use this file"
+            f"the pose file {file} was not opened: {error}, which a pose never needs and which could run a "
+            "program. Do not use this file"
         ) from error
     except OSError as error:
         raise ValueError(f"the pose file {file} cannot be read: {error.strerror or error}") from error
@@ -125,7 +125,7 @@ def _read_record(file: str, read: Callable) -> dict:
         raise ValueError(f"the pose file {file} cannot be read: {error}. Copy or download it again") from error
     if not isinstance(record, dict):
         raise ValueError(
-            f"the pose file {file} holds no keypoints but {_described(record)}: choose another pose folder"
+            f"the pose file {file} contains {_described(record)} instead of keypoints: choose another pose folder"
         )
     return record
 
@@ -204,7 +204,7 @@ def _read_frame(record: dict, name: str) -> dict:
 
     for key in ("hands", "hands_score"):
         if key not in record:
-            raise ValueError(f"{name} has no {key!r}, so it is no pose of EchoMimicV2: choose another pose folder")
+            raise ValueError(f"{name} has no {key!r}, so it is not an EchoMimicV2 pose: choose another pose folder")
     if _is_empty(record["hands"]) and _is_empty(record["hands_score"]):
         nothing = {"hands": np.zeros(TRACKS["hands"]), "hand_scores": np.zeros(TRACKS["hand_scores"])}
         params = _read_params(record.get("draw_pose_params"), name)
@@ -213,8 +213,8 @@ def _read_frame(record: dict, name: str) -> dict:
     hand_scores = array(record["hands_score"], "'hands_score'", -1, HAND_POINTS)
     if len(hands) != len(hand_scores) or len(hands) < HANDS or len(hands) % HANDS:
         raise ValueError(
-            f"{name} has {len(hands)} hands and {len(hand_scores)} rows of hand scores, but needs 2 of each: make the "
-            "poses again, or choose another pose folder"
+            f"{name} has {len(hands)} hands and {len(hand_scores)} rows of hand scores, but needs 2 of each: "
+            "create the poses again, or choose another pose folder"
         )
 
     bodies = body_scores = faces = face_scores = None

@@ -80,7 +80,7 @@ def framing(bodies: np.ndarray, faces: np.ndarray, width: int, height: int, size
     if part_height < 1 or part_width < 1:
         raise ValueError(
             f"the framing is empty (rows {first_row} to {last_row}, {part_width} columns of a {width}x{height} "
-            "picture): the person lies outside of the picture"
+            "picture): the person is outside the picture"
         )
     last_column = first_column + part_width
     return Framing(

@@ -140,8 +140,8 @@ def check_canvas(width, height, region, where: str) -> None:
     row, row_end, column, column_end = region
     if any(abs(v) > MAX_SIDE for v in region) or min(row_end - row, column_end - column) < MIN_REGION_SIDE:
         raise ValueError(
-            f"the region {where} is {list(region)!r:.80}, but it needs rows and columns that grow by at least "
-            f"{MIN_REGION_SIDE} and lie within {MAX_SIDE}"
+            f"the region {where} is {list(region)!r:.80}, but it needs increasing rows and columns at least "
+            f"{MIN_REGION_SIDE} apart and within {MAX_SIDE}"
         )
 
 
@@ -151,7 +151,7 @@ def check_points(points: np.ndarray | None, scores: np.ndarray | None, what: str
         if values is None or values.size == 0:
             continue
         if finite and not np.isfinite(values).all():
-            raise ValueError(f"{what} holds values that are not numbers")
+            raise ValueError(f"{what} contains values that are not numbers")
         largest = np.abs(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)).max()
         if largest > limit:
             raise ValueError(

@@ -33,7 +33,7 @@ def from_keypoints(frames: list[dict], fps: float = FPS) -> HandPose:
     if isinstance(frames, dict):
         frames = [frames]
     if not isinstance(frames, list | tuple) or not frames:
-        raise ValueError("the POSE_KEYPOINT input is empty: it should be a list with one entry for each frame")
+        raise ValueError("the POSE_KEYPOINT input is empty: it should be a list with one entry per frame")
     if len(frames) > MAX_FRAMES:
         raise ValueError(f"the POSE_KEYPOINT input has {len(frames):,} frames, and {MAX_FRAMES:,} are the most")
     bodies = np.zeros((len(frames), BODY_POINTS, 3))

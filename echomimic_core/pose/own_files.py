@@ -114,7 +114,9 @@ def load(path: str | Path, progress: Progress | None = None) -> HandPose:
     try:
         content = (_read_json if path.suffix == ".json" else _read_safetensors)(path, progress)
     except (JsonError, TensorFormatError) as error:
-        raise ValueError(f"the pose file {path} is damaged or no pose file ({error}): copy or save it again") from error
+        raise ValueError(
+            f"the pose file {path} is damaged or not a pose file ({error}): copy or save it again"
+        ) from error
     except OSError as error:
         raise ValueError(f"the pose file {path} cannot be read: {error.strerror or error}") from error
     if content.get("format") != FORMAT:
@@ -174,7 +176,7 @@ def _read_safetensors(path: Path, progress: Progress | None) -> dict:
         content = {key: json.loads(value) for key, value in metadata.items() if key in _NUMBERS}
         content |= {"format": metadata.get("format"), "region": json.loads(metadata.get("region", "null"))}
     except (ValueError, RecursionError) as error:
-        raise TensorFormatError("its metadata are no numbers") from error
+        raise TensorFormatError("its metadata are not numbers") from error
     file, known = MappedFile(path), [key for key in TRACKS if key in places]
     for index, key in enumerate(known):
         place = places[key]

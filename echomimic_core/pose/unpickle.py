@@ -41,19 +41,19 @@ class _Type(StandIn):
         if self.kind == "O8":
             self.kind = _OBJECTS
         if self.kind != _OBJECTS and self.kind not in _NUMBERS:
-            raise UnsafePickleError(f"it holds an array of type {_shown(description)}")
+            raise UnsafePickleError(f"it contains an array of type {_shown(description)}")
 
     def set_state(self, state) -> None:
         """(version, byte order, and what only structured or flexible types have, which we have not)."""
         if not isinstance(state, tuple) or not 5 <= len(state) <= 9 or any(v is not None for v in state[2:5]):
-            raise UnsafePickleError("it holds an array of a structured type")
+            raise UnsafePickleError("it contains an array of a structured type")
         if state[1] not in ("<", ">", "=", "|"):
-            raise UnsafePickleError("it holds an array of unknown byte order")
+            raise UnsafePickleError("it contains an array of unknown byte order")
         self.order = state[1]
 
     def numbers(self) -> np.dtype:
         if self.kind == _OBJECTS:
-            raise UnsafePickleError("it takes numbers for objects")
+            raise UnsafePickleError("it treats numbers as objects")
         return _NUMBERS[self.kind].newbyteorder("=" if self.order == "|" else self.order)
 
 
@@ -67,14 +67,14 @@ class _Array(StandIn):
 
     def set_state(self, state) -> None:
         if not isinstance(state, tuple) or len(state) != 5:
-            raise UnsafePickleError("it holds an array of an unknown kind")
+            raise UnsafePickleError("it contains an array of an unknown kind")
         _, shape, kind, fortran, content = state
         if not isinstance(kind, _Type):
-            raise UnsafePickleError("it holds an array without a type")
+            raise UnsafePickleError("it contains an array without a type")
         if kind.kind == _OBJECTS:
             self.shape = _checked_shape(shape)
             if not isinstance(content, list) or len(content) != math.prod(self.shape):
-                raise PickleError("it is damaged: an array in it has not the size it says")
+                raise PickleError("it is damaged: an array in it does not have the stated size")
             self.objects = content
         else:
             self.values = _from_buffer(content, kind, shape, "F" if fortran else "C").values
@@ -87,27 +87,27 @@ def _checked_shape(shape) -> tuple[int, ...]:
     if not all(isinstance(side, int) and 0 <= side <= MAX_VALUES for side in shape):
         raise PickleError("it is damaged: an array in it has an impossible shape")
     if math.prod(side for side in shape if side) > MAX_VALUES:
-        raise PickleError("it says that it holds more numbers than a pose has")
+        raise PickleError("it claims to contain more numbers than a pose has")
     return shape
 
 
 def _numpy_array_class(*_):
-    raise UnsafePickleError("it holds an array of an unknown kind")
+    raise UnsafePickleError("it contains an array of an unknown kind")
 
 
 def _empty_array(kind, shape, _typecode) -> _Array:
     if kind is not _numpy_array_class or shape != (0,):
-        raise UnsafePickleError("it holds an array of an unknown kind")
+        raise UnsafePickleError("it contains an array of an unknown kind")
     return _Array()
 
 
 def _from_buffer(buffer, kind, shape, order="C") -> _Array:
     if not isinstance(kind, _Type) or not isinstance(buffer, bytes) or order not in ("C", "F"):
-        raise UnsafePickleError("it holds an array of an unknown kind")
+        raise UnsafePickleError("it contains an array of an unknown kind")
     numbers = kind.numbers()
     shape = _checked_shape(shape)
     if math.prod(shape) * numbers.itemsize != len(buffer):
-        raise PickleError("it is damaged: an array in it has not the size it says")
+        raise PickleError("it is damaged: an array in it does not have the stated size")
     array = _Array()
     array.values = np.frombuffer(buffer, numbers).reshape(shape, order=order)
     return array
@@ -115,7 +115,7 @@ def _from_buffer(buffer, kind, shape, order="C") -> _Array:
 
 def _scalar(kind, data) -> int | float | bool:
     if not isinstance(kind, _Type) or not isinstance(data, bytes) or len(data) != kind.numbers().itemsize:
-        raise UnsafePickleError("it holds a number of an unknown kind")
+        raise UnsafePickleError("it contains a number of an unknown kind")
     return np.frombuffer(data, kind.numbers())[0].item()
 
 
@@ -194,7 +194,7 @@ class _Plain:
         if isinstance(found, _Array):
             return self._array(found, depth)
         if isinstance(found, StandIn) or callable(found):
-            raise UnsafePickleError("it holds a type instead of a value")
+            raise UnsafePickleError("it contains a type instead of a value")
         if isinstance(found, dict):
             self._count(len(found))
             return {key: self.value(item, depth + 1) for key, item in found.items()}
@@ -218,7 +218,7 @@ class _Plain:
         self.values += values
         self.containers += 1
         if self.values > MAX_VALUES or self.containers > MAX_CONTAINERS:
-            raise PickleError("it says that it holds more numbers than a pose has")
+            raise PickleError("it claims to contain more numbers than a pose has")
 
 
 def _shown(description) -> str:

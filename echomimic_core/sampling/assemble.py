@@ -69,7 +69,7 @@ def audio_mask(
         if not mask.any():
             raise ValueError(
                 "the mask of APDH Options is black wherever the video shows something, so the voice would move "
-                "nothing: paint white what it may move (Load Image's mask is black without transparency)"
+                "nothing: paint white the part it may move (Load Image's mask is black without transparency)"
             )
         return feather_mask(mask, apdh.feather)
     if apdh.reach == "body":

@@ -167,7 +167,7 @@ class ClipDenoiser(nn.Module):
         clip = PreparedClip(conditions, self.denoising_unet, self.pose_encoder, device, dtype)
 
         def on_shortage(smaller: Batching) -> None:
-            logging.warning("EchoMimicV2: out of memory; going on with %s", smaller)
+            logging.warning("EchoMimicV2: out of memory; continuing with %s", smaller)
             clip.drop_caches()
 
         clip.runner = WindowRunner(batching, on_shortage)

@@ -182,7 +182,8 @@ def plan_batching(size: RunSize, available: int | None, widest: Batching | None 
     raise ValueError(
         f"{size.frames} frames at {pixels} need at least {needed.sampling / GIB:.1f} GiB of memory "
         f"({needed.latents / GIB:.1f} of it for the length of the clip), but only {available / GIB:.1f} GiB are free: "
-        "make the picture smaller, lower context_frames, use the Long Sampler for long clips, or close other programs"
+        "use a smaller picture, lower context_frames, use EchoMimicV2 Long Sampler for long clips, or close other "
+        "programs"
     )
 
 
@@ -228,8 +229,8 @@ class WindowRunner:
         smaller = self.batching.smaller(guided)
         if smaller is None:
             raise MemoryError(
-                "there is not enough memory even for one window of one half of guidance in small pieces: "
-                f"make the picture smaller or lower context_frames ({shortage.splitlines()[0]})"
+                "there is not enough memory even for one window with cond and uncond separate, in small pieces: "
+                f"use a smaller picture or lower context_frames ({shortage.splitlines()[0]})"
             )
         self.batching = smaller
         release_memory()

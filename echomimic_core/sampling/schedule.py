@@ -24,7 +24,7 @@ def alphas_cumprod() -> torch.Tensor:
 def trailing_timesteps(steps: int) -> list[int]:
     """Timesteps from 999 down, evenly spaced from the end of the schedule."""
     if not 1 <= steps <= TRAIN_TIMESTEPS:
-        raise ValueError(f"steps is {steps}, but it must lie between 1 and {TRAIN_TIMESTEPS}")
+        raise ValueError(f"steps is {steps}, but it must be between 1 and {TRAIN_TIMESTEPS}")
     spaced = np.arange(TRAIN_TIMESTEPS, 0, -TRAIN_TIMESTEPS / steps)
     # some float spacings yield one value too many, near 0
     return (np.round(spaced[:steps]).astype(int) - 1).tolist()

@@ -63,8 +63,8 @@ def plan_segments(frames: int, segment_frames: int, held_frames: int, loop: bool
     """
     if not 1 <= held_frames < segment_frames:
         raise ValueError(
-            f"a segment of {segment_frames} frames cannot hold {held_frames} frames of the one before: "
-            f"hold between 1 and {segment_frames - 1}"
+            f"a segment of {segment_frames} frames cannot include {held_frames} frames of the previous one: set "
+            f"held_frames between 1 and {segment_frames - 1}"
         )
     new = segment_frames - held_frames
     segments: list[Segment] = []
@@ -145,11 +145,11 @@ class SegmentStore:
                 known = None
             if known != plan:
                 raise ValueError(
-                    f"{self.folder} holds segments of another run (other inputs, settings or model): "
-                    "give a new folder name, or delete that folder"
+                    f"{self.folder} contains segments of another run (other inputs, settings or model): choose a "
+                    "new folder name, or delete that folder"
                 )
         elif any(self.folder.glob("segment_*.safetensors")):
-            raise ValueError(f"{self.folder} holds segments but no {PLAN_FILE}: give a new folder name")
+            raise ValueError(f"{self.folder} contains segments but no {PLAN_FILE}: choose a new folder name")
         else:
             write_json(note, plan)
 
@@ -181,8 +181,8 @@ class SegmentStore:
             write_tensors(self.path(segment), {"latents": latents}, {"run": self.run})
         except WriteError as error:
             raise WriteError(
-                f"{error}. The finished segments ({segment.index} of {self.count}) in {self.folder} are kept: queue "
-                "the same graph again, and it goes on from there"
+                f"{error}. The finished segments ({segment.index} of {self.count}) in {self.folder} are intact: "
+                "queue the same graph again to resume"
             ) from error
 
 

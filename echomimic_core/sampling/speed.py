@@ -32,8 +32,8 @@ class SpeedOptions:
     def __post_init__(self):
         if self.reuse_steps < 1 or self.merge_reference < 1:
             raise ValueError(
-                f"reuse_steps is {self.reuse_steps} and merge_reference {self.merge_reference}, but both start at 1, "
-                "which is off"
+                f"reuse_steps is {self.reuse_steps} and merge_reference {self.merge_reference}, but both must be "
+                "at least 1, which is off"
             )
 
     def guided_at(self, timestep: float) -> bool:

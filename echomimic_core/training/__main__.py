@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="?",
         const="latest",
         metavar="CHECKPOINT",
-        help="go on exactly where the run stopped: at its newest checkpoint, or the one named",
+        help="continue exactly where the run stopped: from its newest checkpoint, or the given one",
     )
     parser.add_argument(
         "--set",
@@ -54,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     except KeyboardInterrupt:
         found = find_checkpoints(trainer.output)
-        how = f"--resume goes on at {found[-1].name}" if found else "there is no checkpoint yet, so start it again"
+        how = f"--resume continues from {found[-1].name}" if found else "there is no checkpoint yet, so start it again"
         print(f"stopped at step {trainer.step}: {how}", file=sys.stderr)
         return 130
     if last is not None and trainer.accelerator.is_main_process:

@@ -183,18 +183,18 @@ class Settings:
             )
         if not 1 <= data.frames <= MAX_CONTEXT_FRAMES:
             raise SettingsError(
-                f"data.frames is {data.frames}, but the motion modules know 1 to {MAX_CONTEXT_FRAMES} frames"
+                f"data.frames is {data.frames}, but the motion modules support 1 to {MAX_CONTEXT_FRAMES} frames"
             )
         if data.held_out < 0 or (data.held_out > 1 and not data.held_out.is_integer()):
             raise SettingsError(
-                f"data.held_out is {data.held_out}, but it must be a share below 1 or a whole number of clips"
+                f"data.held_out is {data.held_out}, but it must be a fraction below 1 or a whole number of clips"
             )
         if not self.lora.rank and not self.checkpoint.formats:
             raise SettingsError(
-                "checkpoint.formats is empty, so nothing would come out of the run: give one_file, released or both"
+                "checkpoint.formats is empty, so the run would save nothing: set one_file, released or both"
             )
         if self.lora.rank and not self.lora.targets:
-            raise SettingsError("lora.targets is empty, so nothing would be trained: leave it out for all of them")
+            raise SettingsError("lora.targets is empty, so nothing would be trained: omit it to use all of them")
 
     @property
     def clip_frames(self) -> int:
@@ -235,11 +235,11 @@ def load_settings(path: str | Path, changes: dict | None = None) -> Settings:
     except OSError as problem:
         raise SettingsError(f"{path} cannot be read: {problem.strerror or problem}") from problem
     except UnicodeDecodeError as problem:
-        raise SettingsError(f"{path} is not YAML: it is no text in UTF-8") from problem
+        raise SettingsError(f"{path} is not YAML: it is not UTF-8 text") from problem
     except yaml.YAMLError as problem:
         raise SettingsError(f"{path} is not YAML: {problem}") from problem
     if not isinstance(content, dict):
-        raise SettingsError(f"{path} holds a {type(content).__name__}, but a configuration is made of 'key: value'")
+        raise SettingsError(f"{path} contains a {type(content).__name__}, but a configuration consists of 'key: value'")
     for key, value in (changes or {}).items():
         change(content, key, value)
     try:
@@ -261,8 +261,8 @@ def parse_changes(pairs: list[str]) -> dict:
             changes[key.strip()] = yaml.safe_load(value)
         except yaml.YAMLError as problem:
             raise SettingsError(
-                f"--set {pair!r}: {value!r} is no value; write 5, 0.1, true, a text or [a, b], and quote what has "
-                "brackets or colons in it"
+                f"--set {pair!r}: {value!r} is not a value; write 5, 0.1, true, text or [a, b], and quote "
+                "anything with brackets or colons in it"
             ) from problem
     return changes
 

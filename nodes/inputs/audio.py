@@ -82,7 +82,7 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
         from ...echomimic_core.media import waveform as core_waveform
 
         if audio is None:
-            raise ValueError("There is no sound: the video it comes from is silent. Load a voice with Load Audio.")
+            raise ValueError("There is no audio: the source video is silent. Load a voice with Load Audio.")
         rate = audio["sample_rate"]
         sound = core_waveform.trim(audio["waveform"], rate, start, duration)
         voice = core_waveform.resample(sound, rate)

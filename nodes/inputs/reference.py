@@ -118,7 +118,7 @@ def video_size(width: int, height: int, trained_at: int) -> tuple[int, int]:
     width, height = width or height or trained_at, height or width or trained_at
     if min(width, height) < SMALLEST_SIDE:
         raise ValueError(
-            f"The video would be {width}x{height} pixels, but each side needs {SMALLEST_SIDE} at least: set width "
+            f"The video would be {width}x{height} pixels, but each side must be at least {SMALLEST_SIDE}: set width "
             f"and height to {SMALLEST_SIDE} or more ({FRAME_SIZE} is what the released model was trained at)."
         )
     return width, height

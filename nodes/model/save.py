@@ -118,7 +118,7 @@ def names(folder, filename: str):
     name = filename.strip().removesuffix(".safetensors")
     check_name(name)
     if name[0] == ".":
-        raise ValueError(f"{filename!r} begins with a dot, which hides the file: give another name")
+        raise ValueError(f"{filename!r} begins with a dot, which hides the file: choose another name")
     yield folder / f"{name}.safetensors"
     yield from (folder / f"{name}_{number}.safetensors" for number in count(2))
 

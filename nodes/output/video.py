@@ -108,7 +108,7 @@ def write_video(path: str, latents, vae, fps: float, frames_per_batch: int, soun
             bar.update_absolute(start + len(pictures), total, _preview(pictures[-1]))
     if broken is not None:
         warn(
-            f"the VAE gave values that are not numbers from frame {broken} on, shown black: start ComfyUI with "
+            f"the VAE returned values that are not numbers from frame {broken} on, shown as black: start ComfyUI with "
             "--fp32-vae, or try another VAE"
         )
 

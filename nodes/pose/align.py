@@ -103,7 +103,8 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         if abs(person.width / person.height - picture.shape[1] / picture.shape[0]) > 0.01:
             raise ValueError(
                 f"image_pose was found in a picture of {person.width}x{person.height}, but the picture here is "
-                f"{picture.shape[1]}x{picture.shape[0]}: connect the pose of this very picture, or none"
+                f"{picture.shape[1]}x{picture.shape[0]}: connect the pose of this picture, or leave image_pose "
+                "unconnected"
             )
         person = align.on_canvas(person, picture.shape[1], picture.shape[0])
         result = align.align(person, pose, width, height, framing, fit_hands)

@@ -153,7 +153,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
         if pose.shows_hands():
             say(text)
         else:
-            text = f"No hand was found in any frame, so nothing will lead the hands.\n{text}"
+            text = f"No hand was found in any frame, so nothing will guide the hands.\n{text}"
             warn(text)
         return io.NodeOutput(pose, text, report.confidence, ui=ui.PreviewText(text))
 

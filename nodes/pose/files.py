@@ -89,7 +89,7 @@ class EchoMimicV2LoadPose(io.ComfyNode):
         else:
             pose = files.load(path, progress)
         if not pose.shows_hands():
-            warn(f"the pose {path} shows no hand in any frame, so nothing will lead the hands.")
+            warn(f"the pose {path} shows no hand in any frame, so nothing will guide the hands.")
         try:
             return io.NodeOutput(edit.trim(pose, start_frame, frames))
         except ValueError as error:
@@ -189,7 +189,7 @@ class EchoMimicV2SavePose(io.ComfyNode):
         directory = os.path.abspath(output_directory())
         wanted = os.path.abspath(os.path.join(directory, filename))
         if wanted == directory or os.path.commonpath([directory, wanted]) != directory:
-            raise ValueError(f"the filename {filename!r} leads out of the output directory: give a name without '..'")
+            raise ValueError(f"the filename {filename!r} points outside the output folder: use a name without '..'")
         for part in Path(filename.replace("\\", "/")).parts:
             durable.check_name(part)
         try:

@@ -54,8 +54,8 @@ class EchoMimicV2PoseFromKeypoints(io.ComfyNode):
             say(f"A person in each of {seen} frames.")
         else:
             warn(
-                f"There is a person in {seen} of {len(pose)} frames of the keypoints; in the others nothing leads the "
-                "hands. Look at the video that they were found in, and at the detector."
+                f"There is a person in {seen} of {len(pose)} frames of the keypoints; in the others nothing "
+                "guides the hands. Check the source video and the detector."
             )
         return io.NodeOutput(edit.change_rate(pose, fps))
 

@@ -133,7 +133,7 @@ def segment_folder(name: str) -> str:
             check_name(part)
     path = os.path.abspath(os.path.join(root, name))
     if os.path.commonpath([os.path.abspath(root), path]) != os.path.abspath(root) or path == os.path.abspath(root):
-        raise ValueError(f"the folder {name!r} leads out of {root}: give a plain name")
+        raise ValueError(f"the folder {name!r} points outside {root}: use a plain name")
     return path
 
 

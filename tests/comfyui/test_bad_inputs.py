@@ -17,8 +17,8 @@ def sentence(comfy, prompt: dict) -> str:
 
 WRONG_WIDGETS = {
     "no such pose": ("EchoMimicV2LoadPose", {"folder": "nowhere"}, "there is no pose 'nowhere'"),
-    "a pose elsewhere": ("EchoMimicV2LoadPose", {"folder": "../../etc"}, "outside of ComfyUI's own folders"),
-    "an absolute pose": ("EchoMimicV2LoadPose", {"folder": "/etc"}, "outside of ComfyUI's own folders"),
+    "a pose elsewhere": ("EchoMimicV2LoadPose", {"folder": "../../etc"}, "outside ComfyUI's own folders"),
+    "an absolute pose": ("EchoMimicV2LoadPose", {"folder": "/etc"}, "outside ComfyUI's own folders"),
     "more pose than there is": ("EchoMimicV2LoadPose", {"frames": 9999}, "set frames to 0"),
     "released weights missing": ("EchoMimicV2Loader", {"model": "accelerated"}, "BadToBest/EchoMimicV2"),
     "model file missing": ("EchoMimicV2Loader", {"model": "gone.safetensors"}, "gone.safetensors is not in"),

@@ -38,7 +38,7 @@ def test_a_node_does_what_the_table_says(comfy, object_info, node, outcome):
         if outcome == "refused":
             with pytest.raises(WorkflowError) as refused:
                 comfy.run(patched(object_info, node), 120)
-            assert "EchoMimicV2" in str(refused.value) or "take it out of the MODEL's way" in str(refused.value)
+            assert "EchoMimicV2" in str(refused.value) or "remove it from the MODEL's path" in str(refused.value)
             return
         comfy.run(patched(object_info, node), 120)
         if outcome == "no effect":

@@ -60,4 +60,4 @@ def test_a_vae_whose_file_is_another_by_now_is_not_saved_in_its_place(seen, what
 
 def test_who_lacks_the_released_files_is_told_of_the_models_that_are_there(seen):
     assert "denoising_unet_acc" in seen["not there"]
-    assert "Or choose a model that is there: " in seen["not there"] and "whole.safetensors" in seen["not there"]
+    assert "Or choose an available model: " in seen["not there"] and "whole.safetensors" in seen["not there"]

@@ -146,7 +146,7 @@ def test_a_side_of_zero_is_the_model_s_own_or_makes_a_square(comfy, quick_start,
 
 def test_a_side_too_short_is_a_sentence(comfy, quick_start):
     change(quick_start, "EchoMimicV2ReferenceEncode", width=56, height=0)
-    assert "would be 56x56 pixels, but each side needs 64" in sentence(comfy, quick_start)
+    assert "would be 56x56 pixels, but each side must be at least 64" in sentence(comfy, quick_start)
 
 
 def test_a_saved_model_keeps_its_vae_and_its_size(comfy, quick_start, with_vae):

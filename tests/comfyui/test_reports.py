@@ -85,7 +85,7 @@ def test_hand_pose_that_finds_nothing_warns_on_itself(said, object_info, real_in
         "shown": {"class_type": "PreviewAny", "inputs": {"source": ["hands", 1]}},
     }
     text = said(prompt, "hands")
-    assert text.startswith("No hand was found in any frame, so nothing will lead the hands.")
+    assert text.startswith("No hand was found in any frame, so nothing will guide the hands.")
     assert "2 frames of pose" in text
 
 
@@ -115,4 +115,4 @@ def test_a_video_whose_temp_folder_was_emptied_is_made_again(comfy, object_info)
     (save,) = (node for node in prompt.values() if node["class_type"] == "SaveVideo")
     save["inputs"]["filename_prefix"] = "video/again"
     assert [file.suffix for file in comfy.outputs(comfy.run(prompt))] == [".mp4"]
-    assert "so the video is made again" in comfy.log_text()
+    assert "so the video is encoded again" in comfy.log_text()

@@ -98,7 +98,7 @@ def test_windows_are_halved_until_they_fit_and_the_result_is_the_same(seen):
 
 def test_memory_that_never_suffices_is_a_sentence(seen):
     found = seen["short_memory"]["never enough"]
-    assert found["kind"] == "MemoryError" and "make the picture smaller" in found["text"]
+    assert found["kind"] == "MemoryError" and "use a smaller picture" in found["text"]
 
 
 def test_a_run_that_cannot_fit_is_refused_before_it_starts(seen):

@@ -193,5 +193,5 @@ def test_wrong_features_and_rates_are_refused():
         AudioTokens(torch.zeros(10, 4, 384)).all()
     with pytest.raises(ValueError, match="fps is 0"):
         AudioTokens(torch.zeros(10, 5, 384), fps=0)
-    with pytest.raises(ValueError, match="do not lie within"):
+    with pytest.raises(ValueError, match="are outside"):
         AudioTokens(torch.zeros(10, 5, 384)).slice(0, 1000)

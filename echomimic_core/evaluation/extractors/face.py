@@ -115,7 +115,7 @@ class Blendshapes(Distribution):
         if bundle is None or faces.has_blendshapes(bundle):
             return ""
         return (
-            f"{bundle} holds no blendshape model: take face_landmarker.task from "
+            f"{bundle} contains no blendshape model: get face_landmarker.task from "
             "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/"
         )
 

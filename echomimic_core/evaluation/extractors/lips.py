@@ -104,7 +104,7 @@ class Sync(Batched):
         self.flush()
         seen = np.array(self.seen, bool)
         if not seen.any():
-            raise ValueError(f"{CLIP} has no 5 frames in a row with a face at 25 frames a second, which lip sync needs")
+            raise ValueError(f"{CLIP} does not have 5 consecutive frames with a face at 25 fps, which lip sync needs")
         lips = np.zeros((len(seen), self.lips[0].shape[1]), np.float32)
         places = np.flatnonzero(seen)
         for rows in self.lips:

@@ -59,7 +59,7 @@ def correlation(mouth: np.ndarray, loudness: np.ndarray) -> float:
 def _mouth(store: Store, clip: Clip) -> float:
     found = store.arrays("generated", clip, "mouth")
     if "loudness" not in found:
-        raise ValueError(f"{clip.name} has no sound")
+        raise ValueError(f"{clip.name} has no audio")
     return correlation(found["opening"], found["loudness"])
 
 

@@ -29,7 +29,7 @@ class Moments:
         if rows.ndim != 2 or rows.shape[1] != self.dim:
             raise ValueError(f"feature rows of shape {rows.shape} do not fit {self.dim} dimensions")
         if not np.isfinite(rows).all():
-            raise ValueError("the features hold values that are not numbers: the network or its weights are damaged")
+            raise ValueError("the features contain values that are not numbers: the network or its weights are damaged")
         if len(rows):
             self._rows.append(rows)
             self.count += len(rows)
@@ -136,7 +136,7 @@ METRICS = (
         "lower",
         "Fréchet distance of the 2048 pool3 features of Inception v3 of all frames, generated against real.",
         "Heusel et al. 2017 (arXiv 1706.08500), PyTorch weights of 2015-12-05",
-        "under 50; below 2048 frames a side it is biased upwards",
+        "under 50; below 2048 frames per side it is biased upwards",
         paper=paper(58.98, 53.47, 49.33),
     ),
     Metric(

@@ -169,7 +169,7 @@ def _sync(attribute: str) -> Callable[[Store, Clip], float]:
         # At the very end of the range it is no shift that was found, but that none fits.
         if 0 < abs(offset) < MAX_SHIFT:
             late, frames = "late" if offset > 0 else "early", abs(offset)
-            store.remark(clip, f"the lips come {frames / FPS:.2f} s too {late} ({frames} frames at {FPS} fps)")
+            store.remark(clip, f"the lips are {frames / FPS:.2f} s too {late} ({frames} frames at {FPS} fps)")
         return float(found[attribute])
 
     return score

@@ -73,4 +73,4 @@ class Cache:
             with Draft(path) as made:
                 np.savez(made.open(), **arrays)
         except OSError as error:
-            logging.warning("results are not kept in %s: %s", self.folder, error)
+            logging.warning("results are not cached in %s: %s", self.folder, error)

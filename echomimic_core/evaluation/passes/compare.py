@@ -35,7 +35,7 @@ def compare(
     differs = abs(rate - other) > SAME_RATE * rate
     remarks = []
     if differs:
-        remarks.append(f"the real clip has {other:g} frames a second and was read at {rate:g}")
+        remarks.append(f"the real clip has {other:g} fps and was read at {rate:g}")
     measures = {name: MEASURES[name] for name in wanted if name != "lpips"}
     values: dict[str, list[float]] = {name: [] for name in measures}
     lpips = Lpips(settings) if "lpips" in wanted else None
@@ -72,8 +72,8 @@ def _size_remark(picture: np.ndarray, target: np.ndarray) -> str:
     (h, w), (height, width) = picture.shape[:2], target.shape[:2]
     if abs(w / h - width / height) > SAME_SHAPE * w / h:
         raise ClipError(
-            f"{CLIP} is {w}x{h} but its real clip is {width}x{height}: crop the real clip to the same "
-            "framing first, or their frames cannot be compared point by point"
+            f"{CLIP} is {w}x{h} but its real clip is {width}x{height}: crop the real clip to the same framing "
+            "first, or their frames cannot be compared pixel by pixel"
         )
     return f"the real clip was scaled from {width}x{height} to {w}x{h}"
 

@@ -189,7 +189,7 @@ def _in_processes(jobs: list[Job], settings: Settings, count: int, counter: _Cou
                 try:
                     yield (job, *future.result())
                 except BrokenProcessPool:
-                    sentence = f"{job.clip.name}: the process that worked on it ended, perhaps for lack of memory"
+                    sentence = f"{job.clip.name}: its process was terminated, possibly out of memory"
                     yield job, dict.fromkeys(job.names, sentence), []
         counter.finish()
     finally:

@@ -156,15 +156,15 @@ def check_place(path: str | Path, option: str) -> None:
     """
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"{option} {path} is a folder: name a file in it")
+        raise ValueError(f"{option} {path} is a folder: give a file in it")
     if not path.parent.is_dir():
-        raise ValueError(f"{option} {path} cannot be written: there is no folder {path.parent}, make it first")
+        raise ValueError(f"{option} {path} cannot be written: there is no folder {path.parent}: create it first")
     probe = Draft(path)
     try:
         probe.open()
     except OSError as error:
         raise ValueError(
-            f"{option} {path} cannot be written: {error.strerror or error}. Name a file in a folder of yours"
+            f"{option} {path} cannot be written: {error.strerror or error}. Choose a folder you can write to"
         ) from error
     finally:
         probe.drop()

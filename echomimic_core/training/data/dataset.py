@@ -59,7 +59,7 @@ class ClipDataset(Dataset):
         # where kept latents are read from (`latents.keep_latents`), if any are
         self.latents_mark: str | None = None
         if clips is None and not settings.data.folders:
-            raise ShardError("data.folders is empty: name the folders of clips that prepare made, [clips] for one")
+            raise ShardError("data.folders is empty: give the folders of clips created by prepare, for example [clips]")
         clips = clips or [clip for folder in settings.data.folders for clip in read_manifest(folder)]
         self.found = clips
         needed = max(2, settings.clip_frames)
@@ -194,7 +194,7 @@ def divide(clips: list[Clip], held_out: float) -> tuple[list[Clip], list[Clip]]:
         count = max(1, count)
     if count >= len(clips):
         raise ShardError(
-            f"data.held_out keeps {count} of {len(clips)} clips from being learned, so none is left: lower it, or "
+            f"data.held_out excludes {count} of {len(clips)} clips from training, so none is left: lower it, or "
             "prepare more videos"
         )
     videos: dict[str, list[Clip]] = {}

@@ -60,5 +60,5 @@ def keep_latents(
                 parts.append(vae.encode(pictures).half().cpu())
             tensors[clip.info.clip] = torch.cat(parts).contiguous()
         write_latents(path, tensors, digests[path])
-    logger.info("latents of %d videos were made, of %d found", len(missing), len(mine) - len(missing))
+    logger.info("latents of %d videos were encoded, %d were cached", len(missing), len(mine) - len(missing))
     return mark

@@ -174,7 +174,7 @@ def find_videos(folder: Path) -> list[Path]:
         raise ValueError(f"there is no folder {folder}")
     found = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     if not found:
-        raise ValueError(f"{folder} holds no videos ({', '.join(sorted(SUFFIXES))})")
+        raise ValueError(f"{folder} contains no videos ({', '.join(sorted(SUFFIXES))})")
     return found
 
 
@@ -240,7 +240,9 @@ def prepare(
     """
     paths = find_videos(videos)
     if out.exists() and any(out.iterdir()) and not (out / RESULTS).is_dir():
-        raise ValueError(f"{out} holds other files: give a new folder, or one that prepare made. Nothing was changed.")
+        raise ValueError(
+            f"{out} contains other files: choose a new folder, or one that prepare created. Nothing was changed."
+        )
     (out / RESULTS).mkdir(parents=True, exist_ok=True)
     results, waiting = {}, []
     for path in paths:
@@ -252,7 +254,7 @@ def prepare(
             results[name] = done
         else:
             waiting.append((path, name, fingerprint))
-    logger.info("%d videos, %d of them done before", len(paths), len(results))
+    logger.info("%d videos, %d of them already done", len(paths), len(results))
     jobs = {name: (path, name, out, rules, size, mark) for path, name, mark in waiting}
     for name, result in in_processes(_work, jobs, workers, _start_worker, (make_tools,)):
         results[name] = result if result is not None else _killed(jobs[name][0])
@@ -266,7 +268,7 @@ def prepare(
 def _killed(path: Path) -> dict:
     reason = (
         "the process that prepared it was killed: there was not enough memory (try --workers 1), or a damaged file "
-        "crashed the decoder. It is tried again next time"
+        "crashed the decoder. It will be tried again next time"
     )
     return {"video": str(path), "clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": reason}]}
 
@@ -306,7 +308,7 @@ def _package_bundles(folder: Path) -> Bundles:
     bundles = {kind: find_bundle(kind, [folder]) for kind in BUNDLE_LINKS}
     for kind in ("hand", "pose"):
         if bundles[kind] is None:
-            raise ValueError(f"{folder} holds no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}")
+            raise ValueError(f"{folder} has no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}")
     return Bundles(**bundles)
 
 
@@ -316,7 +318,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m echomimic_core.training.prepare", description=__doc__)
     parser.add_argument("videos", type=Path, help="a folder of videos (searched with its folders), or one video")
     parser.add_argument("out", type=Path, help="folder for the clips")
-    parser.add_argument("--detector", choices=DETECTORS, default=BUILT_IN, help="what finds the poses (%(default)s)")
+    parser.add_argument("--detector", choices=DETECTORS, default=BUILT_IN, help="pose detector (%(default)s)")
     parser.add_argument(
         "--models", type=Path, default=Path(BUNDLE_FOLDER), help="folder with MediaPipe's bundles, for that detector"
     )
@@ -345,10 +347,11 @@ def main(arguments: list[str] | None = None) -> int:
         print(problem, file=sys.stderr)
         return 1
     except OSError as problem:
-        print(f"{problem.filename or given.out}: {problem.strerror or problem}. What is done is kept.", file=sys.stderr)
+        said = f"{problem.filename or given.out}: {problem.strerror or problem}. Finished work is kept."
+        print(said, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped: the same command goes on where it was", file=sys.stderr)
+        print("stopped: run the same command again to continue", file=sys.stderr)
         return 130
     print(f"{report['clips']} clips, {report['seconds']} s, from {report['videos']} videos: {given.out / MANIFEST}")
     print(f"{len(report['rejected'])} parts rejected, see {given.out / REPORT}")

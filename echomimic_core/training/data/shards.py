@@ -123,7 +123,7 @@ def read_manifest(folder: str | Path) -> list["Clip"]:
     except (ValueError, KeyError, TypeError) as problem:
         raise ShardError(f"{path} is damaged or of another version ({problem}): prepare the videos again") from problem
     if not clips:
-        raise ShardError(f"{folder} holds no clips: its report.json says why each video was rejected")
+        raise ShardError(f"{folder} contains no clips: its report.json says why each video was rejected")
     for shard in {clip.info.shard for clip in clips}:
         if not (folder / shard).is_file():
             raise ShardError(f"{folder / shard} is missing: prepare the videos again, which makes only what is missing")

@@ -160,7 +160,7 @@ def main() -> None:
     if arguments.out.exists():
         raise SystemExit(f"{arguments.out} exists and is not overwritten: choose another name or remove it")
     if not arguments.out.resolve().parent.is_dir():
-        raise SystemExit(f"there is no folder {arguments.out.resolve().parent}: make it first")
+        raise SystemExit(f"there is no folder {arguments.out.resolve().parent}: create it first")
     bar = tqdm(total=arguments.steps, desc="rendered hands", unit="step")
     network = train(arguments.steps, arguments.batch, arguments.seed, lambda done, total: bar.update(done - bar.n))
     save(network, arguments.out)

@@ -85,8 +85,8 @@ def build_perceptual(weights: str | Path | None) -> nn.Module:
     missing = [name for name in network.state_dict() if name not in found]
     if missing:
         raise ValueError(
-            f"{weights} holds no complete LPIPS network: {missing[0]} is missing. It must hold AlexNet's features and "
-            "the five heads of lpips 0.1 in one file; or leave loss.lpips empty for the stand-in."
+            f"{weights} contains no complete LPIPS network: {missing[0]} is missing. It must contain AlexNet's "
+            "features and the five heads of lpips 0.1 in one file; or leave loss.lpips empty for the stand-in."
         )
     network.load_state_dict(found)
     logger.info("L_low: LPIPS from %s", weights)

@@ -98,7 +98,7 @@ def _from_sd15(networks: dict[str, nn.Module], unet: Path, motion: str | None) -
                 continue
             _copy(parameter, weights, name, unet)
     if motion is None:
-        logger.warning("init.motion is not set: motion modules start as no change, which takes long to learn")
+        logger.warning("init.motion is not set: motion modules start as identity, which takes long to train")
         return
     file = TensorFile(motion)
     found = {name[name.find("down_blocks") :] if "down_blocks" in name else name: name for name in file.names()}
@@ -106,13 +106,15 @@ def _from_sd15(networks: dict[str, nn.Module], unet: Path, motion: str | None) -
     wanted = {name: parameter for name, parameter in parameters if part_of(f"{SPATIAL}.{name}") == MOTION}
     filled = [name for name in wanted if name in found]
     if not filled:
-        raise CheckpointError(f"{motion} holds no motion modules of AnimateDiff for SD 1.5 (such as mm_sd_v15_v2.ckpt)")
+        raise CheckpointError(
+            f"{motion} contains no motion modules of AnimateDiff for SD 1.5 (such as mm_sd_v15_v2.ckpt)"
+        )
     for name in filled:
         _copy(wanted[name], {name: file.tensor(found[name])}, name, Path(motion))
     if len(filled) < len(wanted):
         logger.warning(
-            "%s filled %d of %d tensors of the motion modules; the others start as no change (version 1 of AnimateDiff "
-            "has none in the middle: take mm_sd_v15_v2.ckpt)",
+            "%s filled %d of %d tensors of the motion modules; the others start as identity (version 1 of "
+            "AnimateDiff has none in the middle: use mm_sd_v15_v2.ckpt)",
             motion,
             len(filled),
             len(wanted),

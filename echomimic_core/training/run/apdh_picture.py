@@ -50,9 +50,7 @@ def draw_schedule(schedule: APDHSchedule, path: str | Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path, help="the picture to write")
-    parser.add_argument(
-        "config", nargs="?", help="a training configuration or its name; without it the default schedule"
-    )
+    parser.add_argument("config", nargs="?", help="a training configuration or its name; default schedule if omitted")
     given = parser.parse_args(arguments)
     schedule = APDHSchedule()
     try:

@@ -60,8 +60,8 @@ def read_run(checkpoint: Path) -> dict:
         int(content["step"]), content["settings"]["train"]
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise SettingsError(
-            f"{path} is damaged ({problem}), so nothing can be resumed from {checkpoint.name}: move that folder away "
-            "and --resume goes on at the checkpoint before it"
+            f"{path} is damaged ({problem}), so nothing can be resumed from {checkpoint.name}: move that folder "
+            "away, and --resume continues from the previous checkpoint"
         ) from problem
     return content
 
@@ -82,17 +82,17 @@ def choose_checkpoint(output: Path, resume: str | None) -> Path | None:
     if resume is None:
         if found:
             raise SettingsError(
-                f"{output} already holds a run, up to {found[-1].name}: continue it with --resume, "
+                f"{output} already contains a run, up to {found[-1].name}: continue it with --resume, "
                 "or choose another 'output'. Nothing was overwritten."
             )
         return None
     if resume == "latest":
         if not found:
-            raise SettingsError(f"there is nothing to resume: {output} holds no checkpoint")
+            raise SettingsError(f"there is nothing to resume: {output} contains no checkpoint")
         return found[-1]
     path = Path(resume)
     if not (path / RUN).is_file():
-        raise SettingsError(f"{path} is no checkpoint: it has no {RUN}")
+        raise SettingsError(f"{path} is not a checkpoint: it has no {RUN}")
     _check_nothing_is_overwritten(path, output, found)
     return path
 
@@ -103,14 +103,15 @@ def _check_nothing_is_overwritten(path: Path, output: Path, found: list[Path]) -
         return
     if path.resolve().parent != output.resolve():
         raise SettingsError(
-            f"{output} already holds a run, up to {found[-1].name}, and {path} belongs to another: choose another "
-            "'output' to go on from it. Nothing was overwritten."
+            f"{output} already contains a run, up to {found[-1].name}, and {path} belongs to another: choose "
+            "another 'output' to continue from it. Nothing was overwritten."
         )
     step = step_of(path)
     newer = [other.name for other in found if step_of(other) > step]
     if newer:
         raise SettingsError(
-            f"{output} holds newer checkpoints than {path.name}: {', '.join(newer)}. Going on at {path.name} would "
+            f"{output} contains newer checkpoints than {path.name}: {', '.join(newer)}. Continuing from "
+            f"{path.name} would "
             "overwrite them: resume the newest by --resume alone, or set another 'output' to branch off from "
             f"{path.name}. Nothing was overwritten."
         )
@@ -144,7 +145,7 @@ def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> 
         changed = next((f"{key}.{k}" for k in inner if inner[k] != (before.get(key) or {}).get(k)), key)
         raise SettingsError(
             f"{changed} is not what it was in {checkpoint}: resuming continues the same run. "
-            "To go on with other settings, start a new run with init.source: one_file."
+            "To use other settings, start a new run with init.source: one_file."
         )
     expected, found = run.get("samples_per_step"), samples_per_step(settings, processes)
     if expected is not None and expected != found:
@@ -160,8 +161,8 @@ def warn_of_other_clips(checkpoint: Path, clips: str) -> None:
     before = read_run(checkpoint).get("clips")
     if before is not None and before != clips:
         logger.warning(
-            "the clips in data.folders are not those that %s learned from: the run goes on with those that are there "
-            "now, and is no longer the one that was never stopped",
+            "the clips in data.folders are not those that %s learned from: the run continues with the current "
+            "ones, and no longer equals an uninterrupted run",
             checkpoint,
         )
 
@@ -301,8 +302,8 @@ def save_checkpoint(
         if not _is_of_the_disk(problem):
             raise
         raise OSError(
-            f"{final} could not be written ({_first_line(problem)}). Checkpoints of before are kept: make space and "
-            "go on with --resume"
+            f"{final} could not be written ({_first_line(problem)}). Earlier checkpoints are intact: free disk "
+            "space, then rerun with --resume"
         ) from problem
     if accelerator.is_main_process:
         for old in find_checkpoints(output)[: -settings.checkpoint.keep]:
@@ -347,10 +348,10 @@ def check_finite(accelerator, model: TrainingModel, ema: EMA | None, settings: S
     if accelerator.reduce(count, reduction="sum").item() == 0:
         return
     kept = find_checkpoints(Path(settings.output))
-    last = f"{kept[-1]} is the last good one" if kept else "there is none of before"
+    last = f"{kept[-1]} is the last good one" if kept else "there is no earlier one"
     raise FloatingPointError(
-        f"after step {step} weights are not finite in {settings.checkpoint.dtype}"
-        f"{f', such as {broken[0]}' if broken else ''}, so no checkpoint was made of them; {last}. Start again, from "
+        f"after step {step} the weights are not finite in {settings.checkpoint.dtype}"
+        f"{f', such as {broken[0]}' if broken else ''}, so no checkpoint was saved; {last}. Start again, from "
         "its export (init.source: one_file), with a lower optimizer.learning_rate or with train.precision: no"
     )
 
@@ -382,7 +383,7 @@ def load_checkpoint(accelerator, checkpoint: Path, ema: EMA | None) -> int:
         if is_out_of_memory(problem):
             raise
         raise SettingsError(
-            f"{checkpoint} is damaged or of another run ({_first_line(problem)}): move it away, and --resume goes on "
-            "at the checkpoint before it"
+            f"{checkpoint} is damaged or of another run ({_first_line(problem)}): move it away, and --resume "
+            "continues from the previous checkpoint"
         ) from problem
     return step_of(checkpoint)

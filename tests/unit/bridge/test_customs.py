@@ -71,7 +71,7 @@ def test_values_come_as_the_schema_says(node):
         ({"speed": 3}, "speed is 3, but"),
         ({"frames": 0}, "frames is 0, but it has to be a whole number of at least 1"),
         ({"frames": None}, "frames got nothing"),
-        ({"mood": "sad"}, "mood is 'sad', which is no choice: choose one of calm, lively"),
+        ({"mood": "sad"}, "mood is 'sad', which is not a valid choice: choose one of calm, lively"),
         ({"mood": 1}, "mood is 1"),
     ],
 )

@@ -63,9 +63,9 @@ def google(models, monkeypatch):
 
 
 def test_a_node_with_the_switch_names_it_and_one_without_names_hand_pose(models):
-    with pytest.raises(ValueError, match=r"pose_landmarker_full\.task and put it there, or switch download_models on$"):
+    with pytest.raises(ValueError, match=r"pose_landmarker_full\.task and put it there, or turn on download_models$"):
         models.find_bundles(False)
-    with pytest.raises(ValueError, match="or switch download_models on in a Hand Pose node and run it once$"):
+    with pytest.raises(ValueError, match="or turn on download_models in a Hand Pose node and run it once$"):
         models.find_bundles()
 
 

@@ -241,4 +241,4 @@ def test_a_file_that_is_no_network_is_a_sentence(tmp_path):
     junk.write_bytes(bytes(range(256)) * 9)
     settings = Settings(folders=(), mediapipe=(), chosen={"inception": junk})
     (score,) = evaluate([filmed()], [filmed()], choose(["fid"]), settings).scores
-    assert "junk.pt cannot be used as the FID Inception network: it is damaged, or no file of" in score.reason
+    assert "junk.pt cannot be used as the FID Inception network: it is damaged, or contains more than" in score.reason

@@ -294,7 +294,7 @@ def test_bad_clips_are_sentences_and_the_others_are_evaluated(troubled, settings
     assert "no face is found in any frame" in remarks["dark"] and scores["csim"].clips["dark"] == 0
     assert "garbage.mp4 cannot be read as video" in remarks["garbage"]
     assert "empty.mp4 cannot be read as video" in remarks["empty"]
-    assert "single has no 5 frames in a row" in remarks["single"]
+    assert "single does not have 5 consecutive frames" in remarks["single"]
     assert "single has fewer than 16 frames, too few for FVD" in remarks["single"]
     assert "the real clip is longer than this one: only the first 20 frames are compared" in remarks["shorter"]
     assert "the reference has nothing named alone" in remarks["alone"]
@@ -336,7 +336,7 @@ def test_with_its_network_a_metric_stands_alone(settings):
 def test_metrics_that_compare_ask_for_a_real_clip(settings):
     found = evaluate([clip("a")], None, choose(["psnr", "fid", "hkc"]), settings)
     assert found.value("hkc") is not None
-    assert all("name a reference" in score.reason for score in found.scores if score.metric.key != "hkc")
+    assert all("give a reference" in score.reason for score in found.scores if score.metric.key != "hkc")
 
 
 def test_different_frame_rates_are_compared_by_time(plain):
@@ -345,7 +345,7 @@ def test_different_frame_rates_are_compared_by_time(plain):
     real = Clip("a", "video", pictures=pictures, rate=24.0)
     found = evaluate([made], [real], choose(["psnr"]), plain)
     assert found.value("psnr") == math.inf
-    assert found.clips[0].remarks == ["the real clip has 24 frames a second and was read at 12"]
+    assert found.clips[0].remarks == ["the real clip has 24 fps and was read at 12"]
 
 
 def test_a_real_clip_of_another_size_is_scaled_and_said_so(plain):
@@ -383,7 +383,7 @@ def test_unknown_names_are_sentences(tmp_path):
         choose(["beauty"])
     with pytest.raises(ValueError, match="there is no file or folder"):
         gather(tmp_path / "nothing")
-    with pytest.raises(ValueError, match="holds no videos"):
+    with pytest.raises(ValueError, match="contains no videos"):
         gather(tmp_path)
     (tmp_path / "a.mp4").touch()
     (tmp_path / "a.mov").touch()

@@ -334,7 +334,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "model.safetensors"
     write_tensors(path, {"weight": torch.ones(2)})
     old = path.read_bytes()
-    with pytest.raises(ValueError, match="weight is of torch.complex64, which a .safetensors file cannot hold"):
+    with pytest.raises(ValueError, match="weight is of torch.complex64, which a .safetensors file cannot store"):
         write_tensors(path, {"weight": torch.zeros(4, dtype=torch.complex64)})
     assert path.read_bytes() == old and list(tmp_path.iterdir()) == [path]
 

@@ -80,13 +80,13 @@ def test_the_published_file_arrives_with_progress(tmp_path, server, chunked):
 
 
 BAD = {
-    "not found": ([answer(b"gone", "404 Not Found")], "the server answers 404 Not Found"),
-    "broken": ([answer(b"", "500 Oh")], "the server answers 500 Oh"),
+    "not found": ([answer(b"gone", "404 Not Found")], "the server answered 404 Not Found"),
+    "broken": ([answer(b"", "500 Oh")], "the server answered 500 Oh"),
     "cut": ([answer(CONTENT)[:90_000]], r"ended after [\d,]+ of 512,000 bytes|IncompleteRead"),
     "shorter than it says": ([answer(CONTENT[:99], Content_Length=512_000)], "ended after 99 of 512,000|Incomplete"),
     "longer than it says": ([answer(CONTENT, Content_Length=99)], "its SHA-256 is"),
-    "garbled": ([answer(CONTENT[::-1])], "what came is not the published file: its SHA-256 is"),
-    "a web page": ([answer(b"<html>sign in</html>")], "a web page came instead"),
+    "garbled": ([answer(CONTENT[::-1])], "the downloaded file is not the published one: its SHA-256 is"),
+    "a web page": ([answer(b"<html>sign in</html>")], "the server sent a web page instead"),
     "empty": ([answer(b"")], "its SHA-256 is e3b0c442"),
     "no number": ([answer(b"", Content_Length="many")], "its SHA-256 is"),
     "negative": ([answer(b"", Content_Length="-5")], "its SHA-256 is"),
@@ -123,7 +123,7 @@ def test_a_server_that_sends_next_to_nothing_is_left(tmp_path, server, monkeypat
     clock = iter(range(0, 10**9, 3600))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     server.pieces = lambda: [answer(CONTENT)]
-    with pytest.raises(DownloadError, match="the server sends next to nothing"):
+    with pytest.raises(DownloadError, match="the server hardly sends any data"):
         fetch(server, tmp_path)
 
 

@@ -76,7 +76,7 @@ def test_nothing_is_overwritten_and_the_next_name_is_taken(tmp_path):
         with durable.Draft(numbered[0], replace=False, others=numbered[1:]) as draft:
             draft.open().write(b"y")
         assert draft.path == expected
-    with pytest.raises(FileExistsError, match="a_0.txt exists already, and nothing is overwritten"):
+    with pytest.raises(FileExistsError, match="a_0.txt already exists and is not overwritten"):
         durable.write_bytes(numbered[0], b"y", replace=False)
     assert numbered[0].read_bytes() == b"x" and len(names(tmp_path)) == 3
 
@@ -114,7 +114,7 @@ def test_usual_names_are_taken(name):
         (errno.EROFS, "is read-only"),
         (errno.EACCES, "is read-only"),
         (errno.ENAMETOOLONG, "its name is too long"),
-        (errno.EIO, "Look at the disk"),
+        (errno.EIO, "Check the disk"),
     ],
 )
 def test_what_the_disk_says_is_a_sentence(tmp_path, monkeypatch, number, words):
@@ -131,7 +131,7 @@ def test_a_missing_folder_and_a_file_in_its_place_are_sentences(tmp_path):
     with pytest.raises(durable.WriteError, match=r"there is no folder .*nowhere. Make it"):
         durable.write_text(tmp_path / "nowhere" / "a.txt", "")
     durable.write_text(tmp_path / "file", "")
-    with pytest.raises(durable.WriteError, match="a file stands where a folder should be"):
+    with pytest.raises(durable.WriteError, match="a file is where a folder should be"):
         durable.make_folder(tmp_path / "file" / "deeper")
     (tmp_path / "folder").mkdir()
     with pytest.raises(durable.WriteError, match="folder could not be written"):

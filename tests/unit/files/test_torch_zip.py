@@ -104,7 +104,7 @@ def test_compressed_tar_and_plain_pickle_forms_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="x.pth cannot be read"):
         TensorFile(path)
     torch.save({"w": torch.zeros(3)}, path, _use_new_zipfile_serialization=False)
-    with pytest.raises(CheckpointError, match="from before torch 1.6.*Save it anew"):
+    with pytest.raises(CheckpointError, match="from before torch 1.6.*Save it again"):
         TensorFile(path)
     path.write_bytes(b"a".ljust(257, b"\0") + b"ustar\x0000" + bytes(900))
     with pytest.raises(CheckpointError, match="from before torch 1.6"):

@@ -95,7 +95,7 @@ def test_another_weights_file_is_refused_by_name(tmp_path):
     from safetensors.torch import save_file
 
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(ValueError, match="other.safetensors is no converted landmark network"):
+    with pytest.raises(ValueError, match="other.safetensors is not a converted landmark network"):
         load_graph(tmp_path / "other.safetensors")
 
 

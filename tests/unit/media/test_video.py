@@ -111,7 +111,7 @@ def test_failing_or_cancelling_leaves_nothing_behind_and_keeps_the_old_file(tmp_
 
 def test_wrong_input_is_refused_with_a_sentence(tmp_path):
     with VideoWriter(tmp_path / "a.mp4", 24, 64, 48) as writer:
-        with pytest.raises(ValueError, match=r"64x48, but frames of shape \(1, 48, 32, 3\)"):
+        with pytest.raises(ValueError, match=r"64x48, but the added frames have shape \(1, 48, 32, 3\)"):
             writer.write(np.zeros((1, 48, 32, 3), np.uint8))
         writer.write(picture(0)[None])
     with pytest.raises(ValueError, match="fps is 0"):

@@ -88,7 +88,7 @@ def test_taesd_in_comfyui_s_names_keeps_the_picture(tmp_path):
 def test_what_is_no_vae_is_named(tmp_path):
     with pytest.raises(VAEError, match="no VAE is given"):
         load_vae(None)
-    with pytest.raises(VAEError, match="holds no diffusion_pytorch_model"):
+    with pytest.raises(VAEError, match="contains no diffusion_pytorch_model"):
         load_vae(tmp_path)
     other = save({"weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     with pytest.raises(VAEError, match=r"other\.safetensors is not a VAE of SD 1.5"):

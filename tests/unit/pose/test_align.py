@@ -90,7 +90,7 @@ def test_small_misfits_that_add_up_are_a_reason_too(driving):
     pose = edit.transform(pose, move_x=0.015, scale=1.065, pivot="person")
     pose.hands[:3] += [0, 1]  # outside for 3 of 48 frames
     fit = align.judge(person, pose)
-    assert fit.score < align.GOOD_SCORE and "several small misfits add up" in fit.reasons[0]
+    assert fit.score < align.GOOD_SCORE and "several small mismatches add up" in fit.reasons[0]
 
 
 @pytest.mark.parametrize("size", ((768, 768), (512, 768), (960, 544)))
@@ -187,7 +187,7 @@ def test_show_hands_widens_only_where_it_must(driving):
     tight, wide = (align.align(person, low, framing=mode) for mode in ("original", "show hands"))
     assert tight.pose.hands.max() > 1.03
     assert wide.pose.hands.max() < 1.03 and wide.matrix[0, 0] < tight.matrix[0, 0]
-    assert any("outside of the picture: choose another gesture" in reason for reason in tight.after.reasons)
+    assert any("outside the picture: choose another gesture" in reason for reason in tight.after.reasons)
 
 
 def test_the_picture_goes_where_its_pose_goes():

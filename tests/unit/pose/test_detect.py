@@ -221,10 +221,10 @@ def test_of_several_models_the_quick_one_is_taken(tmp_path):
 
 
 def test_no_frames_and_changing_sizes_are_sentences(detector):
-    with pytest.raises(ValueError, match="no frames to look for hands in"):
+    with pytest.raises(ValueError, match="no frames to detect hands in"):
         detect.detect([], **detector)
     frames = [(0.0, np.zeros((64, 64, 3), np.uint8)), (0.1, np.zeros((64, 32, 3), np.uint8))]
-    with pytest.raises(ValueError, match="frame 1 is 32x64, the first 64x64: bring all frames to one size"):
+    with pytest.raises(ValueError, match="frame 1 is 32x64, the first 64x64: resize all frames to one size"):
         detect.detect(frames, **detector)
 
 

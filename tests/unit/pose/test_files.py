@@ -212,7 +212,7 @@ def test_a_pose_knows_whether_it_shows_hands(value, seen):
 def test_missing_empty_and_gapped_folders_are_sentences(tmp_path):
     with pytest.raises(ValueError, match="there is no pose folder"):
         files.load_folder(tmp_path / "nothing")
-    with pytest.raises(ValueError, match="holds no .npy file"):
+    with pytest.raises(ValueError, match="contains no .npy file"):
         files.load_folder(tmp_path)
     save_folder(tmp_path, [record(index) for index in range(5)])
     (tmp_path / "2.npy").unlink()
@@ -223,7 +223,7 @@ def test_missing_empty_and_gapped_folders_are_sentences(tmp_path):
     with pytest.raises(ValueError, match="not a .npy file"):
         files.load_folder(tmp_path)
     np.save(tmp_path / "0.npy", np.zeros((3, 3)))
-    with pytest.raises(ValueError, match="holds no keypoints but an array: choose another"):
+    with pytest.raises(ValueError, match="contains an array instead of keypoints: choose another"):
         files.load_folder(tmp_path)
 
 

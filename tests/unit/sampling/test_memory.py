@@ -116,7 +116,7 @@ def test_the_last_resort_is_a_sentence():
     def evaluate(first, windows, batching):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
 
-    with pytest.raises(MemoryError, match="make the picture smaller.*2 GiB"):
+    with pytest.raises(MemoryError, match="use a smaller picture.*2 GiB"):
         WindowRunner(Batching(4)).run([[0], [1]], evaluate, guided=True)
 
 

@@ -43,7 +43,7 @@ def write(tmp_path, text):
         ("train: [1]", r"train is \[1\], but it must be a section"),
         ("train: {gradient_checkpointing: 1}", "must be true or false"),
         ("data: {size: 100}", "data.size is 100, but it must be a multiple of 64"),
-        ("data: {frames: 33}", "the motion modules know 1 to 32 frames"),
+        ("data: {frames: 33}", "the motion modules support 1 to 32 frames"),
         ("model: huge", "model is 'huge', but it must be one of released, tiny"),
         ("model: {block_out_chanels: [1, 2, 3, 4]}", "did you mean 'block_out_channels'?"),
         ("optimizer: {betas: [0.9]}", "optimizer.betas has 1 values, but it must have 2"),

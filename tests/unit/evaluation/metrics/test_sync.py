@@ -194,4 +194,4 @@ def test_a_clip_of_four_frames_is_a_sentence(tmp_path, settings):
     pictures, sound = spoken(4)
     path = write(tmp_path / "blink.mp4", noisy(pictures, 1), sound, fps=25)
     found = evaluate([Clip("blink", "video", path)], metrics=choose(["sync-c"]), settings=settings)
-    assert "has no 5 frames in a row" in found.scores[0].reason
+    assert "does not have 5 consecutive frames" in found.scores[0].reason

@@ -163,7 +163,7 @@ def test_the_command_takes_single_network_files(place, capsys):
         (["made.mp4", "--network", "eyes=a.pt"], "should be NAME=FILE"),
         (["made.mp4", "--report", "r.pdf"], "should end in .html or .md"),
         (["made.mp4", "--batch", "0"], "the batch is 0"),
-        (["made.mp4", "--emtd", "."], "holds no readable manifest.json"),
+        (["made.mp4", "--emtd", "."], "has no readable manifest.json"),
     ],
 )
 def test_wrong_arguments_are_sentences(place, capsys, monkeypatch, arguments, sentence):

@@ -122,7 +122,7 @@ def test_a_weight_of_lips_that_are_not_there_is_named_by_its_setting(tmp_path):
 
 
 def test_no_folders_is_a_sentence():
-    with pytest.raises(ShardError, match="data.folders is empty: name the folders of clips that prepare made"):
+    with pytest.raises(ShardError, match="data.folders is empty: give the folders of clips created by prepare"):
         ClipDataset(Settings())
 
 
@@ -173,7 +173,7 @@ def test_nothing_is_held_out_unless_asked_and_something_is_always_learned(tmp_pa
     folder = many_clips(tmp_path / "clips", {"a": 2})
     found, data = held(folder, 0.0)
     assert found == [] and data.validation_clips() == data.clips
-    with pytest.raises(ShardError, match="data.held_out keeps 2 of 2 clips from being learned"):
+    with pytest.raises(ShardError, match="data.held_out excludes 2 of 2 clips from training"):
         held(folder, 2)
 
 

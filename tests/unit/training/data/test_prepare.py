@@ -342,7 +342,7 @@ def test_a_real_person_becomes_a_clip(samples, tmp_path):
     ("make", "sentence"),
     [
         (lambda path: None, "there is no folder"),
-        (lambda path: path.mkdir(), "holds no videos"),
+        (lambda path: path.mkdir(), "contains no videos"),
     ],
 )
 def test_no_videos(tmp_path, make, sentence):

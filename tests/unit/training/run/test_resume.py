@@ -50,7 +50,7 @@ def test_resuming_an_older_checkpoint_never_touches_newer_ones(finished, data, t
     config, before = quick(tmp_path, data, steps=3), contents(tmp_path / "run")
     assert main([str(config), "--resume", str(tmp_path / "run" / "step-00000001")]) == 1
     error = capsys.readouterr().err
-    assert "holds newer checkpoints than step-00000001: step-00000002" in error
+    assert "contains newer checkpoints than step-00000001: step-00000002" in error
     assert "resume the newest by --resume alone, or set another 'output'" in error
     assert contents(tmp_path / "run") == before
 
@@ -67,7 +67,7 @@ def test_another_run_is_not_mixed_into(finished, data, tmp_path, capsys):
     before = contents(tmp_path)
     config = quick(tmp_path, data, steps=3)
     assert main([str(config), "--resume", str(finished / "step-00000002")]) == 1
-    assert "already holds a run, up to step-00000001" in capsys.readouterr().err
+    assert "already contains a run, up to step-00000001" in capsys.readouterr().err
     assert contents(tmp_path / "run") == {path: value for path, value in before.items() if path != config}
 
 

@@ -114,7 +114,7 @@ def test_a_finished_run_is_not_overwritten(whole):
     before = {path: path.stat().st_mtime_ns for path in (whole / "run").rglob("*")}
     code, output = run(whole / "run.yaml")
     assert code == 1
-    assert "already holds a run, up to step-00000004: continue it with --resume" in output
+    assert "already contains a run, up to step-00000004: continue it with --resume" in output
     assert {path: path.stat().st_mtime_ns for path in (whole / "run").rglob("*")} == before
 
 
