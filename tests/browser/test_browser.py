@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from comfy_page import comfy_page, load_workflow
+from comfy_page import comfy_page, fit_view, load_workflow
 from comfy_page import to_prompt as page_to_prompt
 from comfy_workflow import to_prompt
 from graphs import GRAPHS, VAE
+from test_values import graph
 from tiny_models import MODEL_NAME, VAE_NAME
 
 WORKFLOWS = Path(__file__).resolve().parents[2] / "workflows"
@@ -92,3 +93,16 @@ def test_workflow_opens_whole_and_runs(page, name, request):
     page.wait_for_function("() => window.outcome", timeout=RUN_SECONDS * 1000)
     outcome, detail = page.evaluate("() => window.outcome")
     assert outcome == "execution_success", detail.get("exception_message")
+
+
+def test_what_a_node_says_is_drawn_on_it(page, object_info):
+    """The page draws `ui` texts of ComfyUI's own nodes only; ours come another way."""
+    prompt = graph(object_info, "library", gesture="idle", frames=5)
+    page.evaluate("async prompt => { await window.app.loadApiJson(prompt, 'said') }", prompt)
+    fit_view(page)
+    page.get_by_role("button", name="Run", exact=True).first.click()
+    page.get_by_text("The hands stay in the picture.").first.wait_for(timeout=RUN_SECONDS * 1000)
+    holders = """() => window.app.graph._nodes
+        .filter(node => node.widgets?.some(widget => String(widget.value).includes("The hands stay")))
+        .map(node => node.type)"""
+    assert page.evaluate(holders) == ["EchoMimicV2PoseLibrary"]
