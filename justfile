@@ -11,7 +11,7 @@ test *arguments:
 
 # The core alone, without ComfyUI: the inner loop. PYTHON names one that has '.[standalone,training,dev]'.
 fast *arguments:
-    {{python}} -m pytest tests/unit -m "not slow and not mid" -n auto --dist loadfile {{arguments}}
+    {{python}} -m pytest tests/unit -m "not slow and not work" -n auto --dist loadfile {{arguments}}
 
 # Style, and mend what can be mended.
 lint:

@@ -22,6 +22,29 @@ def pytest_addoption(parser):
     )
 
 
+# Rooms and files whose tests run networks, processes or videos: left out of the inner loop (`just fast`).
+WORK = (
+    *("benchmarks", "bridge", "demo", "drawn_world", "evaluation", "landmarks", "media", "networks", "training"),
+    *("test_compile.py", "test_memory.py", "test_segments.py", "test_speed.py", "test_dtypes.py", "test_detect.py"),
+    *(
+        "test_durable.py",
+        "test_download.py",
+        "test_checkpoints.py",
+        "test_audio.py",
+        "test_gestures.py",
+        "test_long_poses.py",
+    ),
+    *("test_wheel.py", "test_beside_mediapipe.py", "test_ladder.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what does work, so that the inner loop takes seconds."""
+    for item in items:
+        if set(Path(item.path).parts) & set(WORK) and "unit" in Path(item.path).parts:
+            item.add_marker(pytest.mark.work)
+
+
 @pytest.fixture(scope="session")
 def samples() -> Path:
     """The folder of real pictures, voices and poses beside the checkout; skips where there is none."""
