@@ -46,7 +46,7 @@ def test_a_full_disk_keeps_the_finished_segments_and_queued_again_it_goes_on(see
     assert found["stopped"]["kind"] == "WriteError"
     assert "the disk is full. Free some space" in found["stopped"]["text"]
     assert "The finished segments (1 of 3) in" in found["stopped"]["text"]
-    assert "queue the same graph again, and it goes on from there" in found["stopped"]["text"]
+    assert "queue the same graph again to resume" in found["stopped"]["text"]
     assert found["left"] == ["plan.json", "segment_00000.safetensors"], "half a segment was left"
     assert found["rest"] == rest and found["same_files"]
 
