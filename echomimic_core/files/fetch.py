@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         line.end()
-        print("Stopped; the same command goes on where it stopped.", file=sys.stderr)
+        print("Stopped. Run the same command again to resume.", file=sys.stderr)
         return 130
     line.end()
     for path in paths:

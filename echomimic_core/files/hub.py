@@ -169,7 +169,7 @@ def _transfer(file: Announced, progress: Callable[[int, int], None], check: Call
         if isinstance(failure.error, TooLong):
             return f"it does not end after {file.size:,} bytes"
         if part.write_error is not None:
-            raise WriteError(f"{reason(part.write_error, file.path)}: it goes on where it stopped") from failure.error
+            raise WriteError(f"{reason(part.write_error, file.path)}: it resumes where it stopped") from failure.error
         ended = f"{failure.words} after {part.length:,} of {file.size:,} bytes, which are kept for the next run"
         raise _failed(file.file, file.folder, file.url, ended) from failure.error
     finally:

@@ -155,6 +155,6 @@ def check_points(points: np.ndarray | None, scores: np.ndarray | None, what: str
         largest = np.abs(np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)).max()
         if largest > limit:
             raise ValueError(
-                f"{what} holds the value {largest:.3g}, but points lie in parts of the canvas, about 0 to 1, and no "
-                f"value is beyond {limit:g}: make the pose again"
+                f"{what} holds the value {largest:.3g}, but points are fractions of the canvas, about 0 to 1, and "
+                f"no value may exceed {limit:g}: make the pose again"
             )

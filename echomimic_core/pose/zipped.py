@@ -33,7 +33,7 @@ def frames(path: Path) -> dict[str, bytes]:
         raise ValueError(f"the pose file {path} cannot be read: {error.strerror or error}") from error
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(
-            f"the pose file {path} cannot be read: it is no whole zip. Zip the pose folder again"
+            f"the pose file {path} cannot be read: it is not a complete zip. Zip the pose folder again"
         ) from error
     except ValueError as error:
         raise ValueError(f"the pose file {path} cannot be read: {error}") from error
@@ -50,7 +50,7 @@ def _wanted(file: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         ):
             found.setdefault(place.parent, {})[place.name] = info
     if not found:
-        raise ValueError("it holds no .npy file. Zip a pose folder with 0.npy, 1.npy, … one for each frame")
+        raise ValueError("it contains no .npy file. Zip a pose folder with 0.npy, 1.npy, … one for each frame")
     if len(found) > 1:
         raise ValueError(f"it holds the poses of {len(found)} folders. Make a zip of each")
     (frames,) = found.values()

@@ -39,7 +39,8 @@ go into `models/echomimic`, the VAE into `models/vae`.
 """
 
 MEDIAPIPE_NOTE = """
-MediaPipe's `hand_landmarker.task` and `pose_landmarker.task` go into `models/mediapipe`; **Hand Pose** can fetch them.
+MediaPipe's `hand_landmarker.task` and `pose_landmarker.task` go into `models/mediapipe`; **Hand Pose** can download
+them.
 """
 ALIGN = {
     "width": 768,
@@ -103,7 +104,7 @@ SAMPLER = Node(
 )
 
 
-def film(latent: list, x: int, vae: tuple[str, int] = ("2", 0)) -> tuple[Node, ...]:
+def video(latent: list, x: int, vae: tuple[str, int] = ("2", 0)) -> tuple[Node, ...]:
     return (
         Node(
             "9",
@@ -129,12 +130,12 @@ PREVIEW_POSE = Node(
 QUICK_START = Graph(
     "quick_start",
     "## Quick start: one widget for the model\n\n"
-    "1. Choose the **model** in **Load EchoMimicV2**. Nothing else has to be changed for another one: it brings its "
-    "VAE, its size (width and height 0 in **Reference Encode**), and its steps and guidance (0 in **Sampler**).\n"
+    "1. Choose the **model** in **Load EchoMimicV2**. VAE, size (width and height 0 in **Reference Encode**), "
+    "steps and guidance (0 in **EchoMimicV2 Sampler**) follow it.\n"
     "2. Choose a picture in **Load Image**: one person from the waist up, both hands visible.\n"
     "3. Choose a voice in **Load Audio** and hand poses in **Load Pose**.\n"
     "4. Press **Run**. The video is as long as the voice.\n"
-    "\n**Files**: a one-file model goes into `models/echomimic`, and that is all if it has everything inside. "
+    "\n**Files**: a one-file model goes into `models/echomimic`; if it is complete, nothing else is needed. "
     "The released weights of **accelerated** (`denoising_unet_acc.pth`, `motion_module_acc.pth`, `reference_unet.pth`, "
     "`pose_encoder.pth` from [BadToBest/EchoMimicV2](https://huggingface.co/BadToBest/EchoMimicV2)) go there with "
     f"Whisper's `tiny.pt`, and [{VAE['name']}]({VAE['url']}) into `models/vae`.\n",
@@ -147,7 +148,7 @@ QUICK_START = Graph(
         LOAD_POSE,
         PREVIEW_POSE,
         SAMPLER,
-        *film(["8", 0], 1260, ("1", 3)),
+        *video(["8", 0], 1260, ("1", 3)),
     ),
 )
 
@@ -156,7 +157,7 @@ TALKING_PICTURE = Graph(
     "## A picture, a voice, a gesture\n\n"
     "1. Choose a picture in **Load Image**: one person from the waist up, both hands visible.\n"
     "2. Choose a voice in **Load Audio**.\n"
-    "3. Choose hand poses in **Load Pose**, and look in **Preview Pose** whether the hands lie on the hands.\n"
+    "3. Choose hand poses in **Load Pose**, and check in **Preview Pose** whether the hands line up.\n"
     "4. Press **Run**. The video is as long as the voice; a shorter pose is looped.\n" + FILES_NOTE,
     (
         *LOADERS,
@@ -166,7 +167,7 @@ TALKING_PICTURE = Graph(
         LOAD_POSE,
         PREVIEW_POSE,
         SAMPLER,
-        *film(["8", 0], 1260),
+        *video(["8", 0], 1260),
     ),
 )
 
@@ -182,11 +183,11 @@ LIBRARY = tuple(
 GESTURES = Graph(
     "gesture_library",
     "## Built-in gestures\n\n"
-    "No pose file at hand? **Gesture Library** has eight gestures of any length. Here a greeting passes into "
-    "explaining beats; where the voice is longer, they are looped. Chain **Blend Poses** for more, and change a pose "
+    "No pose file at hand? **Gesture Library** has eight gestures of any length. Here a greeting turns into an "
+    "explanation; if the voice is longer, the gestures are looped. Chain **Blend Poses** for more, and change a pose "
     "with **Edit Pose**.\n\n"
-    "**Align Pose** finds the person in the picture and lays the hands where that person's hands can be. Read its "
-    "report: a low score says why.\n" + FILES_NOTE + MEDIAPIPE_NOTE,
+    "**Align Pose** detects the person in the picture and fits the hands to that person. Read its report: it "
+    "explains a low score.\n" + FILES_NOTE + MEDIAPIPE_NOTE,
     (
         *LOADERS,
         *INPUTS,
@@ -198,19 +199,17 @@ GESTURES = Graph(
         replace(SAMPLER, inputs={**SAMPLER.inputs, "pose": ["33", 1]}, place=(1680, 0)),
         Node("34", "PreviewImage", (1260, 300), {"images": ["33", 2]}),
         Node("35", "PreviewAny", (1260, 620), {"source": ["33", 5]}),
-        *film(["8", 0], 2100),
+        *video(["8", 0], 2100),
     ),
 )
 
 DRIVING_VIDEO = Graph(
     "driving_video",
     "## Hands from a video of your own\n\n"
-    "1. Film someone speaking, both hands in the picture, and choose the film in **Load Video**.\n"
-    "2. **Hand Pose** finds the hands in every frame, heals gaps and steadies them; read its report.\n"
-    "3. **Align Pose** lays them onto the person in the picture, which is framed as the model was trained.\n"
-    "4. To use a pose again, keep it with **Save Pose** and take it back with **Load Pose**.\n"
-    + FILES_NOTE
-    + MEDIAPIPE_NOTE,
+    "1. Record someone speaking with both hands in the picture, and choose the video in **Load Video**.\n"
+    "2. **Hand Pose** detects the hands in every frame, fills gaps and smooths them; read its report.\n"
+    "3. **Align Pose** fits them to the person in the picture, which is framed the way the model was trained.\n"
+    "4. To reuse a pose, save it with **Save Pose** and load it with **Load Pose**.\n" + FILES_NOTE + MEDIAPIPE_NOTE,
     (
         *LOADERS,
         *INPUTS,
@@ -237,16 +236,17 @@ DRIVING_VIDEO = Graph(
         replace(SAMPLER, inputs={**SAMPLER.inputs, "pose": ["33", 1]}, place=(1680, 0)),
         Node("34", "PreviewImage", (1260, 300), {"images": ["33", 2]}),
         Node("35", "PreviewAny", (1260, 620), {"source": ["41", 1]}),
-        *film(["8", 0], 2100),
+        *video(["8", 0], 2100),
     ),
 )
 
 CUSTOM_SAMPLING = Graph(
     "custom_sampling",
     "## With ComfyUI's own samplers\n\n"
-    "**APDH Conditioning** makes positive, negative and an empty latent of the right length, so that every core "
-    "sampler, guider, LoRA and model patch works. **EchoMimicV2 Scheduler** gives the exact noise levels and sampler "
-    "of the original. Guidance (cfg) is 1 for the accelerated model and 2.5 for the standard model.\n" + FILES_NOTE,
+    "**APDH Conditioning** outputs positive, negative and an empty latent of the right length, so that ComfyUI's "
+    "samplers, guiders, LoRAs and model patches work. **EchoMimicV2 Scheduler** provides the original's exact "
+    "noise schedule and sampler. Guidance (cfg) is 1 for the accelerated model and 2.5 for the standard model.\n"
+    + FILES_NOTE,
     (
         *LOADERS,
         *INPUTS,
@@ -279,7 +279,7 @@ CUSTOM_SAMPLING = Graph(
                 "latent_image": ["20", 2],
             },
         ),
-        *film(["25", 0], 1680),
+        *video(["25", 0], 1680),
     ),
 )
 
