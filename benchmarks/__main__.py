@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
     for row in run_all(settings):
         results["rows"].append(row)
         print_table(row)
-        if options.json:  # after every row: a run that is cut off has not been for nothing
+        if options.json:  # After every row: a run that is cut off has not been for nothing
             write_json(options.json, results)
     failed = [row["name"] for row in results["rows"] if row.get("error")]
     return 1 if failed else 0

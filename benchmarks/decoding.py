@@ -11,8 +11,8 @@ from .measure import Machine, best_time, psnr
 
 DEMO = Path(__file__).resolve().parents[1] / "demo"
 PICTURE = DEMO / "inputs" / "character.png"
-FRAMES_AT_ONCE = 4  # as Decode To Video
-LOOKED_AT = 8  # frames of a clip that are decoded to compare it with another
+FRAMES_AT_ONCE = 4  # As Decode To Video
+LOOKED_AT = 8  # Frames of a clip that are decoded to compare it with another
 
 
 def load_decoders(machine: Machine, files: list[Path]) -> dict:

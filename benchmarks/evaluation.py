@@ -5,8 +5,6 @@ network is there is computed without a cache, then once more with what the first
 metric alone over the first seconds. Picture and voice of your own show a face and hands that the detectors know.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -14,7 +14,7 @@ from .shapes import window_pair
 
 FLOAT8 = torch.float8_e4m3fn
 LARGEST = torch.finfo(FLOAT8).max
-OLDEST_WITH_PRODUCTS = (8, 9)  # compute capability
+OLDEST_WITH_PRODUCTS = (8, 9)  # Compute capability
 
 
 class CastLinear(nn.Linear):
@@ -50,7 +50,7 @@ def in_float8(network: nn.Module, products: bool = False) -> nn.Module:
             linear = isinstance(module, nn.Linear)
             module.__class__ = (ProductLinear if products else CastLinear) if linear else CastConv2d
             module.weight.data = module.weight.data.clamp(-LARGEST, LARGEST).to(FLOAT8)
-    # asked by the network for its dtype; it takes no part in a matrix product worth speaking of
+    # Asked by the network for its dtype; it takes no part in a matrix product worth speaking of
     network.conv_in.__class__ = nn.Conv2d
     network.conv_in.weight.data = network.conv_in.weight.data.to(network.conv_in.bias.dtype)
     return network
@@ -75,7 +75,7 @@ def float8_rows(settings, rate: float) -> Iterator[dict]:
     before, velocity = best_time(exact, machine, settings.repeat).seconds, exact()
     ways = {"cast for every use": False} | ({"multiplied as they are": True} if multiplies_float8(machine) else {})
     for name, products in ways.items():
-        held = machine.held_bytes()  # the exact network and all that belongs to it
+        held = machine.held_bytes()  # The exact network and all that belongs to it
         changed = window(in_float8(unet, products))
         machine.reset_peak()
         seconds = best_time(changed, machine, settings.repeat).seconds

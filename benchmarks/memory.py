@@ -21,10 +21,10 @@ def main() -> None:
     settings = Settings(machine, size, [int(pixels)], int(frames), [], 1)
     if way == STREAMED:
         stream_weights(settings.denoiser, machine.device)
-    settings.make_denoiser()  # before memory is watched
+    settings.make_denoiser()  # Before memory is watched
     machine.reset_peak()
     on_gpu = machine.device.type == "cuda"
-    # the least that is fast, not as much as there is
+    # The least that is fast, not as much as there is
     batching = Batching() if on_gpu else ON_CPU
     settings.run(int(pixels), int(frames), SamplingConfig(1, 1.0 if way == UNGUIDED else 2.5), batching=batching)
     machine.wait()

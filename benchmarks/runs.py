@@ -148,7 +148,7 @@ class Settings:
     ) -> torch.Tensor:
         """Latents of a clip, its windows batched as the nodes would."""
         batching = batching or self.batching(pixels, frames, config.context_frames)
-        denoiser = self.denoiser  # made before the seed of the conditions, so that the first run is like every other
+        denoiser = self.denoiser  # Made before the seed of the conditions, so that the first run is like every other
         generator = torch.Generator().manual_seed(1)
         noise = torch.randn(frames, 4, pixels // 8, pixels // 8, generator=generator).to(self.machine.device)
         torch.manual_seed(2)
@@ -179,8 +179,8 @@ def run_all(settings: Settings) -> Iterator[dict]:
         try:
             with torch.no_grad():
                 yield from sections[name](settings, rate)
-        except Exception as problem:
-            yield {"name": name, "error": f"{type(problem).__name__}: {str(problem).splitlines()[0]}"}
+        except Exception as error:
+            yield {"name": name, "error": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
 
 
 def window_rows(settings: Settings, rate: float) -> Iterator[dict]:
@@ -198,7 +198,7 @@ def window_rows(settings: Settings, rate: float) -> Iterator[dict]:
             with fast_linear(machine.device):
                 return function()
 
-        results = fast(ours), fast(original)  # also warms both up
+        results = fast(ours), fast(original)  # Also warms both up
         error = float((results[0] - results[1]).float().norm() / results[1].float().norm())
         del results
         machine.reset_peak()
@@ -261,7 +261,7 @@ def memory_rows(settings: Settings, rate: float) -> Iterator[dict]:
     """
     pixels = max(settings.pixels)
     on_gpu = settings.machine.device.type == "cuda"
-    size = settings.size if on_gpu else "tiny"  # growth is the same for any width, and a processor has no time
+    size = settings.size if on_gpu else "tiny"  # Growth is the same for any width, and a processor has no time
     pixels = pixels if on_gpu else min(pixels, 128)
     itemsize = settings.machine.dtype.itemsize
     whole = sum(p.nbytes for part in meta_networks(SIZES[size], settings.machine) for p in part.parameters())
@@ -297,14 +297,14 @@ def clip_rows(settings: Settings, rate: float) -> Iterator[dict]:
     for variant in reversed(settings.variants):
         config = SamplingConfig(variant.steps, variant.guidance_scale)
         for pixels in settings.pixels:
-            if settings.machine.device.type != "cpu":  # the first run of a shape also loads its kernels
+            if settings.machine.device.type != "cpu":  # The first run of a shape also loads its kernels
                 settings.run(pixels, CONTEXT_FRAMES, replace(config, steps=1))
             kept = {}
 
             def run(pixels: int = pixels, config: SamplingConfig = config, kept: dict = kept) -> None:
                 kept["latents"] = settings.run(pixels, settings.frames, config)
 
-            settings.conditions(pixels, settings.frames)  # made once for a trained model
+            settings.conditions(pixels, settings.frames)  # Made once for a trained model
             settings.machine.reset_peak()
             sampling = best_time(run, settings.machine, 1, warm=False).seconds
             name = f"{variant.name}, {settings.frames} frames at {pixels}x{pixels}"
@@ -340,7 +340,7 @@ def beside_exact(settings: Settings, name: str, config: SamplingConfig, shortcut
     def run(config: SamplingConfig, speed: SpeedOptions) -> None:
         kept["latents"] = settings.run(pixels, settings.frames, config, speed)
 
-    # the first run also loads kernels, and makes what a trained model sees and hears
+    # The first run also loads kernels, and makes what a trained model sees and hears
     settings.run(pixels, settings.frames, replace(config, steps=1))
     exact_time = best_time(lambda: run(config, EXACT), settings.machine, 1, warm=False)
     exact = kept["latents"]

@@ -51,7 +51,7 @@ def window_pair(
     def ours() -> torch.Tensor:
         context = WindowContext(frames, frames if guided else 0, reference, audio, chunk_elements=ceiling)
         batch = torch.cat([latents, latents]) if guided else latents
-        if batch.device.type == "cpu":  # as `ClipDenoiser` does
+        if batch.device.type == "cpu":  # As `ClipDenoiser` does
             batch = batch.contiguous(memory_format=torch.channels_last)
         return unet(batch, timesteps, context, pose)
 

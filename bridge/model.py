@@ -66,7 +66,7 @@ class GraphDenoiser(ClipDenoiser):
 
     in_channels = LATENT_CHANNELS
 
-    # only this stays out of a compiled graph, so one graph of the networks serves every clip length
+    # Only this stays out of a compiled graph, so one graph of the networks serves every clip length
     @torch.compiler.disable(recursive=False)
     def forward(
         self, x, timesteps, context=None, control=None, transformer_options=None, echomimic=None, **kwargs
@@ -75,7 +75,7 @@ class GraphDenoiser(ClipDenoiser):
         options = transformer_options or {}
         halves: list[PreparedHalf] = echomimic
         windows, speed = options.get(WINDOWS), options.get(SPEED, EXACT)
-        # reading numbers from a device waits for it, so `WindowHandler` has read them once for all windows of a step
+        # Reading numbers from a device waits for it, so `WindowHandler` has read them once for all windows of a step
         step, timestep = options.get(MOMENT) or (sampling_step(options), float(timesteps[0]))
         for half in halves:
             if half.clip is not None:
@@ -170,7 +170,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
 
     def extra_conds_shapes(self, **kwargs) -> dict[str, list[int]]:
         payload: ClipPayload | None = kwargs.get(PAYLOAD)
-        # the unconditional half knows nothing of the sampler
+        # The unconditional half knows nothing of the sampler
         told = payload is not None and payload.conditions is not None
         return {LATENT_COPIES_KEY: [payload.latent_copies]} if told else {}
 
@@ -183,7 +183,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
             )
         noise, device = kwargs["noise"], kwargs["device"]
         check_latents(noise, payload)
-        # of this run: core's ModelComputeDtype changes it after loading
+        # Of this run: core's ModelComputeDtype changes it after loading
         self.diffusion_model.compute_dtype = self.compute_dtype()
         clip = None
         device = torch.device(device)
@@ -197,7 +197,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
 
     def run_size(self, frames: int, height: int, width: int, context_frames: int = CONTEXT_FRAMES) -> RunSize:
         itemsize = self.compute_dtype().itemsize
-        # whether there is guidance is not known here: take it that there is
+        # Whether there is guidance is not known here: take it that there is
         return RunSize(self.config, height, width, frames, context_frames, True, itemsize, cache_bytes=CLIP_CACHES)
 
     def plan(self, noise: torch.Tensor, payload: ClipPayload, device: torch.device) -> Batching:

@@ -75,11 +75,11 @@ def open_model(model: str, folders: list[str]) -> ModelFiles:
     if model in RELEASED:
         try:
             return find_released(folders, model)
-        except CheckpointError as problem:
+        except CheckpointError as error:
             others = one_file_names()
             if not others:
                 raise
-            raise CheckpointError(f"{problem} Or choose an available model: {', '.join(others)}.") from problem
+            raise CheckpointError(f"{error} Or choose an available model: {', '.join(others)}.") from error
     path = folder_paths.get_full_path("echomimic", model)
     if path is None:
         looked = " and ".join(folders)
@@ -149,8 +149,8 @@ def load_audio_encoder(files: ModelFiles, choice: str, folders: list[str]):
         weights, name = TensorFile(path).state_dict(), path.name
     try:
         encoder = build_audio_encoder(weights)
-    except ValueError as problem:
-        raise CheckpointError(f"{name}: {problem}") from problem
+    except ValueError as error:
+        raise CheckpointError(f"{name}: {error}") from error
     return make_patcher(encoder)
 
 

@@ -129,7 +129,7 @@ def sample_ddim(model, x, sigmas, extra_args=None, callback=None, disable=None, 
         clean = model(x, sigma * x.new_ones(len(x)), **(extra_args or {}))
         if callback is not None:
             callback({"x": x, "i": index, "sigma": sigma, "sigma_hat": sigma, "denoised": clean})
-        # into the old latents and part by part: every term of the formula would be as long as the clip
+        # Into the old latents and part by part: every term of the formula would be as long as the clip
         for start in range(0, len(x), STEP_FRAMES):
             part = slice(start, start + STEP_FRAMES)
             x[part] = sigma_ddim_step(x[part], clean[part], sigma, sigmas[index + 1], timestep, steps)

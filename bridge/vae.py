@@ -118,11 +118,11 @@ def read_vae(file: TensorFile, prefix: str) -> comfy.sd.VAE:
     logging.info("EchoMimicV2: VAE of %s", file.path)
     try:
         vae = comfy.sd.VAE(sd=weights)
-    except (RuntimeError, KeyError) as problem:
-        if is_out_of_memory(problem):
+    except (RuntimeError, KeyError) as error:
+        if is_out_of_memory(error):
             raise
-        reason = str(problem).strip().splitlines()[-1].strip()
-        raise CheckpointError(f"{file.path}: its VAE cannot be used ({reason}). Download it again.") from problem
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise CheckpointError(f"{file.path}: its VAE cannot be used ({reason}). Download it again.") from error
     # ComfyUI only warns of what is missing; diffusers' names, which it translates, can only be counted.
     wanted = vae.first_stage_model.state_dict()
     missing = [name for name in wanted if name not in weights]

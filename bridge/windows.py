@@ -37,7 +37,7 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
         """
         options = dict(model_options.get("transformer_options", {}))
         scale, speed = options.pop(GUIDANCE, None), options.get(SPEED, EXACT)
-        # read from the device once a step: reading waits for it
+        # Read from the device once a step: reading waits for it
         step, level = sampling_step({**options, "sigmas": timestep}), timestep_of(model, timestep)
         half = leading_half(conds)
         windows = half.windows.at_step(len(x_in), speed.window_step(step))
@@ -73,7 +73,7 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
         means = average.mean(windows)
         found = dict.fromkeys(wanted, means[0]) if guided else dict(zip(wanted, means, strict=True))
         for index in plain:
-            # both halves the same: whatever guidance makes of them, it is the one result there is
+            # Both halves the same: whatever guidance makes of them, it is the one result there is
             found.setdefault(index, means[0])
         return [found[i].to(x_in) if i in found else torch.zeros_like(x_in) for i in range(len(conds))]
 

@@ -1,6 +1,6 @@
 """What every part of the set-up shares: where things lie, and how to speak; standard library only."""
 
-from __future__ import annotations  # so that an old Python gets to the sentence about its age
+from __future__ import annotations  # So that an old Python gets to the sentence about its age
 
 import shutil
 from pathlib import Path

@@ -35,8 +35,8 @@ class Progress:
         self.client_id = uuid.uuid4().hex
         self.url, self.titles, self.every = url, titles, every
         self.started = self.said = time.monotonic()
-        self.seconds: dict[str, float] = {}  # spent in each node, by title
-        self.running: tuple[str, float, float] | None = None  # node, done, of how many
+        self.seconds: dict[str, float] = {}  # Spent in each node, by title
+        self.running: tuple[str, float, float] | None = None  # Node, done, of how many
         self.since = self.started
         self.connection: socket.socket | None = None
 
@@ -50,8 +50,8 @@ class Progress:
 
     def __exit__(self, *exception):
         if self.connection:
-            with contextlib.suppress(OSError):  # the server may have gone first
-                self.connection.shutdown(socket.SHUT_RDWR)  # ends the thread's reading
+            with contextlib.suppress(OSError):  # The server may have gone first
+                self.connection.shutdown(socket.SHUT_RDWR)  # Ends the thread's reading
             self.connection.close()
 
     def _listen(self) -> None:
@@ -60,7 +60,7 @@ class Progress:
                 for text in texts(stream, self.connection):
                     self.hear(json.loads(text))
         except (OSError, ValueError):
-            return  # progress is a convenience: the workflow goes on without
+            return  # Progress is a convenience: the workflow goes on without
 
     def hear(self, message: dict) -> None:
         """Take in one message of the server."""
@@ -91,7 +91,7 @@ class Progress:
 
     def line(self, now: float) -> str:
         elapsed = f"{clock(now - self.started)} since the start"
-        running = self.running  # the thread may change it meanwhile
+        running = self.running  # The thread may change it meanwhile
         if not running:
             return f"  working, {elapsed}"
         node, done, total = running
@@ -125,7 +125,7 @@ def connect(url: str, path: str) -> socket.socket:
     try:
         connection.sendall(request.encode())
         head = b""
-        while not head.endswith(b"\r\n\r\n"):  # byte by byte: what follows belongs to the first message
+        while not head.endswith(b"\r\n\r\n"):  # Byte by byte: what follows belongs to the first message
             byte = connection.recv(1)
             if not byte:
                 raise OSError("the server closed the connection")
@@ -150,7 +150,7 @@ def texts(stream, connection: socket.socket):
         if kind == CLOSE:
             return
         if kind == PING:
-            # a client masks what it sends; a mask of zeros leaves it as it is
+            # A client masks what it sends; a mask of zeros leaves it as it is
             connection.sendall(bytes([0x80 | PONG, 0x80 | len(payload)]) + bytes(4) + payload)
         if kind == TEXT:
             yield payload.decode()

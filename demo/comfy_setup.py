@@ -5,7 +5,7 @@ directories. Set COMFYUI_PATH to use a ComfyUI you have; its own Python is used 
 where it cannot be found), and nothing is ever installed into it.
 """
 
-from __future__ import annotations  # so that an old Python gets to the sentence about its age
+from __future__ import annotations  # So that an old Python gets to the sentence about its age
 
 import hashlib
 import json
@@ -135,7 +135,7 @@ def python_of(comfyui: Path) -> Path | None:
     places = [
         comfyui / name / program for name in ("venv", ".venv") for program in ("bin/python", "Scripts/python.exe")
     ]
-    places.append(comfyui.parent / "python_embeded" / "python.exe")  # the portable build, spelled so
+    places.append(comfyui.parent / "python_embeded" / "python.exe")  # The portable build, spelled so
     for python in [*places, Path(sys.executable)]:
         if (
             python.exists()

@@ -1,6 +1,6 @@
 """Trees of ComfyUI in the cache: the newest that can be had, or one of a given version; standard library only."""
 
-from __future__ import annotations  # so that an old Python gets to the sentence about its age
+from __future__ import annotations  # So that an old Python gets to the sentence about its age
 
 import os
 import re

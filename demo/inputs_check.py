@@ -10,8 +10,8 @@ from pathlib import Path
 
 from comfy_setup import SetupError, say, tail
 
-SMALLEST, LARGEST, GRID = 64, 2048, 8  # pixels, the limits of Reference Encode
-MOST_FRAMES = 1_000_000  # the sampler's limit
+SMALLEST, LARGEST, GRID = 64, 2048, 8  # Pixels, the limits of Reference Encode
+MOST_FRAMES = 1_000_000  # The sampler's limit
 RELEASED = ("standard", "accelerated")
 POSE_FILES = (".json", ".safetensors")
 POSE_FORMAT = "echomimicv2-pose"

@@ -26,19 +26,19 @@ from echomimic_core.files.names import (
     may_be_vae,
 )
 
-KINDS = ("echomimic", "vae", "audio_encoders")  # of ComfyUI's model folders
-SMALL_FOLDER = REPO / "demo" / "models"  # the pack's own small model, trained on drawn characters
+KINDS = ("echomimic", "vae", "audio_encoders")  # Of ComfyUI's model folders
+SMALL_FOLDER = REPO / "demo" / "models"  # The pack's own small model, trained on drawn characters
 SMALL_MODEL = "nano.safetensors"
-SMALL_BYTES = 500e6  # a one-file model of the released size has four times as many at least
+SMALL_BYTES = 500e6  # A one-file model of the released size has four times as many at least
 TINY_MODEL = "tiny.safetensors"
 
 # Kinds of files, as the core calls them; the Python that has torch, which it is asked with.
 ONE_FILE, SD15_VAE = "one-file model", "VAE of SD 1.5"
 ASKED: dict[str, Path] = {}
 
-RELEASED = {"accelerated": "_acc", "standard": ""}  # in the names of the files of a variant; the faster one first
+RELEASED = {"accelerated": "_acc", "standard": ""}  # In the names of the files of a variant; the faster one first
 
-Folders = "dict[str, list[Path]]"  # by kind; a text, so that an old Python gets to the sentence about its age
+Folders = "dict[str, list[Path]]"  # By kind; a text, so that an old Python gets to the sentence about its age
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 LONG_SECONDS = 600
-SILENCE = 1e-4  # of the full scale, from the lowest to the highest sample
+SILENCE = 1e-4  # Of the full scale, from the lowest to the highest sample
 
 
 def look_at_picture(path: str) -> list[str]:

@@ -25,7 +25,7 @@ from model_choice import TINY_MODEL, Choice, choose
 INPUTS = REPO / "demo" / "inputs"
 OUTPUT = REPO / "demo" / "output"
 WORKFLOW = REPO / "workflows" / "quick_start.json"
-PATIENCE_SECONDS = 24 * 3600  # the released model on a CPU takes hours
+PATIENCE_SECONDS = 24 * 3600  # The released model on a CPU takes hours
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -57,7 +57,7 @@ def add_input(path: Path, folder: Path) -> str:
     target = folder / path.name
     if target.exists() and target.samefile(path):
         return path.name
-    # nothing of an earlier input of this name may stay: poses of two folders would mix
+    # Nothing of an earlier input of this name may stay: poses of two folders would mix
     if target.is_dir():
         shutil.rmtree(target)
     elif target.exists():
@@ -129,7 +129,7 @@ def keep(video: Path, wanted: Path | None) -> Path:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped from outside, ComfyUI stops as well
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # Stopped from outside, ComfyUI stops as well
     options = parse_arguments()
     try:
         check_options(options, OUTPUT)
@@ -137,7 +137,7 @@ def main() -> int:
     except (SetupError, WorkflowError) as error:
         print(error, file=sys.stderr)
         return 1
-    except OSError as error:  # a full disk, a folder that may not be written, a server that is gone
+    except OSError as error:  # A full disk, a folder that may not be written, a server that is gone
         print(f"The demo had to stop: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ VAE_NAME = "tiny_vae.safetensors"
 
 CHANNELS = 64
 LATENT_GAIN = 4.0  # latent = gain * (colour - 0.5): about the spread of real SD 1.5 latents
-DECODER_GAIN = 3.5  # less, since the decoder begins with 3 * tanh(latent / 3)
+DECODER_GAIN = 3.5  # Less, since the decoder begins with 3 * tanh(latent / 3)
 SD15_SCALE = 0.18215
 
 

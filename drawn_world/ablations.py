@@ -5,8 +5,6 @@ left out, and is measured on the same held-out clips. OUT/ablations.md is the ta
 not made again.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path
@@ -17,9 +15,9 @@ from echomimic_core.training.data.shards import read_manifest
 from .measure import Maker, measure, spread
 from .train import train_stage
 
-BATCH = 4  # clips a step
+BATCH = 4  # Clips a step
 KEYPOINTS = {"lips": "hands, body, face", "head": "hands, body", "body": "hands"}
-SHARES = {"lips": 0.4, "head": 0.2, "body": 0.4}  # of the steps, by the reach of audio
+SHARES = {"lips": 0.4, "head": 0.2, "body": 0.4}  # Of the steps, by the reach of audio
 COLUMNS = {
     "lip correlation": "lip_correlation",
     "with another's voice": "lip_correlation_other_voice",

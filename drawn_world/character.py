@@ -1,7 +1,5 @@
 """Characters: what is random about a person and how a frame of them is drawn around keypoints."""
 
-from __future__ import annotations
-
 import colorsys
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,7 +13,7 @@ PALM = [0, 1, 5, 9, 13, 17]
 MOUTH_INSIDE = (50, 8, 16)
 # Drawn at this many times the size, then averaged down.
 OVERSAMPLING = 2
-_FRACTION = 4  # bits of OpenCV's sub-pixel places
+_FRACTION = 4  # Bits of OpenCV's sub-pixel places
 
 
 @dataclass(frozen=True)
@@ -28,10 +26,10 @@ class Character:
     eyes: tuple
     clothes: tuple
     collar: tuple
-    walls: tuple  # colours of the background at its top and bottom
-    things: tuple  # of the background: (x, y, w, h, colour) in 0..1
+    walls: tuple  # Colours of the background at its top and bottom
+    things: tuple  # Of the background: (x, y, w, h, colour) in 0..1
     hair_style: int
-    sleeves: bool  # down to the wrists, or to the elbows
+    sleeves: bool  # Down to the wrists, or to the elbows
     face_width: float
     face_height: float
     mouth_width: float
@@ -169,14 +167,14 @@ class Painter:
         )
         self._fill(picture, [neck + 1.1 * half, neck + 0.16 * down, neck - 1.1 * half], _shade(skin, 0.9))
 
-    def _hair_behind(self, picture, head: _Head) -> None:
+    def _hair_behind(self, picture, head: "_Head") -> None:
         if self.who.hair_style in (1, 2):
             long = 1.9 if self.who.hair_style == 1 else 1.35
             self._oval(
                 picture, head.at(0, 0.15), head.radii * (1.22, long * 0.72), _shade(self.who.hair, 0.8), head.angle
             )
 
-    def _head(self, picture, head: _Head, moment: Moment) -> None:
+    def _head(self, picture, head: "_Head", moment: Moment) -> None:
         who = self.who
         for sign in (-1, 1):
             self._oval(picture, head.at(sign * 1.0, 0.05), head.radii * (0.14, 0.2), _shade(who.skin, 0.88), head.angle)
@@ -203,7 +201,7 @@ class Painter:
         else:
             self._line(picture, [lips[1][0], lips[1][2], lips[1][4]], _shade(who.lips, 0.6), 0.003)
 
-    def _hair(self, picture, head: _Head) -> None:
+    def _hair(self, picture, head: "_Head") -> None:
         turns = np.linspace(np.pi, 2 * np.pi, 24)
         cap = np.stack([1.06 * np.cos(turns), 1.1 * np.sin(turns) - 0.02], 1)
         fringe = {0: (0.55, 0.6, 0.55), 1: (0.3, 0.75, 0.3), 2: (0.35, 0.4, 0.75), 3: (0.75, 0.85, 0.75)}

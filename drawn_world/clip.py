@@ -1,7 +1,5 @@
 """A clip of the world: a character, a voice and a gesture become frames, keypoints and sound."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -63,7 +61,7 @@ def make_clip(
     who = random_character(rng)
     name = gesture or str(rng.choice(TRAINED_GESTURES))
     energy = float(rng.uniform(0.3, 1.3)) if energy is None else energy
-    # part of a longer gesture, so that clips begin anywhere in it
+    # Part of a longer gesture, so that clips begin anywhere in it
     longer = frames + int(rng.integers(1, 96))
     motion_seed = int(rng.integers(2**31))
     part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
@@ -108,7 +106,7 @@ def lips(middle: np.ndarray, width: np.ndarray, mouth: np.ndarray, broad: float 
     for turns, wide, high in ((outer, half, gap + LIP * width), (inner, 0.82 * half, gap)):
         circle = np.stack([np.cos(turns), -np.sin(turns)], 1)
         rings.append(circle * np.stack([wide, high], 1)[:, None])
-    # the jaw falls: an open mouth grows downwards
+    # The jaw falls: an open mouth grows downwards
     return middle + np.concatenate(rings, 1) + np.stack([np.zeros_like(gap), 0.6 * gap], 1)[:, None]
 
 

@@ -3,8 +3,6 @@
 OUT.csv holds the means of blocks of steps, OUT.png their curves.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import io

@@ -3,8 +3,6 @@
 python -m drawn_world.inputs demo/inputs
 """
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 from pathlib import Path
@@ -51,7 +49,7 @@ def main() -> None:
     write_bytes(folder / "character.png", cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
     write_flac(folder / "speech.flac", speech.sound)
     pose = gestures.clip("explaining", frames, seed=1)
-    (folder / "gesture.json").unlink(missing_ok=True)  # a pose is never written over another
+    (folder / "gesture.json").unlink(missing_ok=True)  # A pose is never written over another
     save(replace(pose, faces=None, face_scores=None), folder / "gesture.json")
 
 

@@ -1,7 +1,5 @@
 """The drawn world as training clips: python -m drawn_world.make OUT --speeches 60 --size 128 --whisper FILE."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import replace
 from functools import partial

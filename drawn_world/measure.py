@@ -6,8 +6,6 @@ points in the made frames from the true keypoints, in % of the width, over the h
 hands and arms, against the true frames. Flicker: temporal standard deviation of the true frames' still background.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """From phonemes to mouth shapes: how far the mouth is open and how wide, a frame at a time."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from .speech import Phoneme
@@ -40,7 +38,7 @@ def mouth_track(phonemes: tuple[Phoneme, ...], frames: int, fps: float, begin: f
     for phoneme in phonemes:
         first, last = np.searchsorted(times, (phoneme.begin, phoneme.end))
         letters = [letter for letter in phoneme.name if letter in SHAPES and SHAPES[letter][0] > 0.3]
-        # a diphthong goes from its first vowel to its last
+        # A diphthong goes from its first vowel to its last
         shapes = [SHAPES[letters[0]], SHAPES[letters[-1]]] if len(letters) > 1 else [shape_of(phoneme.name)] * 2
         share = np.linspace(0, 1, last - first)[:, None]
         fine[first:last] = (1 - share) * shapes[0] + share * shapes[1]

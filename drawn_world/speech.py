@@ -1,7 +1,5 @@
 """Spoken sentences with the times of their phonemes, by eSpeak NG's library."""
 
-from __future__ import annotations
-
 import ctypes
 from dataclasses import dataclass
 
@@ -84,7 +82,7 @@ class _Event(ctypes.Structure):
         ("unique_identifier", ctypes.c_uint),
         ("text_position", ctypes.c_int),
         ("length", ctypes.c_int),
-        ("audio_position", ctypes.c_int),  # milliseconds
+        ("audio_position", ctypes.c_int),  # Milliseconds
         ("sample", ctypes.c_int),
         ("user_data", ctypes.c_void_p),
         ("id", _Id),
@@ -107,7 +105,7 @@ class Speaker:
             raise RuntimeError("eSpeak NG could not be started: install espeakng-loader again")
         self._chunks: list[np.ndarray] = []
         self._marks: list[tuple[str, float]] = []
-        self._callback = _Callback(self._collect)  # kept, or it would be freed while the library holds it
+        self._callback = _Callback(self._collect)  # Kept, or it would be freed while the library holds it
         self._library.espeak_SetSynthCallback(self._callback)
 
     def _collect(self, samples, count, event) -> int:

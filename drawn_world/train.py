@@ -4,8 +4,6 @@ World, VAE, single pictures, clips: each step is left out where its result is th
 checkpoint, so a stopped run is simply started again. OUT/nano.safetensors is the result, all in one file.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess
@@ -30,7 +28,7 @@ def train_stage(name: str, out: Path, processes: int, *changes: str) -> Path:
     folder = out / name
     made = sorted(folder.glob("step-*/echomimicv2.safetensors"))
     if not (folder / "done").exists():
-        # torchrun starts processes on processors as on GPUs; accelerate launch would want MPI there
+        # Torchrun starts processes on processors as on GPUs; accelerate launch would want MPI there
         launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", processes]
         resume = ["--resume"] if made else []
         settings = [f"output={folder}", *changes]

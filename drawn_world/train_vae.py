@@ -4,8 +4,6 @@ The network is trained narrow, which costs a fraction, and saved 64 channels wid
 it: both compute the same. `narrow_vae` cuts it down again for training.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 from pathlib import Path
@@ -89,9 +87,9 @@ def loss(vae: nn.Module, pictures: torch.Tensor, structure: nn.Module) -> tuple[
         latents = vae.encode(pictures * 2 - 1).latents
         made = vae.decode(latents + LATENT_NOISE * torch.randn_like(latents)).sample
     latents, made = latents.float(), made.float() / 2 + 0.5
-    # about unit latents, as a denoiser expects; decoders clamp at 3
+    # About unit latents, as a denoiser expects; decoders clamp at 3
     spread = latents.mean((0, 2, 3)).square().mean() + (latents.std((0, 2, 3)) - 1).square().mean()
-    # colours of whole cells count by themselves: an edge is soon learned, a hue is not
+    # Colours of whole cells count by themselves: an edge is soon learned, a hue is not
     cells = (F.avg_pool2d(made, 8) - F.avg_pool2d(pictures, 8)).abs().mean()
     error = (made - pictures).abs().mean() + cells + 2 * F.mse_loss(made, pictures)
     error = error + 0.2 * structure(made, pictures).mean()
@@ -144,7 +142,7 @@ def main() -> None:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     vae = train(given.world, given.steps, device=given.device)
-    # the narrow one for training, the wide one for ComfyUI
+    # The narrow one for training, the wide one for ComfyUI
     given.out.parent.mkdir(parents=True, exist_ok=True)
     write_tensors(given.out.with_name(f"{given.out.stem}_narrow.safetensors"), vae.state_dict())
     write_tensors(given.out, widen(vae))

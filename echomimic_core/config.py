@@ -20,7 +20,7 @@ CONTEXT_OVERLAP = 3
 CONTEXT_SHIFT = 3
 MAX_CONTEXT_FRAMES = 32
 FRAME_SIZE = 768
-SMALLEST_SIDE = 64  # pixels of a video: below, the deepest level of the networks has next to nothing
+SMALLEST_SIDE = 64  # Pixels of a video: below, the deepest level of the networks has next to nothing
 LARGEST_SIDE = 2048
 
 # Audio: Whisper states at 50 Hz; a frame sees 10 positions x 5 states.
@@ -28,7 +28,7 @@ AUDIO_SAMPLE_RATE = 16_000
 AUDIO_FFT = 400
 AUDIO_HOP = 160
 AUDIO_MELS = 80
-AUDIO_SEGMENT_FRAMES = 3000  # mel frames the encoder takes at once: 30 s
+AUDIO_SEGMENT_FRAMES = 3000  # Mel frames the encoder takes at once: 30 s
 AUDIO_FEATURE_RATE = 50
 AUDIO_POSITIONS_BEFORE = 4
 AUDIO_POSITIONS = 10

@@ -84,9 +84,9 @@ def release_memory() -> None:
 
 OUT_OF_MEMORY = (
     "out of memory",  # CUDA, ROCm, MPS
-    "can't allocate memory",  # processors
+    "can't allocate memory",  # Processors
     "out_of_device_memory",  # Level Zero, Intel
-    "status_alloc_failed",  # cuBLAS and cuDNN, for their own scratch memory
+    "status_alloc_failed",  # CuBLAS and cuDNN, for their own scratch memory
     "not enough gpu video memory",  # DirectML
 )
 

@@ -26,7 +26,7 @@ PACKAGES = (
     *("pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff==0.17.5"),
     *("scikit-image>=0.22", "torchmetrics>=1.4"),
 )
-MOST_WORKERS = 4  # each may hold a few GB
+MOST_WORKERS = 4  # Each may hold a few GB
 # Where a release of ComfyUI may lie as an archive, so that it need not be cloned.
 ARCHIVES = REPO.parent / "shared" / "comfyui"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")

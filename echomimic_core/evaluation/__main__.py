@@ -4,8 +4,6 @@ Feature networks are read from models/echomimic/metrics (or --networks DIR), Med
 (or --mediapipe DIR). A metric whose network is missing is reported as not computed, with the place to get it.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """What is evaluated: videos, pictures and poses, on disk or in memory, and which belongs to which."""
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field

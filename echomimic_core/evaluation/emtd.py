@@ -7,8 +7,6 @@ YouTube id (ID.mp4, or with [ID] in the name); nothing is downloaded. PREPARED g
 manifest.json.
 """
 
-from __future__ import annotations
-
 import argparse
 import csv
 import hashlib
@@ -119,7 +117,7 @@ class Manifest:
     missing: list[dict] = field(default_factory=list)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Manifest:
+    def load(cls, folder: str | Path) -> "Manifest":
         """Read a prepared folder's manifest; ValueError if there is none."""
         folder = Path(folder)
         try:
@@ -185,7 +183,7 @@ def prepare(
     validation: float = 0.0,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
-) -> Manifest:
+) -> "Manifest":
     """Cut, frame and write every segment whose video lies in `downloads`; what is there already is kept.
 
     Each clip becomes videos/NAME.mp4 (768 x 768, 24 fps, with sound), pictures/NAME.png (its first frame) and

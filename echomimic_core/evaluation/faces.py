@@ -1,7 +1,5 @@
 """Faces in frames by MediaPipe's face mesh: points, expression scores, mouth opening, and the crops networks want."""
 
-from __future__ import annotations
-
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +106,7 @@ class FaceFinder:
         self.bundle = bundle
         self._last: Face | None = None
 
-    def __enter__(self) -> FaceFinder:
+    def __enter__(self) -> "FaceFinder":
         if self.bundle is None:
             self._networks = landmarks.load_networks(("face_detector", "face"))
             return self

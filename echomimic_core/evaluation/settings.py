@@ -1,7 +1,5 @@
 """How an evaluation is run: where networks lie, on which device, and what changes the numbers."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Stretches of long videos, found by seeking, and their pictures in the square frame."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

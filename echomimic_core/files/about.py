@@ -56,8 +56,8 @@ def about(path: str | Path) -> About:
     """Look into a file of weights or a pose; only its header is read."""
     try:
         file = TensorFile(path)
-    except CheckpointError as problem:
-        return About(OTHER, problem=str(problem))
+    except CheckpointError as error:
+        return About(OTHER, error=str(error))
     kind = FORMATS.get(file.metadata.get("format", ""))
     if kind is not None:
         networks = tuple(dict.fromkeys(name.partition(".")[0] for name in file.names())) if kind == ONE_FILE else ()

@@ -77,8 +77,8 @@ def announce(file: Published, folder: str | Path, check: Callable[[], None]) -> 
     url, folder = hf_hub_url(file.repo, file.file), Path(folder)
     try:
         said = _waited_for(lambda: get_hf_file_metadata(url), check)
-    except Failed as failure:
-        raise _failed(file, folder, url, failure.words) from failure.error
+    except Failed as error:
+        raise _failed(file, folder, url, error.words) from error.error
     if not said.size or said.size < 0 or not SHA256.fullmatch(said.etag or ""):
         raise _failed(file, folder, url, "the server states no size and SHA-256 of it, so it cannot be checked")
     return Announced(file, url, said.size, said.etag, folder)
@@ -165,13 +165,13 @@ def _transfer(file: Announced, progress: Callable[[int, int], None], check: Call
         with _plain(file_download.constants):
             _waited_for(work, watch)
         watch()
-    except Failed as failure:
-        if isinstance(failure.error, TooLong):
+    except Failed as error:
+        if isinstance(error.error, TooLong):
             return f"it does not end after {file.size:,} bytes"
         if part.write_error is not None:
-            raise WriteError(f"{reason(part.write_error, file.path)}: it resumes where it stopped") from failure.error
-        ended = f"{failure.words} after {part.length:,} of {file.size:,} bytes, which are kept for the next run"
-        raise _failed(file.file, file.folder, file.url, ended) from failure.error
+            raise WriteError(f"{reason(part.write_error, file.path)}: it resumes where it stopped") from error.error
+        ended = f"{error.words} after {part.length:,} of {file.size:,} bytes, which are kept for the next run"
+        raise _failed(file.file, file.folder, file.url, ended) from error.error
     finally:
         part.abandon()
     found = part.digest.hexdigest()

@@ -47,20 +47,20 @@ class TensorFile:
                 self._places, self.metadata = read_header(self.path)
             else:
                 self._places = _weights(self.path, wrappings)
-        except UnsafePickleError as problem:
+        except UnsafePickleError as error:
             raise CheckpointError(
-                f"{self.path} cannot be read: it contains more than tensors and might run code ({problem}), so it "
+                f"{self.path} cannot be read: it contains more than tensors and might run code ({error}), so it "
                 "was not "
                 "opened. Use the official file."
-            ) from problem
-        except (TensorFormatError, PickleError) as problem:
-            damaged = "damaged" in str(problem)
-            said = diagnose(self.path) if damaged else f"{problem}. Use the official file."
-            raise CheckpointError(f"{self.path} cannot be read: {said}") from problem
-        except (OSError, ValueError) as problem:
-            if isinstance(problem, CheckpointError):
+            ) from error
+        except (TensorFormatError, PickleError) as error:
+            damaged = "damaged" in str(error)
+            said = diagnose(self.path) if damaged else f"{error}. Use the official file."
+            raise CheckpointError(f"{self.path} cannot be read: {said}") from error
+        except (OSError, ValueError) as error:
+            if isinstance(error, CheckpointError):
                 raise
-            raise CheckpointError(f"{self.path} cannot be read: {_reason(problem)}.") from problem
+            raise CheckpointError(f"{self.path} cannot be read: {_reason(error)}.") from error
         self._file = MappedFile(self.path)
 
     def __contains__(self, name: str) -> bool:
@@ -82,8 +82,8 @@ class TensorFile:
         place = self._places[name]
         try:
             return self._file.tensor(place)
-        except (OSError, TensorFormatError) as problem:
-            raise CheckpointError(f"{self.path} cannot be read: {_reason(problem)}.") from problem
+        except (OSError, TensorFormatError) as error:
+            raise CheckpointError(f"{self.path} cannot be read: {_reason(error)}.") from error
 
     def state_dict(self, prefix: str = "", copy: bool = False) -> dict[str, torch.Tensor]:
         """All tensors whose name starts with `prefix`, without it; copies where they are to outlive the file."""

@@ -37,8 +37,8 @@ def main(arguments: list[str] | None = None) -> int:
             from PIL import Image
 
             Image.fromarray(picture(voice, heard, plan)).save(given.timeline)
-    except (ValueError, OSError) as problem:
-        print(problem, file=sys.stderr)
+    except (ValueError, OSError) as error:
+        print(error, file=sys.stderr)
         return 2
     print(report(heard, plan))
     return 0

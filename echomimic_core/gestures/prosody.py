@@ -14,14 +14,14 @@ LOOKS = RATE // HOP
 BLOCK_SECONDS = 60
 
 PITCH_RANGE = (70.0, 400.0)  # Hz
-PITCH_EVERY = 2  # looks
+PITCH_EVERY = 2  # Looks
 
-SILENCE_DB = -55.0  # below this, in dB of full scale, nobody speaks
-SPEECH_ABOVE_FLOOR = 0.35  # share of the way from the quietest to the loudest looks
-LEAST_RANGE_DB = 9.0  # between them, or it is one steady sound
-LONGEST_GAP, SHORTEST_PHRASE = 0.25, 0.15  # seconds
-ACCENT_DISTANCE = 0.18  # seconds between two accents, at least
-ACCENT_THRESHOLD = 0.4  # standard deviations above the mean of speech
+SILENCE_DB = -55.0  # Below this, in dB of full scale, nobody speaks
+SPEECH_ABOVE_FLOOR = 0.35  # Share of the way from the quietest to the loudest looks
+LEAST_RANGE_DB = 9.0  # Between them, or it is one steady sound
+LONGEST_GAP, SHORTEST_PHRASE = 0.25, 0.15  # Seconds
+ACCENT_DISTANCE = 0.18  # Seconds between two accents, at least
+ACCENT_THRESHOLD = 0.4  # Standard deviations above the mean of speech
 
 
 @dataclass(frozen=True)

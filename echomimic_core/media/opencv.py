@@ -2,10 +2,10 @@
 
 try:
     import cv2
-except ImportError as problem:
+except ImportError as error:
     raise ImportError(
-        f"OpenCV cannot be loaded ({problem}), but poses are drawn with it: run 'pip install opencv-python-headless' "
+        f"OpenCV cannot be loaded ({error}), but poses are drawn with it: run 'pip install opencv-python-headless' "
         "in ComfyUI's Python and restart. On a server without a screen, installing libgl1 helps as well."
-    ) from problem
+    ) from error
 
 __all__ = ["cv2"]

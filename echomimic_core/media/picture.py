@@ -1,7 +1,5 @@
 """Bring a picture to the size of the video without stretching it."""
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 

@@ -1,7 +1,5 @@
 """The sound of a file, straight to what lip sync hears: mono at 16 kHz, in pieces, so that only that is held."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -57,7 +55,7 @@ def _at_16_khz(pieces: Iterable[Piece]) -> Iterator[np.ndarray]:
         return
     rate = first[1]
     if second is None:
-        # also takes the shortest sounds, for which the resampler alone gives nothing
+        # Also takes the shortest sounds, for which the resampler alone gives nothing
         yield resample_channels(first[0], rate, AUDIO_SAMPLE_RATE)[0]
         return
     sound = (block for block, _ in chain([first, second], blocks))

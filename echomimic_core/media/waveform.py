@@ -117,7 +117,7 @@ def resample_channels(waveform: np.ndarray, rate: int, target_rate: int) -> np.n
     rate = int(rate)
     if rate == target_rate:
         return waveform
-    # the resampler gives nothing for sounds shorter than its filter
+    # The resampler gives nothing for sounds shorter than its filter
     wanted = -(-waveform.shape[1] * target_rate // rate)
     shortest = SHORTEST_SOUND * max(1, -(-rate // target_rate))
     if waveform.shape[1] < shortest:

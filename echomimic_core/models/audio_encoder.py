@@ -50,7 +50,7 @@ class AudioEncoder(nn.Module):
             max_source_positions=positions,
         )
         self.encoder = WhisperEncoder(config)
-        # transformers hands out the last state only after this layer; the denoiser was trained on the one before it.
+        # Transformers hands out the last state only after this layer; the denoiser was trained on the one before it.
         self.encoder.layer_norm = nn.Identity()
 
     @property

@@ -66,7 +66,7 @@ def fill(
         owner, _, leaf = name.rpartition(".")
         if not tensor.is_floating_point():
             raise CheckpointError(f"{what}: {name} holds {tensor.dtype} instead of floating-point numbers.")
-        # a copy, so that nothing points into the file any more: it may be replaced or deleted
+        # A copy, so that nothing points into the file any more: it may be replaced or deleted
         stored = tensor.to(device=device, dtype=storage_dtype(name, tensor, dtype), copy=True).contiguous()
         setattr(owners[owner], leaf, nn.Parameter(stored, requires_grad=False))
     if missing:
@@ -116,19 +116,19 @@ def read_config(denoiser: TensorFile, pose_encoder: TensorFile, prefixes: tuple[
     unet, pose = prefixes
     try:
         levels = [denoiser.shape(f"{unet}down_blocks.{level}.resnets.0.conv1.weight")[0] for level in range(4)]
-    except (KeyError, IndexError) as problem:
+    except (KeyError, IndexError) as error:
         raise CheckpointError(
-            f"{denoiser.path} is not a denoising U-Net of EchoMimicV2: it has no parameter {problem}. "
+            f"{denoiser.path} is not a denoising U-Net of EchoMimicV2: it has no parameter {error}. "
             f"Get the right file from {DOWNLOAD}."
-        ) from problem
+        ) from error
     try:
         first = pose_encoder.shape(f"{pose}conv_in.weight")[0]
         wider = [pose_encoder.shape(f"{pose}blocks.{index}.weight")[0] for index in (1, 3, 5)]
-    except (KeyError, IndexError) as problem:
+    except (KeyError, IndexError) as error:
         raise CheckpointError(
-            f"{pose_encoder.path} is not the pose encoder of EchoMimicV2: it has no parameter {problem}. "
+            f"{pose_encoder.path} is not the pose encoder of EchoMimicV2: it has no parameter {error}. "
             f"Get the right file from {DOWNLOAD}."
-        ) from problem
+        ) from error
     sizes = {"block_out_channels": levels, "pose_block_channels": [first, *wider]}
     return _buildable(sizes, f"{denoiser.path}: the sizes of its parameters", f"Get the right file from {DOWNLOAD}.")
 
@@ -137,8 +137,8 @@ def _config_of(file: TensorFile) -> ModelConfig:
     remedy = "Save it again with Save Model."
     try:
         sizes = json.loads(file.metadata["config"])
-    except (ValueError, RecursionError) as problem:
-        raise CheckpointError(f"{file.path}: the sizes in its metadata make no model. {remedy}") from problem
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{file.path}: the sizes in its metadata make no model. {remedy}") from error
     return _buildable(sizes, f"{file.path}: the sizes in its metadata", remedy)
 
 
@@ -148,8 +148,8 @@ def _buildable(sizes, what: str, remedy: str) -> ModelConfig:
         config = ModelConfig(**{key: tuple(v) if isinstance(v, list) else v for key, v in sizes.items()})
         with torch.device("meta"):
             DenoisingUNet(config), PoseEncoder(config)
-    except (ValueError, TypeError, RuntimeError, ArithmeticError) as problem:
-        raise CheckpointError(f"{what} make no model ({problem}). {remedy}") from problem
+    except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        raise CheckpointError(f"{what} make no model ({error}). {remedy}") from error
     return config
 
 

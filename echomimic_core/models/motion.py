@@ -30,7 +30,7 @@ def frame_positions(frames: int, like: torch.Tensor) -> torch.Tensor:
         raise ValueError(
             f"a window of {frames} frames is longer than the {MAX_CONTEXT_FRAMES} that the motion modules support"
         )
-    # a compiler traces through caches, and warns of them
+    # A compiler traces through caches, and warns of them
     table = _positions.__wrapped__ if torch.compiler.is_compiling() else _positions
     return table(like.shape[-1], like.device, like.dtype)[:frames]
 

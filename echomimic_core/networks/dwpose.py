@@ -3,8 +3,6 @@
 Source: Yang et al. 2023, "Effective whole-body pose estimation with two-stages distillation" (arXiv 2307.15880).
 """
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -71,8 +71,8 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
         path = found[-1]
     try:
         import diffusers  # noqa: F401
-    except ImportError as problem:
-        raise VAEError("the VAE needs diffusers: pip install -r requirements-training.txt") from problem
+    except ImportError as error:
+        raise VAEError("the VAE needs diffusers: pip install -r requirements-training.txt") from error
     file, prefix = open_vae(path)
     weights = file.state_dict(prefix)
     weights = {name.removeprefix("first_stage_model."): tensor.float() for name, tensor in weights.items()}
@@ -80,10 +80,10 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
         if any(name.startswith(("taesd_", "encoder.layers.", "decoder.layers.")) for name in weights):
             return FrozenVAE(_tiny(weights), scale=1.0)
         return FrozenVAE(_kl(weights))
-    except (RuntimeError, KeyError) as problem:
-        if is_out_of_memory(problem):
+    except (RuntimeError, KeyError) as error:
+        if is_out_of_memory(error):
             raise
-        raise VAEError(f"{path} is not a VAE of SD 1.5: {str(problem).splitlines()[0]}") from problem
+        raise VAEError(f"{path} is not a VAE of SD 1.5: {str(error).splitlines()[0]}") from error
 
 
 def _tiny(weights: dict[str, torch.Tensor]) -> nn.Module:
@@ -114,7 +114,7 @@ def _kl(weights: dict[str, torch.Tensor]) -> nn.Module:
         weights = convert_ldm_vae_checkpoint(
             {f"first_stage_model.{name}": tensor for name, tensor in weights.items()}, dict(network.config)
         )
-    # names of old diffusers files
+    # Names of old diffusers files
     for old, new in (("query", "to_q"), ("key", "to_k"), ("value", "to_v"), ("proj_attn", "to_out.0")):
         weights = {name.replace(f".{old}.", f".{new}."): tensor for name, tensor in weights.items()}
     weights = {name: t[..., 0, 0] if "attentions" in name and t.ndim == 4 else t for name, t in weights.items()}

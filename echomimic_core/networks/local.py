@@ -1,7 +1,5 @@
 """Feature networks on disk: where they are looked for, what a missing one means, and how a file becomes a network."""
 
-from __future__ import annotations
-
 import pickle
 import warnings
 import zipfile

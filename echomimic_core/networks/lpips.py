@@ -29,7 +29,7 @@ class LPIPS(nn.Module):
     def _maps(self, x: torch.Tensor) -> list[torch.Tensor]:
         maps, x = [], (x - self.shift) / self.scale
         for index, layer in enumerate(self.features):
-            # torchvision's ReLU works in place and would change the map that a tap has kept.
+            # Torchvision's ReLU works in place and would change the map that a tap has kept.
             x = x.relu() if isinstance(layer, nn.ReLU) else layer(x)
             if index in TAPS:
                 maps.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))

@@ -27,12 +27,12 @@ def load_script(path: Path, pictures: int, what: str) -> nn.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             network = torch.jit.load(str(path), map_location="cpu").float().eval()
-    except (RuntimeError, ValueError, OSError) as problem:
-        if is_out_of_memory(problem):
+    except (RuntimeError, ValueError, OSError) as error:
+        if is_out_of_memory(error):
             raise
         raise ValueError(
             f"{path} cannot be read as TorchScript: it is damaged or was made by another version of torch"
-        ) from problem
+        ) from error
     for parameter in network.parameters():
         parameter.requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
@@ -41,13 +41,11 @@ def load_script(path: Path, pictures: int, what: str) -> nn.Module:
         result = network(*probes)
         total = result.sum()
         gradient = torch.autograd.grad(total, probes[0], allow_unused=True)[0] if total.requires_grad else None
-    except (RuntimeError, AttributeError, TypeError) as problem:
-        if is_out_of_memory(problem):
+    except (RuntimeError, AttributeError, TypeError) as error:
+        if is_out_of_memory(error):
             raise
-        reason = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
-        raise ValueError(
-            f"{path} is not {what}: tried on two pictures of {PROBE} pixels, it says: {reason}"
-        ) from problem
+        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path} is not {what}: tried on two pictures of {PROBE} pixels, it says: {reason}") from error
     if len(result) != 2 or gradient is None or not gradient.isfinite().all():
         raise ValueError(
             f"{path} is not {what}: of two pictures it makes {tuple(result.shape)}"

@@ -207,7 +207,7 @@ def verify(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32
         def model(case: dict = case) -> Model:
             key = case["model"]
             if key not in models:
-                models.clear()  # only one at a time: the released size fills 8 GB
+                models.clear()  # Only one at a time: the released size fills 8 GB
                 models[key] = Model(folder, index["models"][key], torch.device(device), dtype)
             return models[key]
 
@@ -216,8 +216,8 @@ def verify(folder: Path, device: str = "cpu", dtype: torch.dtype = torch.float32
             results = run_case(case, folder, model, dtype)
             ok = all(found <= tolerance for _, found, tolerance in results)
             detail = ", ".join(f"{what}: {found:.2e} (<= {tolerance:.0e})" for what, found, tolerance in results)
-        except Exception as problem:
-            ok, detail = False, f"{type(problem).__name__}: {problem}"
+        except Exception as error:
+            ok, detail = False, f"{type(error).__name__}: {error}"
         passed += ok
         seconds = time.perf_counter() - started
         print(f"{'pass' if ok else 'FAIL'}  {case.get('kind')!s:9} {case.get('file')}  {detail}  [{seconds:.1f} s]")
@@ -234,13 +234,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if not (options.folder / "cases.json").is_file():
         parser.error(f"{options.folder} has no cases.json: give a folder laid out like the parity folder")
-    # the original's numbers are true float32
+    # The original's numbers are true float32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     with torch.no_grad():
         try:
             return 0 if verify(options.folder, options.device, getattr(torch, options.dtype), options.case) else 1
-        except ValueError as problem:
-            parser.error(str(problem))
+        except ValueError as error:
+            parser.error(str(error))
 
 
 if __name__ == "__main__":

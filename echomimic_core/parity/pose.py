@@ -1,7 +1,5 @@
 """Parity cases of poses: hand maps and framings that the original made, against ours."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

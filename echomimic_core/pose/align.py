@@ -4,8 +4,6 @@
 picture gets the original's framing; the pose is then moved and scaled onto the person.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """MediaPipe's model bundles: which ones are used, where they come from, and which file of several is taken."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Make raw detections into a steady pose: drop outliers, heal gaps, bring to the target frame rate, smooth."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The picture of a pose that the pose encoder sees, pixel for pixel as the original draws it."""
 
-from __future__ import annotations
-
 import colorsys
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 """Change a pose in time and place. Every edit returns a new pose, leaves the given one as it is, and changes nothing
 at its neutral setting."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

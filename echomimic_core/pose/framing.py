@@ -1,7 +1,5 @@
 """Where a person sits in the square frame: the original's framing rule, and fitting a pose to any canvas."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

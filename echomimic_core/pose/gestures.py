@@ -1,7 +1,5 @@
 """Built-in gestures: clips of a synthetic speaker, made of a parametric skeleton, of any length and without a seam."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 

@@ -4,8 +4,6 @@ Everything is vectorised over a leading axis of F frames. Lengths are in hand le
 finger); angles are in degrees. In the hand's own frame a point is (thumbwards, fingerwards, palmwards).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -51,7 +49,7 @@ class Shape:
     thumb_knuckle: np.ndarray
     thumb_tip: np.ndarray
 
-    def within_limits(self) -> Shape:
+    def within_limits(self) -> "Shape":
         """The shape with every angle inside its anatomical limits."""
         return Shape(**{field.name: np.clip(getattr(self, field.name), *LIMITS[field.name]) for field in fields(self)})
 

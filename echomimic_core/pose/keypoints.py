@@ -4,8 +4,6 @@ A clip is a list with one dictionary a frame: `canvas_width`, `canvas_height` an
 `pose_keypoints_2d`, `hand_left_keypoints_2d`, `hand_right_keypoints_2d`, `face_keypoints_2d` of x, y, confidence.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from ..config import BODY_POINTS, FACE_POINTS, FPS, HAND_POINTS, HANDS

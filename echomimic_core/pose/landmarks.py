@@ -1,7 +1,5 @@
 """From MediaPipe's points to those of OpenPose: 33 body points to 18, the face mesh to 68."""
 
-from __future__ import annotations
-
 import numpy as np
 
 # MediaPipe's body points.

@@ -1,7 +1,5 @@
 """Pictures of a pose for people to look at: overlays on the reference picture, and contact sheets."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 

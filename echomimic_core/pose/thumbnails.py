@@ -1,7 +1,5 @@
 """Moving thumbnails of the built-in gestures for the help page: python -m echomimic_core.pose.thumbnails FOLDER"""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

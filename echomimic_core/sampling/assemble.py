@@ -82,6 +82,6 @@ def audio_mask(
     pose = pose.whole_canvas()
     scores = None if pose.face_scores is None else torch.from_numpy(pose.face_scores)
     box = face_box(torch.from_numpy(pose.faces), scores, apdh.reach)
-    # an eighth of the picture's size is the finest that attention sees
+    # An eighth of the picture's size is the finest that attention sees
     mask = box_mask(box, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT)
     return feather_mask(mask, apdh.feather)

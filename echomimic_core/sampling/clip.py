@@ -229,6 +229,6 @@ class PreparedClip:
             mask = torch.ones(1, 1, 1) if mask is None else mask.float()
             gains = level_gains(mask, attention_sizes(reference.height, reference.width, levels))
             self._gains = {size: gain.to(self.device) for size, gain in gains.items()}
-        index = upload(torch.tensor(frames), self.device)  # a list would wait for the device
+        index = upload(torch.tensor(frames), self.device)  # A list would wait for the device
         rows = {size: gain if len(gain) == 1 else gain[index] for size, gain in self._gains.items()}
         return {size: (gain * strength).to(self.dtype) for size, gain in rows.items()}

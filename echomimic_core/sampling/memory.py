@@ -20,7 +20,7 @@ GIB = 2**30
 HELD_MAPS = 10.7
 LAYER_MAPS = 16.0
 LAYER_CEILINGS = 2.0
-KERNEL_WORKSPACE = 1.15  # scratch of convolutions and gaps between blocks of the allocator
+KERNEL_WORKSPACE = 1.15  # Scratch of convolutions and gaps between blocks of the allocator
 
 # Samples x tokens that fill a large GPU: a guided window at 768x768. More at once takes memory and saves no time.
 SATURATING_TOKENS = 24 * 96 * 96
@@ -215,11 +215,11 @@ class WindowRunner:
             shortage = None
             try:
                 evaluate(first, batch, self.batching)
-            except Exception as problem:
-                if not is_out_of_memory(problem):
+            except Exception as error:
+                if not is_out_of_memory(error):
                     raise
-                shortage = str(problem)
-            # outside of the handler, where the traceback no longer holds the failed batch's tensors
+                shortage = str(error)
+            # Outside of the handler, where the traceback no longer holds the failed batch's tensors
             if shortage is None:
                 first += len(batch)
             else:

@@ -16,7 +16,7 @@ def alphas_cumprod() -> torch.Tensor:
     first, last = root[0].clone(), root[-1].clone()
     root = (root - last) * (first / (first - last))
     alphas = root.square()
-    # the rescaled betas are what the original stores, and their products differ in the last digits
+    # The rescaled betas are what the original stores, and their products differ in the last digits
     alphas = torch.cat([alphas[:1], alphas[1:] / alphas[:-1]])
     return (1.0 - (1.0 - alphas)).cumprod(0)
 
@@ -26,7 +26,7 @@ def trailing_timesteps(steps: int) -> list[int]:
     if not 1 <= steps <= TRAIN_TIMESTEPS:
         raise ValueError(f"steps is {steps}, but it must be between 1 and {TRAIN_TIMESTEPS}")
     spaced = np.arange(TRAIN_TIMESTEPS, 0, -TRAIN_TIMESTEPS / steps)
-    # some float spacings yield one value too many, near 0
+    # Some float spacings yield one value too many, near 0
     return (np.round(spaced[:steps]).astype(int) - 1).tolist()
 
 
@@ -42,7 +42,7 @@ def predict_clean(latents: torch.Tensor, velocity: torch.Tensor, alpha: torch.Te
 
 def ddim_step(latents: torch.Tensor, velocity: torch.Tensor, timestep: int, steps: int) -> torch.Tensor:
     """One deterministic DDIM step from `timestep`; tensors of any shape, same shape out."""
-    table = alphas_cumprod()  # its numbers stay on the CPU: moving them would wait for the device
+    table = alphas_cumprod()  # Its numbers stay on the CPU: moving them would wait for the device
     alpha = table[timestep]
     previous = previous_timestep(timestep, steps)
     alpha_previous = table[previous] if previous >= 0 else torch.ones_like(alpha)
@@ -90,7 +90,7 @@ def sigma_ddim_step(
     latents = x * alpha.sqrt()
     velocity = (alpha.sqrt() * latents - clean) / (1.0 - alpha).sqrt()
     latents = ddim_step(latents, velocity, timestep, steps)
-    # asked of the device only in the last step: an answer waits for all it was given to do
+    # Asked of the device only in the last step: an answer waits for all it was given to do
     finished = previous_timestep(timestep, steps) <= 0 and sigma_next <= comfy_sigmas()[0]
     return latents if finished else latents * (1.0 + sigma_next**2).sqrt()
 

@@ -71,7 +71,7 @@ def plan_segments(frames: int, segment_frames: int, held_frames: int, loop: bool
     first = last = 0
     while last < frames:
         first, last = last, last + (new if segments else segment_frames)
-        # what would be left over is too little for windows: take it along
+        # What would be left over is too little for windows: take it along
         last = frames if frames - last < new // 2 else last
         segments.append(Segment(len(segments), first, last, held_frames if segments else 0))
     if loop and len(segments) > 1:
@@ -162,7 +162,7 @@ class SegmentStore:
             file = TensorFile(self.path(segment))
             if file.metadata.get("run") != self.run or "latents" not in file:
                 return None
-            # a copy: no handle stays on the file, which another process may be about to replace
+            # A copy: no handle stays on the file, which another process may be about to replace
             latents = file.tensor("latents").clone()
         except CheckpointError:
             return None
@@ -219,7 +219,7 @@ def run_segments(
             whole = sample_segment(segment, held, part_progress)
             latents = whole[segment.before : segment.frames - segment.after].float().cpu()
             store.save(segment, latents)
-            # from disk in any case, so that a resumed run goes on from the very same numbers
+            # From disk in any case, so that a resumed run goes on from the very same numbers
             latents = store.load(segment)
         if segment.index == 0:
             head = latents[: segments[-1].after].clone()

@@ -39,18 +39,18 @@ def main(arguments: list[str] | None = None) -> int:
         from .run.loop import Trainer
 
         trainer = Trainer(settings, given.resume)
-    except (ValueError, OSError) as problem:
-        # every kind of wrong input is a ValueError with a sentence
-        return fail(problem)
+    except (ValueError, OSError) as error:
+        # Every kind of wrong input is a ValueError with a sentence
+        return fail(error)
     try:
         last = trainer.run(Bar(trainer) if trainer.accelerator.is_main_process else None)
-    except (ValueError, OSError, ArithmeticError) as problem:
-        return fail(problem)
-    except torch.OutOfMemoryError as problem:
+    except (ValueError, OSError, ArithmeticError) as error:
+        return fail(error)
+    except torch.OutOfMemoryError as error:
         return fail(
             f"step {trainer.step + 1} needs more memory than {trainer.accelerator.device} has: lower data.size, "
             "data.frames or train.batch_size (with more train.accumulation), or see 'If memory is short' in "
-            f"docs/training.md. {str(problem).splitlines()[0]}"
+            f"docs/training.md. {str(error).splitlines()[0]}"
         )
     except KeyboardInterrupt:
         found = find_checkpoints(trainer.output)
@@ -72,7 +72,7 @@ def fail(problem: Exception | str) -> int:
             f"{place}{problem.strerror or problem}. A run needs an 'output' folder that can be written, with space for "
             "its checkpoints, and data that can be read"
         )
-    # what a process that loads samples raises comes with its whole traceback in front
+    # What a process that loads samples raises comes with its whole traceback in front
     print(str(problem).rstrip().rsplit("Error: ", 1)[-1], file=sys.stderr)
     return 1
 

@@ -232,20 +232,20 @@ def load_settings(path: str | Path, changes: dict | None = None) -> Settings:
         raise SettingsError(f"there is no configuration {path}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except OSError as problem:
-        raise SettingsError(f"{path} cannot be read: {problem.strerror or problem}") from problem
-    except UnicodeDecodeError as problem:
-        raise SettingsError(f"{path} is not YAML: it is not UTF-8 text") from problem
-    except yaml.YAMLError as problem:
-        raise SettingsError(f"{path} is not YAML: {problem}") from problem
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{path} is not YAML: it is not UTF-8 text") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise SettingsError(f"{path} contains a {type(content).__name__}, but a configuration consists of 'key: value'")
     for key, value in (changes or {}).items():
         change(content, key, value)
     try:
         return parse(Settings, content)
-    except SettingsError as problem:
-        raise SettingsError(f"{path}: {problem}") from problem
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from error
 
 
 def parse_changes(pairs: list[str]) -> dict:
@@ -259,11 +259,11 @@ def parse_changes(pairs: list[str]) -> dict:
             raise SettingsError(f"--set {pair!r} should be KEY=VALUE, such as train.steps=100")
         try:
             changes[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as problem:
+        except yaml.YAMLError as error:
             raise SettingsError(
                 f"--set {pair!r}: {value!r} is not a value; write 5, 0.1, true, text or [a, b], and quote "
                 "anything with brackets or colons in it"
-            ) from problem
+            ) from error
     return changes
 
 
@@ -273,7 +273,7 @@ def change(content: dict, key: str, value) -> None:
     target = content
     for depth, section in enumerate(sections, 1):
         if target.get(section) is None:
-            target[section] = {}  # not there, or a section that is left empty
+            target[section] = {}  # Not there, or a section that is left empty
         if not isinstance(target[section], dict):
             path = ".".join(sections[:depth])
             raise SettingsError(
@@ -296,8 +296,8 @@ def parse(kind: type, content: dict, prefix: str = ""):
         return kind(**values)
     except SettingsError:
         raise
-    except (TypeError, ValueError) as problem:
-        raise SettingsError(f"{prefix.rstrip('.') or 'the configuration'}: {problem}") from problem
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{prefix.rstrip('.') or 'the configuration'}: {error}") from error
 
 
 def _unknown(path: str, key: str, known: list[str]) -> str:
@@ -340,8 +340,8 @@ def _scalar(kind: type, value, path: str):
     if kind in (int, float) and isinstance(value, str):
         try:
             value = float(value)
-        except ValueError as problem:
-            raise SettingsError(f"{path} is {value!r}, but it must be {NAMES[kind]}") from problem
+        except ValueError as error:
+            raise SettingsError(f"{path} is {value!r}, but it must be {NAMES[kind]}") from error
     if kind is int and isinstance(value, float) and value.is_integer():
         value = int(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):

@@ -70,8 +70,8 @@ class EchoMimicV2Loader(io.ComfyNode):
                 return True
             check_complete(model)
             open_model(model, echomimic_folders())
-        except CheckpointError as problem:
-            return str(problem)
+        except CheckpointError as error:
+            return str(error)
         return True
 
     @classmethod

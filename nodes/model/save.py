@@ -60,7 +60,7 @@ class EchoMimicV2SaveModel(io.ComfyNode):
 
         inner = require_echomimic(model, "EchoMimicV2 Save Model")
         paths = names(Path(echomimic_folders()[0]), filename)
-        path = next(paths)  # a name that no file can have is told before anything is computed
+        path = next(paths)  # A name that no file can have is told before anything is computed
         patchers = [patcher for patcher in (model, reference_net, audio_encoder) if patcher is not None]
         comfy.model_management.load_models_gpu(patchers, force_patch_weights=True)
         networks = {
@@ -71,10 +71,10 @@ class EchoMimicV2SaveModel(io.ComfyNode):
             networks["reference_unet"] = reference_net.model.state_dict()
         if audio_encoder is not None:
             networks[AUDIO_ENCODER] = audio_encoder.model.encoder.state_dict()
-        if inner.vae_file is not None:  # without it the model would be decoded by a VAE it was not trained with
+        if inner.vae_file is not None:  # Without it the model would be decoded by a VAE it was not trained with
             networks[VAE] = vae_inside(inner)
         dtype = WEIGHT_DTYPES[weight_dtype]
-        # what is said of a part goes along with that part
+        # What is said of a part goes along with that part
         about = {key: said for key, said in inner.about.items() if key not in (VAE, AUDIO_ENCODER) or key in networks}
         information = {**about, "size": str(inner.picture_size)}
         saved = save_one_file(

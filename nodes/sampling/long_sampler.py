@@ -95,7 +95,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
 
         variant = require_echomimic(model, "EchoMimicV2 Long Sampler").variant
         steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
-        # wrapping windows only where one segment is the whole clip
+        # Wrapping windows only where one segment is the whole clip
         payload, _ = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )

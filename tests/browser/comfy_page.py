@@ -9,7 +9,7 @@ SETTINGS = {
     "Comfy.TutorialCompleted": True,
     "Comfy.Minimap.Visible": False,
     "Comfy.Workflow.ShowMissingModelsWarning": False,
-    "LiteGraph.Canvas.MinFontSizeForLOD": 0,  # text stays readable in pictures of large graphs
+    "LiteGraph.Canvas.MinFontSizeForLOD": 0,  # Text stays readable in pictures of large graphs
 }
 # --no-sandbox: Chromium refuses to start as root, which containers and CI are, with its sandbox.
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
@@ -29,7 +29,7 @@ def comfy_page(server):
         page.goto(server.url)
         page.wait_for_function(READY, timeout=60_000)
         page.wait_for_timeout(1500)
-        page.keyboard.press("Escape")  # the template browser of a first visit
+        page.keyboard.press("Escape")  # The template browser of a first visit
         yield page
         browser.close()
 

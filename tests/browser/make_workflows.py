@@ -22,7 +22,7 @@ WORKFLOWS = REPO / "workflows"
 NODE_WIDTH = 320
 NOTE_PLACE, NOTE_SIZE = (-420, 0), (380, 420)
 THUMBNAIL_QUALITY = 80
-CANVAS = {"x": 160, "y": 140, "width": 1280, "height": 640}  # the page without its bars
+CANVAS = {"x": 160, "y": 140, "width": 1280, "height": 640}  # The page without its bars
 
 ARRANGE = """async ({prompt, places, models, note, notePlace, noteSize, nodeWidth}) => {
     await window.app.loadApiJson(prompt, "example");
@@ -54,7 +54,7 @@ def write(page, graph: Graph) -> None:
     page.evaluate(ARRANGE, drawing)
     page.wait_for_timeout(1500)
     workflow = to_prompt(page)["workflow"]
-    workflow["extra"] = {}  # where the page was scrolled to, and its version
+    workflow["extra"] = {}  # Where the page was scrolled to, and its version
     (WORKFLOWS / f"{graph.name}.json").write_text(
         json.dumps(workflow, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )

@@ -24,7 +24,7 @@ VALUES = {
     "EchoMimicV2AlignPose": SMALL,
     "EchoMimicV2AudioEmbeds": SMALL,
 }
-NEEDS_REAL_INPUTS = {"gesture_library", "driving_video"}  # a detector looks at these pictures
+NEEDS_REAL_INPUTS = {"gesture_library", "driving_video"}  # A detector looks at these pictures
 
 
 @pytest.fixture(scope="module")

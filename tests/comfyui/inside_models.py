@@ -49,8 +49,8 @@ def write_model():
 def sentence(function) -> str:
     try:
         function()
-    except Exception as problem:
-        return f"{type(problem).__name__}: {problem}"
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
     return ""
 
 

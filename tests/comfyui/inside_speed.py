@@ -35,7 +35,7 @@ speed = load("echomimicv2.nodes.model.speed")
 
 HEIGHT, WIDTH = 4, 6
 STEPS = 3
-STEPS_OF_PHASES = 6  # the first, four, and the last lie in the three phases of guidance
+STEPS_OF_PHASES = 6  # The first, four, and the last lie in the three phases of guidance
 FPS = 25.0
 SEGMENTED = {"frames": 40, "segment_frames": 16, "held_frames": 4}
 WINDOWS = {"context_frames": 8, "context_overlap": 2}
@@ -92,8 +92,8 @@ def cancelling(after: int) -> Callable[[int, torch.Tensor], None]:
 def failure(function: Callable[[], object]) -> dict:
     try:
         function()
-    except (Exception, comfy.model_management.InterruptProcessingException) as problem:  # newer: no Exception
-        return {"kind": type(problem).__name__, "text": str(problem)}
+    except (Exception, comfy.model_management.InterruptProcessingException) as error:  # newer: no Exception
+        return {"kind": type(error).__name__, "text": str(error)}
     return {"kind": "none"}
 
 
@@ -109,7 +109,7 @@ def segment_files(name: str) -> dict[str, bytes]:
 def stop_and_resume() -> dict:
     with watched() as undisturbed:
         whole = sample_long("whole")
-    # in the second step of the second segment
+    # In the second step of the second segment
     with watched(cancelling(STEPS * 3 + 4)) as batches:
         stopped = failure(lambda: sample_long("stopped"))
     left = segment_files("stopped")
@@ -155,7 +155,7 @@ def full_disk() -> dict:
 def voice_in_its_place() -> dict:
     """The second half of the sound is another one: which frames change?"""
     features = voice.features.clone()
-    features[60:] = -2 * features[60:]  # from 1.2 s, frame 30, on
+    features[60:] = -2 * features[60:]  # From 1.2 s, frame 30, on
     one = sample_long("whole")["samples"]
     other = sample_long("other voice", replace(voice, features=features))["samples"]
     changed = (one - other).flatten(1).norm(dim=1) / one.flatten(1).norm(dim=1)
@@ -213,7 +213,7 @@ def short_memory() -> dict:
         return check
 
     expected = sample()
-    bridge.ON_CPU = memory.Batching(4)  # as on a GPU with room for four windows
+    bridge.ON_CPU = memory.Batching(4)  # As on a GPU with room for four windows
     found = {}
     try:
         for name, limit in {"enough": 10**6, "two windows": 32, "one half": 8}.items():
@@ -279,7 +279,7 @@ def progress_and_cancel() -> dict:
 
 def copies_of_latents() -> dict:
     """Most copies alive, how many the plan takes into account, and for how many core makes room before that."""
-    sys.path.append(str(PACK))  # for benchmarks; behind ComfyUI's own, whose names some of ours are
+    sys.path.append(str(PACK))  # For benchmarks; behind ComfyUI's own, whose names some of ours are
     other = model.clone()
     other.set_model_sampler_post_cfg_function(lambda args: args["denoised"])
     runs = {

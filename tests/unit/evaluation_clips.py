@@ -1,7 +1,5 @@
 """Small videos and small networks with known answers, for the tests of the evaluation."""
 
-from __future__ import annotations
-
 import os
 import zipfile
 from pathlib import Path

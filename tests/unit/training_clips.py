@@ -27,7 +27,7 @@ MICRO = ModelConfig(
     attention_heads=4,
     norm_num_groups=8,
 )
-LIPS = (0.40, 0.30, 0.60, 0.44)  # left, top, right, bottom of where the mouth moves
+LIPS = (0.40, 0.30, 0.60, 0.44)  # Left, top, right, bottom of where the mouth moves
 VOICE = np.random.default_rng(7).normal(size=(5, 384)).astype(np.float32)
 
 

@@ -66,7 +66,7 @@ def command(*arguments, processes=1, script=None):
     """The command of a run; `script` of this folder starts its processes in place of the package."""
     start = [sys.executable]
     if processes > 1:
-        # on processors alone, accelerate launch would want MPI; torchrun starts the same processes
+        # On processors alone, accelerate launch would want MPI; torchrun starts the same processes
         start += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     start += [str(REPO / "tests" / "unit" / script)] if script else ["-m", "echomimic_core.training"]
     return [*start, *map(str, arguments)]

@@ -1,7 +1,5 @@
 """What extractors have in common."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 
 import numpy as np

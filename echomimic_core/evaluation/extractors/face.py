@@ -1,7 +1,5 @@
 """What the face of each frame says: mouth, identity, expression."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 import numpy as np

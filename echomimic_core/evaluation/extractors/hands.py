@@ -1,7 +1,5 @@
 """Hand keypoints of each frame."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...landmarks import load_networks

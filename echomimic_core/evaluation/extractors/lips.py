@@ -1,7 +1,5 @@
 """Lips and sound for Sync-C and Sync-D."""
 
-from __future__ import annotations
-
 from collections import deque
 
 import numpy as np

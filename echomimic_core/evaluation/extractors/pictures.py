@@ -1,7 +1,5 @@
 """Whole frames for FID, and stretches of them for FVD."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

@@ -1,7 +1,5 @@
 """Expression coefficients for E-FID, and the mouth against the voice."""
 
-from __future__ import annotations
-
 import numpy as np
 import torch
 

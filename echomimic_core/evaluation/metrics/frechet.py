@@ -1,7 +1,5 @@
 """Fréchet distance of two sets of features, from streamed moments."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +34,7 @@ class Moments:
         if sum(map(len, self._rows)) > self.dim:
             self._fold()
 
-    def merge(self, other: Moments) -> None:
+    def merge(self, other: "Moments") -> None:
         """Take in everything another one has seen."""
         if other._scatter is not None:
             self._join(other.count - sum(map(len, other._rows)), other._mean, other._scatter)
@@ -80,7 +78,7 @@ class Moments:
         return state if self._scatter is None else state | {"scatter": self._scatter}
 
     @classmethod
-    def from_arrays(cls, state: dict[str, np.ndarray]) -> Moments:
+    def from_arrays(cls, state: dict[str, np.ndarray]) -> "Moments":
         """What `arrays` gave."""
         moments = cls(len(state["mean"]))
         moments.count, moments._mean = int(state["count"]), state["mean"]

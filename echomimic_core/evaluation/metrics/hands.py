@@ -4,8 +4,6 @@ The paper takes both from its sibling CyberHost (arXiv 2409.01876) and publishes
 ones that give its order of magnitude on the released poses.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """CSIM: does the person stay the person of the reference picture?"""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Own code for speed alone: SSIM of a 768 x 768 frame takes scikit-image 10 to 18 
 which is minutes for a minute of video. The tests hold both numbers to scikit-image's.
 """
 
-from __future__ import annotations
-
 import math
 import threading
 from collections.abc import Callable

@@ -3,8 +3,6 @@
 Source: Chung & Zisserman, "Out of time: automated lip sync in the wild" (2016) and its public evaluation code.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

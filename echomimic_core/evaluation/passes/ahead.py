@@ -1,7 +1,5 @@
 """Reading ahead: the next frames are decoded while the last one is looked at."""
 
-from __future__ import annotations
-
 import queue
 import threading
 from collections.abc import Iterable, Iterator

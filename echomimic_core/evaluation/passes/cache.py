@@ -1,7 +1,5 @@
 """Results kept by the content of files, so that evaluating again costs only what has changed."""
 
-from __future__ import annotations
-
 import hashlib
 import logging
 import os

@@ -1,7 +1,5 @@
 """One pass over a generated clip and the real one side by side: PSNR, SSIM and LPIPS of every frame."""
 
-from __future__ import annotations
-
 from itertools import zip_longest
 
 import numpy as np

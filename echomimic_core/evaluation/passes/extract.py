@@ -1,7 +1,5 @@
 """One pass over a clip: every frame is read once and shown to all that want to see it."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack

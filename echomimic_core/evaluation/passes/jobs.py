@@ -1,7 +1,5 @@
 """The passes over clips, one after another or in several processes, with what is cached left out."""
 
-from __future__ import annotations
-
 import logging
 import os
 import queue

@@ -1,7 +1,5 @@
 """Curves of a clip over time as a picture: where the mouth does not follow the voice, where hands get lost."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

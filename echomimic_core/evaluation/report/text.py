@@ -1,7 +1,5 @@
 """An evaluation as text, JSON, Markdown or a web page of one file."""
 
-from __future__ import annotations
-
 import base64
 import html
 import json

@@ -56,7 +56,7 @@ class ClipDataset(Dataset):
     def __init__(self, settings: Settings, clips: list[Clip] | None = None):
         self.settings = settings
         self.schedule = settings.schedule()
-        # where kept latents are read from (`latents.keep_latents`), if any are
+        # Where kept latents are read from (`latents.keep_latents`), if any are
         self.latents_mark: str | None = None
         if clips is None and not settings.data.folders:
             raise ShardError("data.folders is empty: give the folders of clips created by prepare, for example [clips]")

@@ -47,7 +47,7 @@ def choose_placement(pose: HandPose, size: int, rng: np.random.Generator) -> Pla
         raise ValueError("a headshot needs face points, but this clip has none: prepare it again")
     points = pose.whole_canvas().faces[pose.face_scores > 0]
     low, high = points.min(0), points.max(0)
-    # never larger than life: enlarged pixels are no example of a sharp face
+    # Never larger than life: enlarged pixels are no example of a sharp face
     scale = min(float(rng.uniform(*FACE_HEIGHT) / max(high[1] - low[1], 1e-6)), 1.0)
     left = rng.uniform(*FACE_MIDDLE) - scale * (low[0] + high[0]) / 2
     top = rng.uniform(*FACE_TOP) - scale * low[1]

@@ -112,9 +112,9 @@ def prepare_video(path: Path, name: str, out: Path, tools: Tools, rules: Rules, 
     infos: list[ClipInfo] = []
     clips = cut_out(path, name, video, pieces, tools, size) if pieces else iter(())
     for old in out.glob(f"{name}-*.safetensors"):
-        old.unlink()  # of other rules
+        old.unlink()  # Of other rules
     for old in out.glob(f"{LATENTS}/*/{name}-*.safetensors"):
-        old.unlink()  # of the clips of before
+        old.unlink()  # Of the clips of before
     while shard := list(itertools.islice(clips, CLIPS_A_SHARD)):
         write_shard(out / shard[0].info.shard, shard)
         infos += [clip.info for clip in shard]
@@ -148,9 +148,9 @@ def make_clip(
     path: Path, name: str, video: Video, number: int, piece: Piece, files: list[bytes], states: np.ndarray, size: int
 ) -> ClipData:
     """The clip of a piece: its frames as JPEG files, healed pose, Whisper states (of the whole video's) and sound."""
-    # a hand that is out of sight for long is not there: one held where it was last would teach invented hands
+    # A hand that is out of sight for long is not there: one held where it was last would teach invented hands
     pose = steady(cut_detections(video.found, piece.start, piece.stop), FPS, SMOOTHING, long_gaps="empty")
-    # healing works by time and may round a frame away at the end
+    # Healing works by time and may round a frame away at the end
     frames = min(len(files), len(pose))
     pose = piece_pose(pose.take(np.arange(frames)), piece, size)
     seconds = np.array([piece.start, piece.start + frames]) / FPS
@@ -198,8 +198,8 @@ def _start_worker(make_tools: Callable[[], Tools]) -> None:
     torch.set_num_threads(1)
     try:
         _tools = make_tools()
-    except ValueError as problem:
-        _tools = problem  # raised by the first job: a process that does not start says nothing
+    except ValueError as error:
+        _tools = error  # Raised by the first job: a process that does not start says nothing
 
 
 def _work(path: Path, name: str, out: Path, rules: Rules, size: int, fingerprint: dict) -> dict:
@@ -208,8 +208,8 @@ def _work(path: Path, name: str, out: Path, rules: Rules, size: int, fingerprint
         raise _tools
     try:
         result = prepare_video(path, name, out, _tools, rules, size)
-    except ValueError as problem:
-        result = {"clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": str(problem)}]}
+    except ValueError as error:
+        result = {"clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": str(error)}]}
     result = {"video": str(path), "fingerprint": fingerprint, **result}
     write_json(out / RESULTS / f"{name}.json", result)
     return result
@@ -343,11 +343,11 @@ def main(arguments: list[str] | None = None) -> int:
 
         report = prepare(given.videos, given.out, tools, rules, given.size, given.workers, progress)
         bar.close()
-    except ValueError as problem:
-        print(problem, file=sys.stderr)
+    except ValueError as error:
+        print(error, file=sys.stderr)
         return 1
-    except OSError as problem:
-        said = f"{problem.filename or given.out}: {problem.strerror or problem}. Finished work is kept."
+    except OSError as error:
+        said = f"{error.filename or given.out}: {error.strerror or error}. Finished work is kept."
         print(said, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -17,7 +17,7 @@ def in_processes(
     """
     waiting = list(jobs.items())
     while waiting:
-        # when a process dies, its neighbours' jobs are lost too: each is tried again in a process of its own
+        # When a process dies, its neighbours' jobs are lost too: each is tried again in a process of its own
         for suspect in (yield from _pool(work, waiting, workers, initializer, arguments)):
             if (yield from _pool(work, [suspect], 1, initializer, arguments)):
                 yield suspect[0], None

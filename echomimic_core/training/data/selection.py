@@ -102,7 +102,7 @@ def choose_pieces(video: Video, rules: Rules, size: int = FRAME_SIZE) -> tuple[l
 def shots(change: np.ndarray, threshold: float) -> list[tuple[int, int]]:
     """Runs of frames without a cut: a cut changes far more than the frames before and after it do."""
     around = np.maximum(np.roll(change, 1), np.roll(change, -1))
-    # a gesture changes every frame a little, a cut one frame a lot
+    # A gesture changes every frame a little, a cut one frame a lot
     cuts = np.flatnonzero((change > threshold) & (change > 2.5 * around))
     edges = [0, *(int(cut) for cut in cuts if cut > 0), len(change)]
     return [(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
@@ -141,8 +141,8 @@ def judge(video: Video, start: int, stop: int, rules: Rules, size: int) -> Piece
         bodies = np.where((found.body_scores > SEEN)[..., None], found.bodies, np.nan)
         points = np.where((found.face_scores > 0)[..., None], found.faces, np.nan)
         frame = framing(bodies, points, found.width, found.height, size)
-    except ValueError as problem:
-        return reject(str(problem))
+    except ValueError as error:
+        return reject(str(error))
     hands = (found.hand_scores > 0).all(-1)
     if hands.any(1).mean() < rules.hand_share:
         return reject(f"hands are found in {hands.any(1).mean():.0%} of the frames, {rules.hand_share:.0%} are needed")

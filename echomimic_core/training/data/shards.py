@@ -93,7 +93,7 @@ def write_shard(path: Path, clips: list[ClipData]) -> None:
             tensors[f"{name}/{SCORES[part]}"] = np.ascontiguousarray(track.scores, np.float32)
     arrays = {name: torch.from_numpy(np.require(array, requirements="CW")) for name, array in tensors.items()}
     write_tensors(path, arrays, {"format": FORMAT, "version": str(VERSION)})
-    _open.cache_clear()  # this process may have read an older one
+    _open.cache_clear()  # This process may have read an older one
 
 
 def write_manifest(folder: Path, clips: list[ClipInfo]) -> None:
@@ -120,8 +120,8 @@ def read_manifest(folder: str | Path) -> list["Clip"]:
         if content["format"] != FORMAT or content["version"] != VERSION:
             raise ValueError(f"format {content['format']!r} version {content['version']}")
         clips = [Clip(folder, ClipInfo(**clip)) for clip in content["clips"]]
-    except (ValueError, KeyError, TypeError) as problem:
-        raise ShardError(f"{path} is damaged or of another version ({problem}): prepare the videos again") from problem
+    except (ValueError, KeyError, TypeError) as error:
+        raise ShardError(f"{path} is damaged or of another version ({error}): prepare the videos again") from error
     if not clips:
         raise ShardError(f"{folder} contains no clips: its report.json says why each video was rejected")
     for shard in {clip.info.shard for clip in clips}:
@@ -136,8 +136,8 @@ def _open(path: Path):
 
     try:
         return safe_open(path, framework="np")
-    except (OSError, SafetensorError) as problem:
-        raise ShardError(f"{path} cannot be read: it is damaged. Remove it and prepare the videos again") from problem
+    except (OSError, SafetensorError) as error:
+        raise ShardError(f"{path} cannot be read: it is damaged. Remove it and prepare the videos again") from error
 
 
 def _read(file, path: Path, name: str) -> np.ndarray:
@@ -145,10 +145,10 @@ def _read(file, path: Path, name: str) -> np.ndarray:
 
     try:
         return file.get_tensor(name)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as problem:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ShardError(
             f"{path} lacks {name}: it is damaged or of other videos. Remove it and prepare the videos again"
-        ) from problem
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -217,11 +217,11 @@ def has_latents(path: Path, clips: list[Clip], digest: str) -> bool:
     from safetensors import SafetensorError, safe_open
 
     try:
-        # not by `_open`, which would hold on to a file that is about to be replaced
+        # Not by `_open`, which would hold on to a file that is about to be replaced
         with safe_open(path, framework="np") as file:
             known = (file.metadata() or {}).get(DIGEST)
             return known == digest and {clip.info.clip for clip in clips} <= set(file.keys())
-    except (OSError, SafetensorError):  # there is none, or it is damaged: either way it is to be made
+    except (OSError, SafetensorError):  # There is none, or it is damaged: either way it is to be made
         return False
 
 

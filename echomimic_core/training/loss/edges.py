@@ -29,7 +29,7 @@ def _edges(pictures: torch.Tensor) -> torch.Tensor:
     weights = torch.tensor(GREY, device=pictures.device)
     grey = _blur((pictures * weights[:, None, None]).sum(1, keepdim=True))
     gx, gy = _sobel(grey)
-    # the constant keeps the root's slope finite where the picture is flat
+    # The constant keeps the root's slope finite where the picture is flat
     magnitude = (gx.square() + gy.square() + 1e-8).sqrt()
     ridge = _thin(magnitude, gx, gy)
     weak = torch.sigmoid((magnitude - LOW_THRESHOLD) / THRESHOLD_WIDTH)
@@ -69,5 +69,5 @@ def _thin(magnitude: torch.Tensor, gx: torch.Tensor, gy: torch.Tensor) -> torch.
         )
         excess = (magnitude - neighbour) / (magnitude + neighbour)
         ridge = ridge * torch.sigmoid(excess / THINNING_WIDTH)
-    # on a ridge both sides fall off and each factor is near 1; on a flat slope each is one half
+    # On a ridge both sides fall off and each factor is near 1; on a flat slope each is one half
     return ridge

@@ -98,7 +98,7 @@ def train(steps: int = 2000, batch: int = 8, seed: int = 0, progress: Progress |
         if progress is not None:
             progress(step, steps)
         pictures, maps = rendered_batch(rng, batch, TRAINING_SIZE)
-        # spots are rare: without the weight an empty map would be a good answer
+        # Spots are rare: without the weight an empty map would be a good answer
         loss = ((network(pictures) - maps).square() * (1 + 20 * maps)).mean()
         optimizer.zero_grad()
         loss.backward()

@@ -41,7 +41,7 @@ def masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor
     if mask is None:
         return errors.flatten(1).mean(1)
     mask = mask.expand_as(errors)
-    # not a product: errors that are infinite outside the mask must not leak through 0 * inf
+    # Not a product: errors that are infinite outside the mask must not leak through 0 * inf
     kept = torch.where(mask > 0, errors * mask, 0.0).flatten(1).sum(1)
     return kept / mask.flatten(1).sum(1).clamp_min(1e-6)
 

@@ -126,7 +126,7 @@ def _copy(parameter: nn.Parameter, weights: dict[str, torch.Tensor], name: str, 
         raise CheckpointError(f"{path} lacks {name}: it is not complete or belongs to another model")
     tensor = weights[name]
     if tensor.ndim != parameter.ndim and tensor.numel() == parameter.numel():
-        # projections are 1 x 1 convolutions in some files and linear layers in others
+        # Projections are 1 x 1 convolutions in some files and linear layers in others
         tensor = tensor.reshape(parameter.shape)
     if tensor.shape != parameter.shape:
         raise CheckpointError(

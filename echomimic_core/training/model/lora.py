@@ -31,10 +31,10 @@ def add_lora(model: TrainingModel, settings: LoRASettings, seed: int = 0) -> lis
     """
     try:
         from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as problem:
+    except ImportError as error:
         raise SettingsError(
             "lora.rank is set, but LoRA needs peft: pip install -r requirements-training.txt"
-        ) from problem
+        ) from error
     model.requires_grad_(False)
     targets = "|".join(f"({PATHS[target]})" for target in settings.targets)
     config = LoraConfig(

@@ -50,7 +50,7 @@ class TrainingModel(nn.Module):
 
     def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions) -> torch.Tensor:
         """Velocities for noisy clips, both (B, F, 4, h, w); timesteps (B,)."""
-        # the networks want the unconditional clips first
+        # The networks want the unconditional clips first
         order = torch.argsort((~conditions.dropped).to(torch.uint8), stable=True)
         kept = order[int(conditions.dropped.sum()) :]
         frames = noisy.shape[1]
@@ -66,7 +66,7 @@ class TrainingModel(nn.Module):
 
     def context(self, conditions: Conditions, kept: torch.Tensor, frames: int, size) -> WindowContext:
         context = WindowContext(frames=frames)
-        # the ceiling of sampling would only cost time here: what a layer made is kept for the backward pass anyway
+        # The ceiling of sampling would only cost time here: what a layer made is kept for the backward pass anyway
         context.chunk_elements = None
         if len(kept) == 0:
             return context

@@ -60,8 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
 
             schedule = load_settings(find_config(given.config)).schedule()
         draw_schedule(schedule, given.out)
-    except (ValueError, OSError) as problem:
-        raise SystemExit(str(problem)) from problem
+    except (ValueError, OSError) as error:
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -58,11 +58,11 @@ def read_run(checkpoint: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         int(content["step"]), content["settings"]["train"]
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise SettingsError(
-            f"{path} is damaged ({problem}), so nothing can be resumed from {checkpoint.name}: move that folder "
+            f"{path} is damaged ({error}), so nothing can be resumed from {checkpoint.name}: move that folder "
             "away, and --resume continues from the previous checkpoint"
-        ) from problem
+        ) from error
     return content
 
 
@@ -134,7 +134,7 @@ def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> 
     run = read_run(checkpoint)
     before, now = run["settings"], as_json(settings)
     for key, default in as_json(Settings()).items():
-        # settings that came after the checkpoint was made
+        # Settings that came after the checkpoint was made
         before[key] = {**default, **before.get(key, {})} if isinstance(default, dict) else before.get(key, default)
     for section, key in FREE_TO_CHANGE_INSIDE:
         before.get(section, {}).pop(key, None), now[section].pop(key, None)
@@ -223,7 +223,7 @@ def export(
     }
     written = []
     if "one_file" in settings.checkpoint.formats:
-        size = str(settings.data.size)  # what Reference Encode takes unless told otherwise
+        size = str(settings.data.size)  # What Reference Encode takes unless told otherwise
         information = {"trained_steps": str(step), "stage": str(settings.train.stage), "size": size}
         everything = networks | whisper(settings.checkpoint.audio_encoder) | own_vae(settings.vae)
         written.append(save_one_file(folder / ONE_FILE, everything, settings.variant, model.config, dtype, information))
@@ -296,15 +296,15 @@ def save_checkpoint(
             if final.exists():
                 shutil.rmtree(final)
             partial.rename(final)
-    except Exception as problem:
+    except Exception as error:
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)
-        if not _is_of_the_disk(problem):
+        if not _is_of_the_disk(error):
             raise
         raise OSError(
-            f"{final} could not be written ({_first_line(problem)}). Earlier checkpoints are intact: free disk "
+            f"{final} could not be written ({_first_line(error)}). Earlier checkpoints are intact: free disk "
             "space, then rerun with --resume"
-        ) from problem
+        ) from error
     if accelerator.is_main_process:
         for old in find_checkpoints(output)[: -settings.checkpoint.keep]:
             shutil.rmtree(old)
@@ -379,11 +379,11 @@ def load_checkpoint(accelerator, checkpoint: Path, ema: EMA | None) -> int:
         accelerator.step = 0
         if ema is not None:
             ema.load(load_tensors(checkpoint / AVERAGES))
-    except Exception as problem:
-        if is_out_of_memory(problem):
+    except Exception as error:
+        if is_out_of_memory(error):
             raise
         raise SettingsError(
-            f"{checkpoint} is damaged or of another run ({_first_line(problem)}): move it away, and --resume "
+            f"{checkpoint} is damaged or of another run ({_first_line(error)}): move it away, and --resume "
             "continues from the previous checkpoint"
-        ) from problem
+        ) from error
     return step_of(checkpoint)

@@ -15,8 +15,8 @@ def make_accelerator(settings: Settings):
     try:
         from accelerate import Accelerator
         from accelerate.utils import GradientAccumulationPlugin
-    except ImportError as problem:
-        raise SettingsError("training needs accelerate: pip install -r requirements-training.txt") from problem
+    except ImportError as error:
+        raise SettingsError("training needs accelerate: pip install -r requirements-training.txt") from error
     accumulation = GradientAccumulationPlugin(num_steps=settings.train.accumulation, sync_with_dataloader=False)
     accelerator = Accelerator(mixed_precision=settings.train.precision, gradient_accumulation_plugin=accumulation)
     if not accelerator.is_main_process:
@@ -51,7 +51,7 @@ def make_optimizer(settings: Settings, parameters: list[torch.nn.Parameter]) -> 
 
             return AdamW8bit(parameters, **common)
         except (ImportError, RuntimeError, OSError):
-            # it is not installed, or not for this kind of device
+            # It is not installed, or not for this kind of device
             logger.warning("bitsandbytes is not usable here: AdamW keeps its state in 32 bits and takes more memory")
     return torch.optim.AdamW(parameters, **common)
 

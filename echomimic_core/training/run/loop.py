@@ -68,7 +68,7 @@ class Trainer:
         self.output = Path(settings.output)
         checkpoint = choose_checkpoint(self.output, resume)
         self.dataset = ClipDataset(settings)
-        whisper(settings.checkpoint.audio_encoder)  # a wrong file is better known now than at the first checkpoint
+        whisper(settings.checkpoint.audio_encoder)  # A wrong file is better known now than at the first checkpoint
         self.accelerator = make_accelerator(settings)
         if checkpoint is not None:
             check_same_run(checkpoint, settings, self.accelerator.num_processes)
@@ -89,13 +89,13 @@ class Trainer:
         count = sum(parameter.numel() for parameter in parameters)
         optimizer = make_optimizer(settings, parameters)
         self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
-        # after the engine has perhaps cut the weights up, so that averages are cut up alike
+        # After the engine has perhaps cut the weights up, so that averages are cut up alike
         self.plain = self.accelerator.unwrap_model(self.model)
         self.ema = EMA(self.plain, settings.train.ema_decay) if settings.train.ema_decay else None
         if self.accelerator.distributed_type.value not in ("DEEPSPEED", "FSDP"):
             register_state_hooks(self.accelerator, self.model, self.trained)
         self.step = 0
-        # for lora.dropout, the one thing drawn from torch's own generator; a checkpoint brings its state along
+        # For lora.dropout, the one thing drawn from torch's own generator; a checkpoint brings its state along
         torch.manual_seed(settings.seed + self.accelerator.process_index)
         if checkpoint is not None:
             self.step = load_checkpoint(self.accelerator, checkpoint, self.ema)
@@ -121,7 +121,7 @@ class Trainer:
             num_workers=self.settings.data.workers,
             worker_init_fn=_calm_worker,
             pin_memory=accelerator.device.type == "cuda",
-            # else it would draw from torch's own generator at every start, and a resumed run would go another way
+            # Else it would draw from torch's own generator at every start, and a resumed run would go another way
             generator=torch.Generator().manual_seed(self.settings.seed),
         )
 
@@ -138,7 +138,7 @@ class Trainer:
             self.step += 1
             values = self.gather(values)
             if not math.isfinite(values["loss"]):
-                # the mean over all processes, so all of them stop
+                # The mean over all processes, so all of them stop
                 raise FloatingPointError(
                     f"the loss of step {self.step} is {values['loss']}: start again from the last checkpoint's export "
                     "(init.source: one_file) with a lower optimizer.learning_rate, or with train.precision: no"
@@ -243,7 +243,7 @@ class Trainer:
         folder = self.output / "validation"
         averages = nullcontext() if self.ema is None else self.ema.in_place(plain)
         plain.eval()
-        # frozen weights may be kept in bfloat16, which only autocast mixes with the others
+        # Frozen weights may be kept in bfloat16, which only autocast mixes with the others
         with averages, whole_weights(plain), self.accelerator.autocast():
             if records is not None:
                 clips = validate(plain, self.vae, self.dataset, state, self.settings, folder, self.step)
@@ -269,7 +269,7 @@ class Trainer:
             for timestep in MEASURED_TIMESTEPS:
                 at = torch.tensor([timestep], device=clean.device)
                 noisy = add_noise(clean, batch["noise"], at)
-                # not called as a module: engines would want all processes to take part
+                # Not called as a module: engines would want all processes to take part
                 velocity = self.plain.forward(noisy, at, conditions)
                 target = velocity_target(clean, batch["noise"], at)
                 gamma = self.settings.loss.min_snr_gamma

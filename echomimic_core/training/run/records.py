@@ -99,5 +99,5 @@ def _step_of(line: str) -> float:
     try:
         return json.loads(line)["step"]
     except (ValueError, KeyError):
-        # the last line of a run that was killed while it wrote
+        # The last line of a run that was killed while it wrote
         return float("inf")

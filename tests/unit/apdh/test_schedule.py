@@ -75,7 +75,7 @@ def test_audio_reaches_nothing_outside_in_any_level(reach):
     pose = clips.make_pose(np.full(3, 0.5))
     mask = audio_reach(pose, reach, 96)
     assert 0 < (mask > 0).float().mean() < (0.1 if reach == "lips" else 0.4)
-    # what a level's cell covers; it may hear only if the mask reaches into it
+    # What a level's cell covers; it may hear only if the mask reaches into it
     for (height, width), gain in levels_of(mask).items():
         covered = torch.nn.functional.adaptive_max_pool2d(mask[None], (height, width))[0].flatten() > 0
         assert torch.equal(gain[0, :, 0] > 0, covered)
@@ -109,7 +109,7 @@ def test_headshots_land_where_faces_are_in_semi_body_clips(seed):
 def test_a_headshot_has_no_body_where_its_picture_ends():
     pose = clips.make_pose(np.full(1, 0.5))
     pose = dataclasses.replace(pose, bodies=pose.bodies.copy())
-    pose.bodies[:, 5] = (0.4, 1.2)  # below the headshot, but inside the frame it is placed in
+    pose.bodies[:, 5] = (0.4, 1.2)  # Below the headshot, but inside the frame it is placed in
     place = choose_placement(pose, 256, np.random.default_rng(3))
     moved = pad_pose(pose, place)
     assert 0 < moved.bodies[0, 5, 1] < 1 and moved.body_scores[0, 5] == 0
@@ -138,7 +138,7 @@ def test_the_head_mask_lies_inside_the_headshot_and_the_padding_is_black():
         mask = head_mask(pad_pose(pose, place), covered)
         assert mask.sum() > 100 and not mask[~torch.from_numpy(covered)].any()
         cells = latent_mask(mask)
-        # a latent cell counts only where all of its pixels are head
+        # A latent cell counts only where all of its pixels are head
         whole = mask.unfold(0, 8, 8).unfold(1, 8, 8).amin((2, 3))
         assert torch.equal(cells, whole) and cells.any()
 

@@ -73,7 +73,7 @@ def test_a_trained_model_is_priced_with_a_picture_and_a_voice(tmp_path):
     rows = measured(tmp_path, "--frames", "3", "--model", str(model), "--vae", str(vae), "--sections", "shortcuts")
     priced = [row["name"] for row in rows if "psnr_frames" in row]
     assert priced and all(name.startswith("accelerated, ") for name in priced), "the file's own variant only"
-    # one short run on a busy machine: how much it is cannot be asked
+    # One short run on a busy machine: how much it is cannot be asked
     speedups = [row["cpu_speedup"] for row in rows if "cpu_speedup" in row]
     assert speedups and all(0 < speedup < math.inf for speedup in speedups)
     machine = Machine(torch.device("cpu"), torch.float32)

@@ -52,7 +52,7 @@ def test_good_options_pass_and_paths_become_absolute(options, tmp_path, monkeypa
     given = options(image=Path("me.png"), output=Path("new/folder/me.mp4"), width=64, height=2048)
     inputs_check.check_options(given, tmp_path)
     assert given.image == (tmp_path / "me.png").resolve()
-    assert not (tmp_path / "new").exists()  # nothing is made before there is a video
+    assert not (tmp_path / "new").exists()  # Nothing is made before there is a video
 
 
 def test_no_size_is_the_models(options, tmp_path):
@@ -121,7 +121,7 @@ def test_an_output_folder_that_refuses_files(options, tmp_path, monkeypatch):
     monkeypatch.setattr(inputs_check.tempfile, "TemporaryFile", refuse)
     text = refused(options(output=tmp_path / "new" / "me.mp4"), tmp_path)
     assert f"nothing can be written to {tmp_path} (Permission denied)" in text
-    assert "The video's folder" in refused(options(), tmp_path)  # the default one as well
+    assert "The video's folder" in refused(options(), tmp_path)  # The default one as well
 
 
 def test_all_wrong_options_are_said_at_once(options, tmp_path):

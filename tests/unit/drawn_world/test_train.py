@@ -29,7 +29,7 @@ def test_the_stages_learn_what_they_are_for(stage):
     settings = load_settings(CONFIGS / f"{stage}.yaml", {"init.file": "model.safetensors"} if stage == "clips" else {})
     assert settings.train.stage == {"pictures": 1, "clips": 2}[stage]
     assert sum(phase.steps for phase in settings.apdh.phases) == settings.train.steps
-    # clips learn the lips, at the timesteps of the six steps that the model is used with
+    # Clips learn the lips, at the timesteps of the six steps that the model is used with
     assert (settings.train.sampling_steps, settings.loss.lip_weight > 1) == {
         "pictures": (0, False),
         "clips": (6, True),
@@ -65,7 +65,7 @@ def test_the_table_has_a_column_for_what_was_measured():
 
 
 def test_the_log_that_is_kept_holds_means_of_blocks(tmp_path):
-    # a run that was resumed repeats a step: the later record counts
+    # A run that was resumed repeats a step: the later record counts
     records = [{"step": step, "phase": "lips", "loss": 9.0} for step in (1, 2)]
     records += [{"step": step, "phase": "lips", "loss": float(step)} for step in range(2, BLOCK + 2)]
     (tmp_path / "losses.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))

@@ -284,7 +284,7 @@ def test_loading_needs_one_copy_of_the_file_beyond_the_model(tmp_path, ending):
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, cwd=ROOT, check=True
     )
-    # the model in float16 is 1, the mapped pages of the float32 file at most 2; a second copy would be 5
+    # The model in float16 is 1, the mapped pages of the float32 file at most 2; a second copy would be 5
     assert float(done.stdout) < 3.3, done.stdout
 
 

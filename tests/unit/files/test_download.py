@@ -37,7 +37,7 @@ class Server:
                     for piece in self.pieces():
                         connection.sendall(piece)
                 except OSError:
-                    pass  # the client has had enough
+                    pass  # The client has had enough
 
     def close(self):
         self._socket.close()

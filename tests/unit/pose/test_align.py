@@ -88,7 +88,7 @@ def test_small_misfits_that_add_up_are_a_reason_too(driving):
     person = align.align(person_in_picture(), driving).person
     pose = align.align(person, driving).pose
     pose = edit.transform(pose, move_x=0.015, scale=1.065, pivot="person")
-    pose.hands[:3] += [0, 1]  # outside for 3 of 48 frames
+    pose.hands[:3] += [0, 1]  # Outside for 3 of 48 frames
     fit = align.judge(person, pose)
     assert fit.score < align.GOOD_SCORE and "several small mismatches add up" in fit.reasons[0]
 

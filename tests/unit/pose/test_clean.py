@@ -60,7 +60,7 @@ def test_long_gaps_are_held_or_left_empty(long_gaps):
 
 def test_the_limit_of_a_short_gap_is_the_time_without_detection():
     times, points, scores = line()
-    scores[5:11] = 0  # six frames: a quarter of a second
+    scores[5:11] = 0  # Six frames: a quarter of a second
     assert (clean.heal(times, points * scores[..., None], scores, 0.25, "empty")[1] == 1).all()
     assert (clean.heal(times, points * scores[..., None], scores, 0.24, "empty")[1][5:11] == 0).all()
 
@@ -90,7 +90,7 @@ def test_resampling_does_not_draw_points_from_the_corner():
 
 def test_uneven_times_are_respected():
     found = detections(30)
-    found.times[15:] += 1.0  # a video that stands still for a second
+    found.times[15:] += 1.0  # A video that stands still for a second
     pose = detect.steady(found, fps=24.0, smoothing=0, max_gap=2)
     assert len(pose) == 54
     np.testing.assert_allclose(pose.hands[-1], found.hands[-1], atol=1e-12)

@@ -111,7 +111,7 @@ def test_known_motion_is_followed_through_blank_and_blurred_frames(samples, dete
     assert min(report.found) > 0.8 and max(report.longest_gap) < 0.3
     wrong = errors(pose, still, times)
     assert np.median(wrong) < 0.003
-    assert wrong.max() < 0.03  # no hand is ever the other one
+    assert wrong.max() < 0.03  # No hand is ever the other one
     body = np.linalg.norm(pose.bodies - driven(still.bodies[0], times), axis=-1)[:, [0, 1, 2, 3, 5, 6]]
     assert np.median(body) < 0.01
 

@@ -158,11 +158,11 @@ def test_malicious_pickles_run_nothing_and_say_so(tmp_path, name, protocol):
 @pytest.mark.parametrize(
     "payload",
     [
-        b"\x80\x04r\xff\xff\xff\x7fN.",  # a memo index of two thousand million
-        b"\x80\x04\x82\x01.",  # an extension code
-        b"\x80\x02cos\nsystem\n.",  # a bare function
-        b"Pid\n.",  # a persistent id
-        b"\x80\x02cnumpy\ndtype\nX\x04\x00\x00\x00V999\x85R.",  # a type of another kind
+        b"\x80\x04r\xff\xff\xff\x7fN.",  # A memo index of two thousand million
+        b"\x80\x04\x82\x01.",  # An extension code
+        b"\x80\x02cos\nsystem\n.",  # A bare function
+        b"Pid\n.",  # A persistent id
+        b"\x80\x02cnumpy\ndtype\nX\x04\x00\x00\x00V999\x85R.",  # A type of another kind
         b"\x80\x02}c__builtin__\nsetattr\n}b.",
     ],
 )

@@ -123,7 +123,7 @@ def test_a_single_hand_changes_sides_too():
     pose = random_pose(3)
     pose.bodies[:, [7, 4]] = [[0.8, 0.5], [0.2, 0.5]]
     hands, scores = np.zeros_like(pose.hands), np.zeros_like(pose.hand_scores)
-    hands[:, 1], scores[:, 1] = [0.79, 0.52], 1  # called the right one, on the left wrist
+    hands[:, 1], scores[:, 1] = [0.79, 0.52], 1  # Called the right one, on the left wrist
     pose = from_keypoints(to_keypoints(replace(pose, hands=hands, hand_scores=scores)))
     assert (pose.hand_scores > 0).any(axis=(0, 2)).tolist() == [True, False]
 

@@ -48,7 +48,7 @@ def test_one_whole_graph_serves_clips_of_any_length(dynamo):
         noise = torch.randn(frames, 4, 8, 8)
         expected = sample(plain, conditions(frames), noise, CONFIG)
         assert relative_error(sample(front, conditions(frames), noise, CONFIG), expected) < 1e-4
-    # the pose encoder and the projections of conditions stay outside: their shapes follow the clip
+    # The pose encoder and the projections of conditions stay outside: their shapes follow the clip
     assert [nodes for nodes in graphs if nodes > 100] == graphs
     assert len(graphs) == 1
     assert not counters["graph_break"]

@@ -61,7 +61,7 @@ def test_windows_run_out_of_memory_and_the_run_goes_on(expected, monkeypatch):
 
     def failing(latents, *arguments):
         calls.append(len(latents))
-        # the second batch fails until one half of one window is left, and once more after that
+        # The second batch fails until one half of one window is left, and once more after that
         if len(calls) in (2, 3, 4, 5):
             raise RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)")
         taken.append(len(latents))
@@ -69,7 +69,7 @@ def test_windows_run_out_of_memory_and_the_run_goes_on(expected, monkeypatch):
 
     monkeypatch.setattr(model.denoising_unet, "forward", failing)
     result = sample(model, conditions(FRAMES), noise(), CONFIG, Batching(2))
-    assert calls[:6] == [32, 32, 16, 8, 8, 8]  # two windows, one, half, half in smaller chunks
+    assert calls[:6] == [32, 32, 16, 8, 8, 8]  # Two windows, one, half, half in smaller chunks
     assert max(taken[1:]) == 8
     assert relative_error(result, expected) < 1e-5
 
@@ -143,7 +143,7 @@ def test_guided_window_at_768_fits_six_gigabytes_with_weights():
 
 def test_a_plan_takes_what_there_is_and_refuses_what_cannot_be():
     size = RunSize(RELEASED, 96, 96, 240, 12, True, 2, weight_bytes=int(2.63e9))
-    assert plan_batching(size, 80 * GIB) == Batching(1)  # one guided window fills a GPU at this size
+    assert plan_batching(size, 80 * GIB) == Batching(1)  # One guided window fills a GPU at this size
     tight = plan_batching(size, int(4.5 * GIB))
     assert not tight.halves_together
     assert plan_batching(RunSize(RELEASED, 32, 32, 240, 12, True, 2), 80 * GIB).windows > 4
@@ -153,7 +153,7 @@ def test_a_plan_takes_what_there_is_and_refuses_what_cannot_be():
 
 def test_ten_times_the_frames_take_ten_times_the_latents_and_nothing_else(monkeypatch):
     """Of the clip's length are the noise, the latents and the sum of the windows' velocities, and no more."""
-    # what is kept for speed has a budget, which clips of this size would not fill
+    # What is kept for speed has a budget, which clips of this size would not fill
     monkeypatch.setattr(denoiser_module, "PreparedClip", partial(PreparedClip, cache_bytes=0))
     monkeypatch.setattr(clip_module, "MapCache", partial(MapCache, budget=0))
     config = SamplingConfig(steps=1, guidance_scale=1.0, context_frames=30, context_overlap=0)

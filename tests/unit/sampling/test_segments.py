@@ -58,7 +58,7 @@ def test_a_resumed_run_samples_only_what_is_missing_and_gives_the_same_bytes(tmp
     files = sorted((tmp_path / "a").glob("segment_*"))
     before = [path.read_bytes() for path in files]
     files[1].unlink()
-    files[2].write_bytes(before[2][:-9])  # torn in the middle
+    files[2].write_bytes(before[2][:-9])  # Torn in the middle
     seen = []
     assert torch.equal(run(tmp_path / "a", seen=seen), whole)
     assert seen == [1, 2]
@@ -67,7 +67,7 @@ def test_a_resumed_run_samples_only_what_is_missing_and_gives_the_same_bytes(tmp
 
 def test_held_frames_stay_and_lead_their_neighbours(tmp_path):
     first = run(tmp_path / "a")
-    # the same clip, but the first segment comes from elsewhere
+    # The same clip, but the first segment comes from elsewhere
     path = sorted((tmp_path / "a").glob("segment_*"))[0]
     segments = plan_segments(FRAMES, 16, 4)
     store = SegmentStore(tmp_path / "b", "run", segments)

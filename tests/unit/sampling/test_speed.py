@@ -37,7 +37,7 @@ def exact() -> torch.Tensor:
 )
 def test_a_shortcut_saves_work_and_stays_near(speed, exact):
     assert 1e-6 < relative_error(run(speed), exact) < 1.0
-    if speed.merge_reference == 1:  # attention is not counted on the CPU
+    if speed.merge_reference == 1:  # Attention is not counted on the CPU
         assert count_flops(lambda: run(speed)) < 0.9 * count_flops(run)
 
 

@@ -69,7 +69,7 @@ def test_a_known_shift_is_found_exactly(shift):
 def test_perfect_sync_has_no_distance_and_full_confidence():
     embedded = np.random.default_rng(0).normal(size=(60, 16))
     score = sync_score(embedded, embedded)
-    assert score.distance == pytest.approx(1e-6 * 4, rel=1e-3)  # the epsilon of the public evaluation
+    assert score.distance == pytest.approx(1e-6 * 4, rel=1e-3)  # The epsilon of the public evaluation
     assert score.offset == 0 and score.confidence > 4
 
 

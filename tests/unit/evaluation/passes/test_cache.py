@@ -143,7 +143,7 @@ def test_another_device_or_mediapipe_is_evaluated_anew(tmp_path, plain, monkeypa
 
 def test_a_file_taken_away_meanwhile_stops_nothing(tmp_path, plain, monkeypatch):
     path = write(tmp_path / "a.mp4", moving_picture(6))
-    # a copy: x264 does not encode the same pictures alike every time on every processor
+    # A copy: x264 does not encode the same pictures alike every time on every processor
     real = [Clip("a", "video", Path(shutil.copy(path, tmp_path / "b.mp4")))]
     compare = jobs.compare
     monkeypatch.setattr(jobs, "compare", lambda *work: (compare(*work), path.unlink())[0])

@@ -31,7 +31,7 @@ PHASE = {
 def test_a_sample_follows_from_seed_step_and_place_alone(tmp_path):
     folder = clips.two_clips(tmp_path / "clips", headshot=True)
     one, two = ClipDataset(settings(folder)), ClipDataset(settings(folder))
-    two[(0, 0)]  # what was drawn before changes nothing
+    two[(0, 0)]  # What was drawn before changes nothing
     for key in ((3, 0), (3, 1)):
         a, b = one[key], two[key]
         assert all(torch.equal(a[name], b[name]) for name in a)
@@ -163,7 +163,7 @@ def test_held_out_clips_are_whole_videos_where_possible_and_never_learned(tmp_pa
     found, data = held(folder, 0.2)
     assert len(found) == 2 and len({source for source, _ in found}) == 1 and found[0][0] != "c.mp4"
     assert held(folder, 2)[0] == found
-    # a number that no video fits is the end of one
+    # A number that no video fits is the end of one
     assert len(held(folder, 1)[0]) == 1 and held(folder, 1)[0][0][1] in (1.0, 5.0)
     assert data.validation_clips() == data.held_out
     assert not {clip.info.source for clip in data.clips} & {source for source, _ in found}

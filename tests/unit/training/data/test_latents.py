@@ -75,7 +75,7 @@ def test_latents_are_kept_for_runs_of_every_length(tmp_path, vae, monkeypatch):
     dataset = learn_from(folder, 8)
     assert len(dataset.clips) == 1 and len(dataset.found) == 2
     mark = keep_latents(dataset.found, vae, 64)
-    monkeypatch.setattr(vae, "encode", None)  # nothing is left to encode
+    monkeypatch.setattr(vae, "encode", None)  # Nothing is left to encode
     dataset = learn_from(folder, 4)
     dataset.latents_mark = keep_latents(dataset.found, vae, 64)
     assert dataset.latents_mark == mark

@@ -170,7 +170,7 @@ def test_videos_become_clips_in_processes_and_only_once(films, tmp_path, by_name
     assert prepare(films, out, tools, size=128, workers=2) == report
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*.safetensors")} == before
     assert marks.read_text() == started
-    # a shard that is gone is made again, alone
+    # A shard that is gone is made again, alone
     next(iter(before)).unlink()
     assert prepare(films, out, tools, size=128, workers=1) == report
 
@@ -239,7 +239,7 @@ def test_a_long_video_is_cut_into_shards_that_are_written_as_they_fill(tmp_path,
     found = read_manifest(tmp_path)
     assert [clip.info.start for clip in found] == [0.5 * i for i in range(20)]
     assert all(len(clip) == 12 and clip.frames([11]).shape == (1, 64, 64, 3) for clip in found)
-    # the voice is that of the clip's own seconds
+    # The voice is that of the clip's own seconds
     assert [int(clip.audio()[0].max()) for clip in found] == [25 * i for i in range(20)]
 
 
@@ -285,7 +285,7 @@ def test_a_video_that_kills_its_process_is_named_and_the_others_go_on(tmp_path, 
     (rejected,) = report["rejected"]
     assert Path(rejected["video"]).name == "b-killer.mp4"
     assert "the process that prepared it was killed" in rejected["reason"]
-    # what killed a process is no result: it is tried again
+    # What killed a process is no result: it is tried again
     (tmp_path / "films" / "b-killer.mp4").unlink()
     write_film(tmp_path / "films" / "b-killer.mp4", 128)
     assert prepare(tmp_path / "films", tmp_path / "out", by_name.crashing_tools, size=64)["clips"] == 3

@@ -101,7 +101,7 @@ def test_min_snr_weighs_samples_before_their_mean():
     weights = min_snr_weights(at, 5.0)
     losses = latent_loss(errors, torch.zeros(2, 5), at, 5.0)
     assert torch.allclose(losses, weights * torch.tensor([1.0, 3.0]))
-    # the weight after the mean, a known mistake, would be another number
+    # The weight after the mean, a known mistake, would be another number
     assert not torch.isclose(losses.mean(), weights.mean() * 2.0)
 
 
@@ -179,10 +179,10 @@ def test_terms_of_a_headshot_weigh_as_much_as_those_of_a_whole_picture(phase):
     keep = torch.zeros(1, 1, 256, 256)
     keep[..., 64:192, 64:192] = 1.0
     part = loss.term(phase, decoded, frames, keep).item()
-    # the same head in a black picture, as a mean over all of it: four times too little
+    # The same head in a black picture, as a mean over all of it: four times too little
     assert part == pytest.approx(4 * loss.term(phase, decoded * keep, frames * keep, None).item(), rel=1e-5)
     if phase == "low":
-        # keypoints and edges see the border of the head too much to compare with the head alone
+        # Keypoints and edges see the border of the head too much to compare with the head alone
         alone = loss.term(phase, decoded[..., 64:192, 64:192], frames[..., 64:192, 64:192], None)
         assert part == pytest.approx(alone.item(), rel=0.25)
 
@@ -259,7 +259,7 @@ def test_the_shipped_network_finds_the_points_of_rendered_hands():
     row, column = peak // maps.shape[-1], peak % maps.shape[-1]
     at_peak = maps.flatten(2).gather(2, peak[..., None])[..., 0]
     assert row.shape == column.shape == there.shape
-    # one cell is four pixels: a hit lies within about two cells of a true point
+    # One cell is four pixels: a hit lies within about two cells of a true point
     assert (at_peak[there] > 0.1).float().mean() > 0.6
 
 

@@ -84,7 +84,7 @@ def test_audio_attention_adds_exactly_nothing_outside_the_mask_at_every_level(mo
     heard = {}
 
     def listen(layer, given, output):
-        if len(output) > 1:  # one sample of one token is the silence that each block begins with
+        if len(output) > 1:  # One sample of one token is the silence that each block begins with
             heard.setdefault(output.shape[1], []).append((output - layer.bias).abs().sum(-1))
 
     layers = [module.attn2.to_out[0] for module in model.denoising_unet.modules() if hasattr(module, "attn2")]
@@ -156,7 +156,7 @@ def test_gradient_checkpointing_changes_no_gradient(model):
     model.set_gradient_checkpointing(False)
     model.zero_grad()
     assert all(torch.allclose(plain[name], checkpointed[name], atol=1e-6) for name in plain)
-    # the reference U-Net's last feed-forward has no part in the result
+    # The reference U-Net's last feed-forward has no part in the result
     silent = {name for name, gradient in plain.items() if not gradient.any()}
     assert all(name.startswith("reference_unet") for name in silent)
 

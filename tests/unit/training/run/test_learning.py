@@ -102,7 +102,7 @@ def test_another_voice_changes_the_lips_and_only_them(trained, monkeypatch):
     trainer, _ = trained
     ratio, silent, loud, lips = spread_of_the_voice(trainer)
     assert ratio > 12
-    # and it is the masks that do it: the same model without them moves the whole picture
+    # And it is the masks that do it: the same model without them moves the whole picture
     encode = trainer.encode
 
     def encode_unmasked(batch, audio):
@@ -111,7 +111,7 @@ def test_another_voice_changes_the_lips_and_only_them(trained, monkeypatch):
 
     monkeypatch.setattr(trainer, "encode", encode_unmasked)
     assert spread_of_the_voice(trainer)[0] < 3
-    # an open mouth is darker than skin
+    # An open mouth is darker than skin
     mouth = torch.zeros_like(lips)
     left, top, right, bottom = (round(v * len(lips)) for v in clips.LIPS)
     mouth[top:bottom, left:right] = True
@@ -133,7 +133,7 @@ def test_the_hand_goes_where_the_pose_is(trained):
         return (row.argmax(-1).numpy() + 0.5) / row.shape[-1]
 
     for x in (0.25, 0.4, 0.6, 0.75):
-        # one latent cell is 0.0625
+        # One latent cell is 0.0625
         assert np.abs(bright_columns(x) - x).max() < 0.07
 
 

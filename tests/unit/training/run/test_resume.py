@@ -113,7 +113,7 @@ def train(folder, data, steps, *arguments, **sections):
 
 def test_other_shares_of_a_step_go_on_to_the_same_weights(data, tmp_path):
     whole = train(tmp_path / "whole", data, 3)
-    # an odd number of batches before the cut, two a step after it
+    # An odd number of batches before the cut, two a step after it
     shutil.copytree(tmp_path / "whole" / "run" / "step-00000001", tmp_path / "cut" / "run" / "step-00000001")
     shared = {"batch_size": 1, "accumulation": 2}
     assert distance(whole, train(tmp_path / "cut", data, 3, "--resume", train=shared)) < 1e-4
@@ -227,7 +227,7 @@ def test_losses_are_json_whatever_a_gradient_does(tmp_path):
 def test_a_bar_in_a_log_writes_a_line_every_half_minute(monkeypatch):
     from echomimic_core.training.run import records
 
-    assert records.bar_options()["mininterval"] == 30.0  # pytest's stderr is no terminal
+    assert records.bar_options()["mininterval"] == 30.0  # Pytest's stderr is no terminal
     monkeypatch.setattr(records.sys.stderr, "isatty", lambda: True, raising=False)
     assert records.bar_options()["mininterval"] < 1.0
 
