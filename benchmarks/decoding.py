@@ -74,7 +74,7 @@ def pictures_of(vae, latents: torch.Tensor) -> torch.Tensor:
 
 
 def decode_rows(settings, rate: float) -> Iterator[dict]:
-    """Frames a second of every VAE, and how far its picture of a photo is from the first's."""
+    """Frames per second of every VAE, and how far its picture of a photo is from the first's."""
     machine = settings.machine
     if not settings.decoders:
         yield {"name": "decoding", "note": "needs diffusers: pip install -r requirements-training.txt"}

@@ -1,4 +1,4 @@
-"""Poses of ten minutes on disk: what saving and loading costs beside plain `json`."""
+"""Poses of ten minutes on disk: what saving and loading costs next to plain `json`."""
 
 import json
 import tempfile
@@ -15,7 +15,7 @@ MINUTES = 10
 
 
 def pose_file_rows(settings, rate: float) -> Iterator[dict]:
-    """Each format saved and loaded; JSON beside `json.dumps` and `json.loads` of the same numbers."""
+    """Each format saved and loaded; JSON next to `json.dumps` and `json.loads` of the same numbers."""
     pose = ten_minutes()
     tracks = [pose.hands, pose.hand_scores, pose.bodies, pose.body_scores, pose.faces, pose.face_scores]
     plain, text = _timed(lambda: json.dumps([track.tolist() for track in tracks]))

@@ -184,7 +184,7 @@ def run_all(settings: Settings) -> Iterator[dict]:
 
 
 def window_rows(settings: Settings, rate: float) -> Iterator[dict]:
-    """One guided window, ours beside the original's way with the same weights, kernels and inputs."""
+    """One guided window, ours next to the original's way with the same weights, kernels and inputs."""
     machine = settings.machine
     ceiling = settings.denoiser.prepare(settings.conditions(64, 1), machine.device, machine.dtype).runner.batching
     for pixels in settings.pixels:
@@ -255,7 +255,7 @@ def layout_rows(settings: Settings, pixels: int, seconds: float) -> Iterator[dic
 
 
 def memory_rows(settings: Settings, rate: float) -> Iterator[dict]:
-    """Memory of a step at 60 and at 600 frames, each in a process of its own, beside what the estimate says.
+    """Memory of a step at 60 and at 600 frames, each in a process of its own, next to what the estimate says.
 
     On a GPU also that of the accelerated model, and of weights that stay in main memory.
     """
@@ -320,7 +320,7 @@ def clip_row(name: str, frames: int, seconds: float) -> dict:
 
 
 def shortcut_rows(settings: Settings, rate: float) -> Iterator[dict]:
-    """Every shortcut beside the exact run. With random weights the distance says little of real pictures."""
+    """Every shortcut next to the exact run. With random weights the distance says little of real pictures."""
     for variant in settings.variants:
         guided = variant.guidance_scale > 1.0
         steps = variant.steps if settings.files is not None or not guided else SHORTCUT_STEPS

@@ -56,7 +56,7 @@ class Customs:
         return self.inputs
 
     def definer(self):
-        """`define_schema` that remembers what it says; ComfyUI asks anew whenever lists of files may have changed."""
+        """`define_schema` that remembers what it says; ComfyUI asks again whenever lists of files may have changed."""
 
         @wraps(self.define)
         def define_schema(cls):

@@ -22,7 +22,7 @@ MAX_DEPTH = 3
 
 
 def register_model_folders() -> None:
-    """Tell ComfyUI of `models/echomimic` and `models/mediapipe`, beside those of extra_model_paths.yaml.
+    """Tell ComfyUI of `models/echomimic` and `models/mediapipe`, besides those of extra_model_paths.yaml.
 
     Half a model that a killed ComfyUI left there, gigabytes of it, is removed.
     """

@@ -58,7 +58,7 @@ def find_source(name: str) -> Path:
 
 
 def _clips_in(folder: Path) -> Iterator[Path]:
-    """Poses and videos in a folder: itself if it is a pose, else what lies in it."""
+    """Poses and videos in a folder: itself if it is a pose, else what is in it."""
     entries = [entry for entry in sorted(folder.iterdir()) if not is_hidden(entry.name)]
     if any(entry.suffix == ".npy" for entry in entries):
         yield folder

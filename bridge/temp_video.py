@@ -12,13 +12,13 @@ from comfy_api.latest import InputImpl
 class TempVideo(InputImpl.VideoFromFile):
     """ComfyUI's VIDEO of a file in its temp folder, which is made again where somebody has emptied that folder.
 
-    ComfyUI keeps a node's outputs, but not what they point to: a queue that goes on after the folder was emptied would
+    ComfyUI keeps a node's outputs, but not what they point to: a queue that continues after the folder is emptied would
     find a name without a file.
 
     Parameters
     ----------
     path : of the file, which is there.
-    make : writes it anew; called with the path.
+    make : writes it again; called with the path.
     """
 
     def __init__(self, path: str, make: Callable[[str], None]):
@@ -26,7 +26,7 @@ class TempVideo(InputImpl.VideoFromFile):
         self._path, self._make = path, make
 
     def restore(self) -> None:
-        """Make the file anew if it is gone."""
+        """Make the file again if it is gone."""
         if not os.path.exists(self._path):
             logging.info("EchoMimicV2: %s is missing from the temp folder, so the video is encoded again", self._path)
             os.makedirs(os.path.dirname(self._path), exist_ok=True)

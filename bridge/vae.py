@@ -31,7 +31,7 @@ class LazyVAE(comfy.sd.VAE):
 
     Parameters
     ----------
-    one_file : a one-file model with a VAE inside; None takes the VAE of SD 1.5 that lies in models/vae.
+    one_file : a one-file model with a VAE inside; None takes the VAE of SD 1.5 that is in models/vae.
 
     Raises
     ------

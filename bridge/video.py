@@ -7,7 +7,7 @@ def active_window(video) -> tuple[float, float]:
     """(begin, duration) in seconds of the file that a VIDEO from a file stands for; a duration of 0 is to the end.
 
     A VIDEO that was cut in the graph keeps its whole file and remembers the part. A begin that counts from the end of
-    the file, as newer ComfyUI allows, is told from its start.
+    the file, as newer ComfyUI allows, is converted to its start.
     """
     if hasattr(video, "get_active_trim_window"):
         begin, duration = video.get_active_trim_window()

@@ -1,7 +1,7 @@
 """The clip, window by window, inside core's samplers.
 
 Core's own machinery for context windows asks a handler how to evaluate the conditions of a long latent. Ours hands core
-a few windows at a time, so that core too holds nothing the size of the clip but latents, decides anew for each whether
+a few windows at a time, so that core too holds nothing the size of the clip but latents, decides again for each whether
 both halves of guidance fit together, and gets another chance with fewer windows when memory runs out.
 """
 

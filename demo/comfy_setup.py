@@ -1,6 +1,6 @@
 """A real ComfyUI for the demo and the tests, on any machine, with the standard library only.
 
-Everything made here lies in `.cache/` of the repository: a virtual environment, a ComfyUI and private base
+Everything made here is in `.cache/` of the repository: a virtual environment, a ComfyUI and private base
 directories. Set COMFYUI_PATH to use a ComfyUI you have; its own Python is used as it is (COMFYUI_PYTHON names it
 where it cannot be found), and nothing is ever installed into it.
 """
@@ -110,7 +110,7 @@ def make_venv() -> None:
 
 
 def surrounding_comfyui() -> Path | None:
-    """Return the ComfyUI whose custom_nodes folder this repository lies in."""
+    """Return the ComfyUI whose custom_nodes folder this repository is in."""
     custom_nodes, comfyui = REPO.parent, REPO.parent.parent
     return comfyui if custom_nodes.name == "custom_nodes" and (comfyui / "main.py").is_file() else None
 

@@ -1,4 +1,4 @@
-"""Which model and VAE the demo runs: what is asked for, else what lies in ComfyUI's folders, else the pack's own.
+"""Which model and VAE the demo runs: what is asked for, else what is in ComfyUI's folders, else the pack's own.
 
 Everything that is missing is said in one sentence with the places it can be had from, before ComfyUI starts.
 """

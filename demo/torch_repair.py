@@ -1,6 +1,6 @@
-"""Make torchvision and torchaudio importable beside a CPU build of torch; run by the Python whose packages are meant.
+"""Make torchvision and torchaudio importable next to a CPU build of torch; run by the Python whose packages are meant.
 
-PyPI's torchvision and torchaudio for Linux hold libraries linked against CUDA. Beside a CPU torch these libraries do
+PyPI's torchvision and torchaudio for Linux hold libraries linked against CUDA. With a CPU torch these libraries do
 not load: torchvision then fails on declaring fake kernels for operators that never came to be, torchaudio on loading.
 ComfyUI needs neither library, only what both do in pure torch. Where the imports work, nothing is touched.
 """

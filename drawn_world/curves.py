@@ -35,7 +35,7 @@ def blocks(stage: str, records: list[dict]) -> list[dict]:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """The terms of the loss over the steps, one stage beside the other."""
+    """The terms of the loss over the steps, one stage next to the other."""
     import matplotlib
 
     matplotlib.use("Agg")

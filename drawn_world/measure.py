@@ -192,7 +192,7 @@ def measure(maker: Maker, clips: list[Clip], bundle: Path | None, videos: Path |
 
 
 def write_videos(clips: list[Clip], made: list[Made], folder: Path) -> None:
-    """Write each clip with its sound, made beside true."""
+    """Write each clip with its audio, generated next to true."""
     folder.mkdir(parents=True, exist_ok=True)
     for index, (clip, m) in enumerate(zip(clips, made, strict=True)):
         both = np.concatenate([m.made, m.true], axis=2)

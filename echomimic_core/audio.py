@@ -1,4 +1,4 @@
-"""From a waveform to what the denoiser hears: 50 tokens of 384 for every video frame.
+"""From a waveform to what the denoiser receives: 50 tokens of 384 for every video frame.
 
 waveform -> `resample` (mono, 16 kHz) -> `log_mel` -> `encode` (Whisper states at 50 Hz) -> `AudioTokens`
 """
@@ -40,14 +40,14 @@ MEL_BLOCK = 30_000
 
 @dataclass(frozen=True)
 class AudioTokens:
-    """What every frame of a clip hears, kept compact: windows of tokens are gathered when they are needed.
+    """The audio of every frame of a clip, kept compact: windows of tokens are gathered when they are needed.
 
     Attributes
     ----------
     features : (T, 5, 384) float32 on the CPU, Whisper's states at 50 Hz.
-    fps : video frames a second.
+    fps : video frames per second.
     frames : length of the clip; left at 0, as many as the original makes chunks for.
-    strength : factor on the tokens; 1 is the original, 0 is what the unconditional half hears.
+    strength : factor on the tokens; 1 is the original, 0 is what the unconditional half receives.
     first_frame : frame of the sound at which this clip begins, for clips cut out of a longer one.
     """
 
@@ -76,7 +76,7 @@ class AudioTokens:
         return token_positions(len(self.features), np.asarray(frames, np.int64) + self.first_frame, self.fps)
 
     def all(self) -> torch.Tensor:
-        """Tokens (F, 50, 384) of the whole clip: 77 kB a frame, so prefer `window` for long clips."""
+        """Tokens (F, 50, 384) of the whole clip: 77 kB per frame, so prefer `window` for long clips."""
         return self.window(np.arange(self.frames))
 
     def slice(self, start: int, stop: int) -> "AudioTokens":

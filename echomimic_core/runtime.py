@@ -1,4 +1,4 @@
-"""The seam between the core and whoever runs it.
+"""The seam between the core and its host.
 
 Layers are built from an `operations` namespace handed to every constructor (`TorchOperations`, or ComfyUI's
 `comfy.ops`), all attention goes through `attention`, and free memory is asked for by `free_memory`: inside ComfyUI
@@ -68,7 +68,7 @@ _release: Release = torch_release
 
 
 def set_memory_hooks(free_memory: FreeMemory, release: Release) -> None:
-    """Let whoever runs the core (ComfyUI) say how much memory a device has left, and give back what it caches."""
+    """Let the host of the core (ComfyUI) say how much memory a device has left, and give back what it caches."""
     global _free_memory, _release
     _free_memory, _release = free_memory, release
 

@@ -23,7 +23,7 @@ class APDHPhase:
     Attributes
     ----------
     name : for the log and the picture.
-    steps : optimizer steps it lasts; the last phase of a schedule goes on for ever.
+    steps : optimizer steps it lasts; the last phase of a schedule lasts for the rest.
     keypoints : groups drawn into the pose map.
     pose_dropout : probability at the start and at the end of the phase that a clip gets no pose at all.
     audio : "off", or how far audio attention reaches: "lips", "head", "body".

@@ -64,7 +64,7 @@ ORIGINAL = APDHOptions()
 
 
 def phase_of(timestep: float) -> int:
-    """Index of the denoising phase a timestep in [0, 1000) lies in: 0 pose, 1 detail, 2 low-level quality."""
+    """Index of the denoising phase a timestep in [0, 1000) is in: 0 pose, 1 detail, 2 low-level quality."""
     for index, (low, high) in enumerate(PHASES.values()):
         if low <= timestep < high:
             return index

@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class ProgressLine:
-    """Frames done and time left, on one line of the error stream, at most four times a second."""
+    """Frames done and time left, on one line of the error stream, at most four times per second."""
 
     def __init__(self, stream=None):
         self.stream = stream or sys.stderr
@@ -104,7 +104,7 @@ def _check_device(device: str) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate as told; 1 if no metric at all could be computed.
+    """Run the evaluation; 1 if no metric at all could be computed.
 
     Raises
     ------

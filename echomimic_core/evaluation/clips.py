@@ -31,8 +31,8 @@ class Clip:
     ----------
     name : by which it is matched and reported.
     kind : "video", "picture" or "pose".
-    path : of the file or pose folder; None if it lies in memory.
-    pictures : in memory: (F, H, W, 3), uint8 or floats in 0..1. rate : frames a second of those.
+    path : of the file or pose folder; None if it is in memory.
+    pictures : in memory: (F, H, W, 3), uint8 or floats in 0..1. rate : frames per second of those.
     sound : in memory: (waveform, sample rate) or None.
     hands : in memory: a pose.
     """
@@ -50,7 +50,7 @@ class Clip:
         return None if self.path is None else file_hash(self.path)
 
     def fps(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
         if self.rate is not None:
             return self.rate
         if self.kind == "picture":

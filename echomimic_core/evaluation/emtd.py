@@ -110,7 +110,7 @@ def find_downloads(folder: str | Path) -> Callable[[str], Path | None]:
 
 @dataclass
 class Manifest:
-    """What lies in a prepared folder: `clips` and `missing` as dictionaries, see `prepare`."""
+    """What is in a prepared folder: `clips` and `missing` as dictionaries, see `prepare`."""
 
     folder: Path
     clips: list[dict] = field(default_factory=list)
@@ -184,7 +184,7 @@ def prepare(
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> "Manifest":
-    """Cut, frame and write every segment whose video lies in `downloads`; what is there already is kept.
+    """Cut, frame and write every segment whose video is in `downloads`; what is there already is kept.
 
     Each clip becomes videos/NAME.mp4 (768 x 768, 24 fps, with sound), pictures/NAME.png (its first frame) and
     poses/NAME.safetensors (its pose, to drive with). The manifest tells of each its url, times, split, crop in the

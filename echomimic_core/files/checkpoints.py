@@ -186,7 +186,7 @@ def save_one_file(
 
     Parameters
     ----------
-    networks : "denoising_unet" and "pose_encoder", perhaps "reference_unet", "audio_encoder" and "vae".
+    networks : "denoising_unet" and "pose_encoder", optionally "reference_unet", "audio_encoder" and "vae".
     dtype : of the matrices in the file; None keeps each. Whisper's encoder is never made coarser than float16, and a
         VAE, which not every precision suits, is kept as it is.
     metadata : more to write, such as "size" (see `open_one_file`), whence the weights come and their licences.

@@ -1,6 +1,6 @@
 """The one writer of files: whole under their names or not there at all, whatever happens meanwhile.
 
-A file is written beside its place under a name that no other process uses, brought to the disk, and then given its own
+A file is written next to its place under a name that no other process uses, brought to the disk, and then given its own
 name in one step. What a killed process left behind is removed by the next one that writes into the folder. Everything
 here works alike on Linux, macOS and Windows.
 """

@@ -44,7 +44,7 @@ def fetch_all(
     progress: Callable[[int, int], None],
     check: Callable[[], None] = lambda: None,
 ) -> list[Path]:
-    """Fetch files into their folders; the paths. Names, sizes, folders and licences are told before the first byte.
+    """Fetch files into their folders; the paths. Names, sizes, folders and licences are shown before the first byte.
 
     tell : shows a text. progress : called with (bytes there, bytes in all). check : may raise to stop.
 
@@ -99,7 +99,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def default_models() -> Path:
-    """The models folder of the ComfyUI whose custom_nodes this pack lies in; else `models` here."""
+    """The models folder of the ComfyUI whose custom_nodes this pack is in; else `models` here."""
     above = Path(__file__).resolve().parents[4] / "models"
     return above if above.is_dir() else Path("models")
 

@@ -51,7 +51,7 @@ class Announced:
 
     @property
     def part(self) -> Path:
-        """Named by what it is a part of: a file that changed on the hub begins anew."""
+        """Named by what it is a part of: a file that changed on the hub begins again."""
         return self.folder / f"{PART_PREFIX}{self.sha256[:16]}{PART_SUFFIX}"
 
     @property
@@ -102,10 +102,10 @@ def check_space(files: list[Announced]) -> None:
 
 
 def fetch(file: Announced, progress: Callable[[int, int], None], check: Callable[[], None]) -> Path:
-    """Download a file into its folder; the path. A part that an earlier try left is gone on with.
+    """Download a file into its folder; the path. A part that an earlier try left is resumed.
 
-    progress : called with (bytes there, bytes in all). check : called a few times a second, also while the server says
-    nothing; it may raise to stop, and what has come by then stays as a part.
+    progress : called with (bytes there, bytes in all). check : called a few times per second, also while the server
+    sends nothing; it may raise to stop, and what has come by then stays as a part.
 
     Raises
     ------
@@ -242,7 +242,7 @@ class Part:
         return self.length
 
     def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        """Only to the beginning, where a server does not go on from a part, or to where it is."""
+        """Only to the beginning, where a server does not resume a part, or to where it is."""
         if (place, whence) == (0, os.SEEK_SET):
             with self._usable():
                 self._file.seek(0)

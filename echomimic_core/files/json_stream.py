@@ -1,4 +1,4 @@
-"""Large JSON files piece by piece: read with bounded memory, so that progress is seen and a cancel is heard."""
+"""Large JSON files piece by piece: read with bounded memory, so that progress is seen and a cancel takes effect."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ _SPACE = " \t\n\r"
 
 
 class JsonError(ValueError):
-    """The file is no JSON object as expected; the message goes on "it ..."."""
+    """The file is not the expected JSON object; the message continues "it ..."."""
 
 
 class JsonObject:
@@ -91,7 +91,7 @@ class JsonObject:
         self._at += 1
 
     def _next(self) -> str:
-        """The next character that is no space, "" at the end; enough text for one value lies after it."""
+        """The next character that is not a space, "" at the end; enough text for one value lies after it."""
         while True:
             if len(self._text) - self._at < LONGEST_VALUE and not self._ended:
                 self._read()

@@ -27,7 +27,7 @@ VAE_LAYERS = (
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is the system's own, as macOS puts them beside every file and into every zip."""
+    """Whether a name is the system's own, as macOS puts them next to every file and into every zip."""
     return name.startswith(".") or name == "__MACOSX"
 
 

@@ -15,7 +15,7 @@ _MARK = object()
 
 
 class PickleError(ValueError):
-    """The pickle is damaged or larger than allowed; the message goes on "it ..."."""
+    """The pickle is damaged or larger than allowed; the message continues "it ..."."""
 
 
 class UnsafePickleError(ValueError):

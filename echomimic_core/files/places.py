@@ -1,4 +1,4 @@
-"""Where a tensor lies in a file, and the tensor itself: mapped into memory, so that only what is used is read."""
+"""Where a tensor is in a file, and the tensor itself: mapped into memory, so that only what is used is read."""
 
 import math
 import mmap
@@ -35,7 +35,7 @@ MAX_DIMENSIONS = 16
 
 
 class TensorFormatError(ValueError):
-    """A file of tensors is damaged, foreign or unsafe; the message goes on "it ..."."""
+    """A file of tensors is damaged, foreign or unsafe; the message continues "it ..."."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class CheckpointError(ValueError):
 class TensorFile:
     """A .safetensors or torch file, opened lazily: names and shapes at once, tensors one by one.
 
-    Both are read by readers of our own that run nothing of the file. No handle on the file is held; a tensor lies in
+    Both are read by readers of our own that run nothing of the file. No handle on the file is held; a tensor is in
     mapped pages of it, and the file cannot be replaced on Windows before the last one is let go.
 
     Parameters

@@ -83,7 +83,7 @@ def read_entries(file: BinaryIO) -> dict[str, Entry]:
 
     Raises
     ------
-    TensorFormatError : it is no zip, is damaged, cut off, compressed or encrypted.
+    TensorFormatError : it is not a zip, is damaged, cut off, compressed or encrypted.
     """
     size = file.seek(0, 2)
     count, begin, length = _directory(file, size)

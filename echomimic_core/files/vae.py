@@ -37,7 +37,7 @@ def inside(path: str | Path) -> tuple[TensorFile, str]:
 
     Raises
     ------
-    CheckpointError : the file is gone or damaged, or what is inside is no VAE of SD 1.5's kind.
+    CheckpointError : the file is gone or damaged, or what is inside is not a VAE of SD 1.5's kind.
     """
     file, prefix = TensorFile(path), f"{VAE}."
     if not is_sd15(file, prefix):

@@ -93,7 +93,7 @@ def plan(
 
     Raises
     ------
-    ValueError : a cue that the library does not have, or that lies outside the clip.
+    ValueError : a cue that the library does not have, or that is outside the clip.
     """
     frames, fps = len(prosody), prosody.fps
     forced = _forced(cues or [], library, frames, fps)
@@ -344,7 +344,7 @@ def gestures_for(
     cues: list[tuple[float, str]] | None = None,
     progress: Progress | None = None,
 ) -> tuple[HandPose, Plan, Prosody]:
-    """Hands for a voice (samples,) mono at 16 kHz: the pose, its plan, and what was heard."""
+    """Hands for a voice (samples,) mono at 16 kHz: the pose, its plan, and the analysis of the voice."""
     from .prosody import listen
 
     heard = listen(waveform, frames, library.fps, progress)

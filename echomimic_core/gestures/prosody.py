@@ -56,7 +56,7 @@ def listen(waveform: torch.Tensor, frames: int = 0, fps: float = FPS, progress: 
     ----------
     waveform : (samples,) mono at 16 kHz in -1..1.
     frames : of the result; 0 is as long as the voice. Beyond the voice there is silence.
-    progress : called with (seconds heard, seconds in all); may raise to cancel.
+    progress : called with (seconds done, seconds in all); may raise to cancel.
     """
     waveform = waveform.flatten().float()
     frames = frames or max(round(len(waveform) / RATE * fps), 1)
@@ -102,7 +102,7 @@ def _looks(waveform: torch.Tensor, progress: Progress | None) -> tuple[torch.Ten
 
 
 def _pitch(views: torch.Tensor) -> torch.Tensor:
-    """Pitch (n,) in octaves above 1 Hz of views (n, samples), by autocorrelation; NaN where none is heard."""
+    """Pitch (n,) in octaves above 1 Hz of views (n, samples), by autocorrelation; NaN where there is none."""
     shortest, longest = (int(RATE / hertz) for hertz in reversed(PITCH_RANGE))
     views = views - views.mean(1, keepdim=True)
     spectrum = torch.fft.rfft(views, 2 * WINDOW)

@@ -53,7 +53,7 @@ def _peaks(waveform: torch.Tensor, samples: int) -> np.ndarray:
 
 
 def report(heard: Prosody, plan: Plan) -> str:
-    """What was heard and planned, in sentences and a list."""
+    """The analysis and the plan, in sentences and a list."""
     fps, seconds = heard.fps, len(heard) / heard.fps
     spoken = float(heard.speech.float().mean())
     if not heard.phrases:

@@ -4,7 +4,7 @@
     for hands in find_hands(frames, networks):
         ...
 
-The points are those of the MediaPipe package to a fraction of a pixel. `find_*` look in each picture anew;
+The points are those of the MediaPipe package to a fraction of a pixel. `find_*` look in each picture again;
 a `Tracker` follows a video from frame to frame, which is faster. Places are in pixels of the pictures.
 """
 

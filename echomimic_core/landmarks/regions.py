@@ -13,7 +13,7 @@ _FRACTIONS = 32
 
 
 def whole(height: int, width: int) -> np.ndarray:
-    """The square around a whole picture, which lies in its middle."""
+    """The square around a whole picture, which is in its middle."""
     return np.array([width / 2, height / 2, max(height, width), 0.0])
 
 
@@ -71,7 +71,7 @@ def sample(
     owners : (n,) frame of each square.
     squares : (n, 4).
     values : what black and white become.
-    outside : what lies beyond the picture: "edge" goes on with its edge, "black" is black.
+    outside : what lies beyond the picture: "edge" continues with its edge, "black" is black.
 
     Returns
     -------

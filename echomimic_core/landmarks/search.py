@@ -1,4 +1,4 @@
-"""Looking for hands, bodies or faces: in each picture anew, or from frame to frame."""
+"""Looking for hands, bodies or faces: in each picture again, or from frame to frame."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

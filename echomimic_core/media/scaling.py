@@ -79,7 +79,7 @@ def warp_cubic(
     Parameters
     ----------
     matrix : (2, 3) from places in the picture to places in the result, in pixels.
-    outside : "edge" goes on with the picture's edge, "black" is black.
+    outside : "edge" continues with the picture's edge, "black" is black.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The sound of a file, straight to what lip sync hears: mono at 16 kHz, in pieces, so that only that is held."""
+"""The sound of a file, straight to what lip sync needs: mono at 16 kHz, in pieces, so that only that is held."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -14,7 +14,7 @@ Piece = tuple[np.ndarray, int]
 
 
 def read_mono(source, begin: float = 0.0, duration: float = 0.0) -> np.ndarray:
-    """The sound of a file (samples,) float32 in -1..1 at 16 kHz: 64 kB a second, whatever the file has.
+    """The sound of a file (samples,) float32 in -1..1 at 16 kHz: 64 kB per second, whatever the file has.
 
     The same as `waveform.resample(*video.read_audio(source))`, which would hold all of it at its own rate and channels.
 

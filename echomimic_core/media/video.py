@@ -35,8 +35,8 @@ class VideoWriter:
     Parameters
     ----------
     path : of the file to write; an existing one is replaced.
-    fps : frames a second. width, height : of the frames, in pixels.
-    audio : (waveform, sample rate) with the waveform as `waveform.to_float` takes it, or None for a silent film.
+    fps : frames per second. width, height : of the frames, in pixels.
+    audio : (waveform, sample rate) with the waveform as `waveform.to_float` takes it, or None for a silent video.
         More than two channels are mixed to stereo.
 
     Raises
@@ -195,7 +195,7 @@ def read_frames(source, fps: float | None = None) -> Iterator[tuple[float, np.nd
 
 
 def frame_rate(source) -> float:
-    """Average frames a second of a video file; ValueError as `read_frames`."""
+    """Average frames per second of a video file; ValueError as `read_frames`."""
     with open_media(source, "video") as (_, stream):
         rate = stream.average_rate or stream.guessed_rate
     if not rate or rate < 0:

@@ -12,7 +12,7 @@ CHUNK_ELEMENTS = 128 * 2**20
 """Largest intermediate tensor of a layer, in elements: 256 MB in float16, still wide enough to fill any GPU."""
 
 CPU_CHUNK_ELEMENTS = 4 * 2**20
-"""On the CPU: what stays in the caches, and in memory that the allocator need not ask the system for anew."""
+"""On the CPU: what stays in the caches, and in memory that the allocator need not ask the system for again."""
 
 SMALLEST_CHUNK_ELEMENTS = 2 * 2**20
 """Below this, chunks only cost time: convolutions and attention of one frame need as much."""

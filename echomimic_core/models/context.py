@@ -1,4 +1,4 @@
-"""What flows beside the hidden states: `BlockInputs` for one transformer block, a context for a whole forward pass.
+"""What flows next to the hidden states: `BlockInputs` for one transformer block, a context for a whole forward pass.
 
 A context also runs the blocks: what makes them fit into memory or go faster (chunks, halves of guidance, merged
 reference tokens) wraps them from here, so that a block's own `forward` is the method and nothing else.

@@ -260,7 +260,7 @@ def _torch_version() -> tuple[int, ...]:
 
 
 def _lpips_heads(path: Path) -> dict[str, torch.Tensor]:
-    """The linear heads that lie beside the backbone, or inside an installed torchmetrics; nothing if neither is."""
+    """The linear heads that lie next to the backbone, or inside an installed torchmetrics; nothing if neither is."""
     for name in ("lpips_alex_heads.safetensors", "alex.pth"):
         if (heads := path.with_name(name)).is_file():
             return _weights(heads)

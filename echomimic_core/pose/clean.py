@@ -224,7 +224,7 @@ def smooth(
 ) -> np.ndarray:
     """Smooth tracks (F, ..., 2) by a One-Euro filter run forwards and backwards, so that nothing lags.
 
-    points : in canvas heights, along x as along y. scores : (F, ...), 0 starts anew.
+    points : in canvas heights, along x as along y. scores : (F, ...), 0 starts again.
     strength : 0 changes nothing, 1 is the strongest.
     progress : called with (frames done, all) now and then; what it raises ends the work.
     """
@@ -248,7 +248,7 @@ def smooth(
 
 
 def _parts(frames: int) -> list[slice]:
-    """So many frames cut into parts, after each of which a cancel is heard."""
+    """So many frames cut into parts, after each of which a cancel takes effect."""
     return [slice(begin, min(begin + FRAMES_TOLD, frames)) for begin in range(0, frames, FRAMES_TOLD)]
 
 
@@ -261,9 +261,9 @@ def _one_euro(
     rise: float,
     progress: Progress | None,
 ) -> None:
-    """Tracks (F, n, 2) filtered forwards and, beside that, backwards from their end, into `out` (F, 2 n, 2).
+    """Tracks (F, n, 2) filtered forwards and, in parallel, backwards from their end, into `out` (F, 2 n, 2).
 
-    there : (F, n), where they exist; a gap starts anew.
+    there : (F, n), where they exist; a gap starts again.
     """
     period = fps / (2 * np.pi)
     speed_weight = 1 / (1 + period / _SPEED_CUTOFF)

@@ -52,7 +52,7 @@ def between(
 
 
 def count_between(seconds: float, fps: float, start: float = 0.0, duration: float = 0.0) -> int:
-    """How many frames `between` takes of a clip of `seconds` at `fps` frames a second, for the progress."""
+    """How many frames `between` takes of a clip of `seconds` at `fps` frames per second, for the progress."""
     left = max(seconds - start, 0.0)
     return math.ceil((min(left, duration) if duration else left) * fps - 1e-2)
 

@@ -41,7 +41,7 @@ class HandPose:
     width, height : the canvas in pixels.
     region : (row begin, row end, column begin, column end) of the canvas, in pixels, that the coordinates span
         (`draw_pose_params[2:]` of the released files); None is the whole canvas.
-    fps : frames a second.
+    fps : frames per second.
     """
 
     hands: np.ndarray

@@ -3,7 +3,7 @@
 The format, version 1, in both kinds of file: `hands` (F, 2, 21, 2) and `hand_scores` (F, 2, 21); optionally `bodies`
 (F, 18, 2), `body_scores` (F, 18), `faces` (F, 68, 2) and `face_scores` (F, 68); the canvas `width` and `height` in
 pixels; `region` (row begin, row end, column begin, column end) or null; `fps`. Meanings are those of `HandPose`.
-A .json file is one object with these keys beside `"format": "echomimicv2-pose"` and `"version": 1`; arrays are nested
+A .json file is one object with these keys besides `"format": "echomimicv2-pose"` and `"version": 1`; arrays are nested
 lists. A .safetensors file holds the arrays as tensors and the rest as metadata (texts; `region` as JSON).
 """
 

@@ -243,7 +243,7 @@ def _thin_line_spans(a: torch.Tensor, b: torch.Tensor, stroke: torch.Tensor, hei
 
 
 def _points(x: torch.Tensor, y: torch.Tensor, stroke: torch.Tensor, width: int) -> Spans:
-    """Single pixels; those beside the canvas are left out by a row that no canvas has."""
+    """Single pixels; those outside the canvas are left out by a row that no canvas has."""
     row = torch.where((x >= 0) & (x < width), y, -1)
     return Spans(stroke, row, x, x)
 

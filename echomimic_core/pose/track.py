@@ -55,7 +55,7 @@ class Track:
 def present(points: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Which points (..., 2) of scores (...) are somewhere: a bool for each.
 
-    Beside those of score 0, the points that DWPose's public files mark as not seen are nowhere: they keep a low score
+    Besides those of score 0, the points that DWPose's public files mark as not seen are nowhere: they keep a low score
     but lie at -1, -1 of their picture, far up and left of every canvas. The model's map never shows them, HKC counts
     them.
     """

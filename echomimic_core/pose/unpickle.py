@@ -145,7 +145,7 @@ def load_npy(path: str | Path):
     Raises
     ------
     UnsafePickleError : the file asks for anything but arrays, numbers, text and containers. Nothing of it has run.
-    ValueError : the file is not a .npy file, is damaged or too large; the message goes on "it ...".
+    ValueError : the file is not a .npy file, is damaged or too large; the message continues "it ...".
     """
     path = Path(path)
     with path.open("rb") as file:

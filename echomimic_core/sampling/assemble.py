@@ -29,7 +29,7 @@ def assemble(
     Parameters
     ----------
     pose : of any length and canvas; it is looped, ping-ponged or held (`pose_fit`) to the clip's length and cropped or
-        padded like the reference picture. None is no pose at all.
+        padded like the reference picture. None means no pose.
     fps : frame rate of the clip; a pose of another rate keeps its speed. None takes its frames one for one.
 
     Raises

@@ -1,7 +1,7 @@
 """A clip's conditions, drawn upon window by window: nothing the size of the clip in pixels is ever held.
 
 What does not change over denoising steps is computed once and kept: keys and values of the reference, and, as far as
-a small budget goes, keys and values of the audio and the encoded pose. Beyond the budget they are made anew for each
+a small budget goes, keys and values of the audio and the encoded pose. Beyond the budget they are made again for each
 window, which gives the same numbers and memory that does not grow with the clip.
 """
 
@@ -22,11 +22,11 @@ from .memory import WindowRunner
 from .speed import EXACT, DeepFeatures, SpeedOptions, merge_tokens
 
 CACHE_BYTES = 16 * 2**20
-"""Budget of each cache. Encoding a window's pose anew costs half a percent of its time at 768x768, its audio less."""
+"""Budget of each cache. Encoding a window's pose again costs half a percent of its time at 768x768, its audio less."""
 
 
 class AudioSource(Protocol):
-    """Audio of a clip: features (positions, 5, 384) times a strength, of which each frame hears ten positions."""
+    """Audio of a clip: features (positions, 5, 384) times a strength, of which each frame uses ten positions."""
 
     features: torch.Tensor
     strength: float

@@ -24,7 +24,7 @@ def guide(unconditional: torch.Tensor, conditional: torch.Tensor, guidance_scale
 
 @dataclass(frozen=True)
 class WindowSettings:
-    """How a clip is cut: frames a window, frames shared by neighbours, shift a step, windows wrapping or not."""
+    """How a clip is cut: frames per window, frames shared by neighbours, shift per step, windows wrapping or not."""
 
     context_frames: int = CONTEXT_FRAMES
     overlap: int = CONTEXT_OVERLAP

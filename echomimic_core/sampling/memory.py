@@ -191,7 +191,7 @@ class WindowRunner:
     """Runs windows batch by batch, in smaller batches when memory runs out, and remembers what worked."""
 
     def __init__(self, batching: Batching | None = None, on_shortage: Callable[[Batching], None] | None = None):
-        """`on_shortage` hears of every smaller batching, before it is tried."""
+        """`on_shortage` is called for every smaller batching, before it is tried."""
         self.batching = batching or Batching()
         self.on_shortage = on_shortage
 

@@ -1,4 +1,4 @@
-"""Long clips in segments that survive: each on disk as soon as it is done, each going on where the last one ended.
+"""Long clips in segments that survive: each on disk as soon as it is done, each continuing where the last one ended.
 
 A segment begins with frames that the segment before has made. They are held: at every step they get the noise the step
 expects, so that the new frames are their neighbours, and in the end they are as they were. Noise and voice depend on

@@ -83,7 +83,7 @@ class DeepFeatures:
         self._kept = {key: deep.cpu() for key, deep in self._kept.items()}
 
     def start_step(self, fresh: bool) -> None:
-        """Begin a step that runs the whole network (`fresh`) or goes on with what the last such step left."""
+        """Begin a step that runs the whole network (`fresh`) or continues with what the last such step left."""
         self.fresh = fresh
         if fresh:
             self._kept.clear()
@@ -93,7 +93,7 @@ class DeepFeatures:
 def merge_tokens(projected: list[KeysValues], height: int, width: int, side: int) -> list[KeysValues]:
     """Average keys and values of the largest maps, those of (height, width), over squares of `side` tokens.
 
-    Other maps stay as they are. Whoever attends to merged tokens has to count each as often as it stands for.
+    Other maps stay as they are. Attention must weight each merged token by the number of tokens it replaces.
     """
     if side == 1:
         return projected

@@ -41,8 +41,8 @@ class SettingsError(ValueError):
 @dataclass(frozen=True)
 class DataSettings:
     """What is learned from. `folders` come from prepare; `frames` is the length of a clip in stage 2. `keep_latents`
-    encodes every semi-body clip once and keeps that beside it, in 1/24 of the size of its pixels. `held_out` is the
-    share of clips (below 1) or their number (from 1) that are never learned from, but measured and filmed."""
+    encodes every semi-body clip once and keeps that next to it, in 1/24 of the size of its pixels. `held_out` is the
+    share of clips (below 1) or their number (from 1) that are never learned from, but measured and generated."""
 
     folders: tuple[str, ...] = ()
     size: int = 768
@@ -119,7 +119,7 @@ class APDHSettings:
 
 @dataclass(frozen=True)
 class LoRASettings:
-    """Train low-rank adapters of attention layers in place of the weights; rank 0 is no LoRA."""
+    """Train low-rank adapters of attention layers in place of the weights; rank 0 means no LoRA."""
 
     rank: int = bounded(0, 0)
     alpha: float = bounded(16.0, ABOVE_0)

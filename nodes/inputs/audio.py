@@ -1,4 +1,4 @@
-"""The voice: AUDIO in, what the denoiser hears out."""
+"""The voice: AUDIO in, audio tokens for the denoiser out."""
 
 import comfy.model_management
 from comfy_api.latest import io

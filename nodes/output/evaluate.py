@@ -122,9 +122,9 @@ def _settings():
 
 @dataclass(frozen=True, eq=False)
 class GraphVideo(Clip):
-    """A VIDEO of the graph that lies in a file: read frame by frame, with the part that the graph has cut out.
+    """A VIDEO of the graph that is in a file: read frame by frame, with the part that the graph has cut out.
 
-    source : path or BytesIO, which may also be that of another clip: each reading opens it anew.
+    source : path or BytesIO, which may also be that of another clip: each reading opens it again.
     begin, duration : seconds of the file; a duration of 0 is to its end.
     """
 

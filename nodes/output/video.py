@@ -1,4 +1,4 @@
-"""The film: latents in, a video file with sound out, a few frames at a time."""
+"""The video: latents in, a video file with sound out, a few frames at a time."""
 
 import os
 import uuid

@@ -1,4 +1,4 @@
-"""Long Sampler: clips of any length, in segments on disk, going on where a crash or a cancel left off."""
+"""Long Sampler: clips of any length, in segments on disk, resuming after a crash or a cancel."""
 
 import logging
 import os

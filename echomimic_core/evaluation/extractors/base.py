@@ -26,7 +26,7 @@ class Extractor(ABC):
 
     @classmethod
     def lacks(cls, settings: Settings) -> str:
-        """A sentence on what is missing beside the files of its networks, empty if nothing is."""
+        """A sentence on what is missing besides the files of its networks, empty if nothing is."""
         return ""
 
     def __enter__(self):

@@ -39,11 +39,11 @@ class Metric:
     scope : "set" over all clips at once, "clip" of each clip, "pair" of each clip and its real one.
     better : "higher", "lower" or "" where neither is.
     good : what a good value looks like, in words.
-    alternative_to : key of the metric it may stand beside when that one's network is missing.
+    alternative_to : key of the metric it may stand next to when that one's network is missing.
     paper : values of PAPER_METHODS.
     score : the value of one clip; "set" metrics have none, they are the distance of two distributions.
     curve : curves over the frames of one clip, by name, each (F,).
-    needs : networks beside those of the extractor.
+    needs : networks besides those of the extractor.
     of_poses : whether it is defined for a pose without pictures.
     """
 

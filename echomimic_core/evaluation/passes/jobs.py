@@ -43,7 +43,7 @@ class Job:
         return min(self.limit, length) if self.limit else length
 
     def cache_key(self, name: str, settings: Settings) -> tuple | None:
-        """What the result under a name depends on; None if a clip lies in memory."""
+        """What the result under a name depends on; None if a clip is in memory."""
         if self.clip.path is None or (self.reference and self.reference.path is None):
             return None
         if self.reference:
@@ -145,7 +145,7 @@ class _Cancelled(BaseException):
 
 
 class _Counter:
-    """Frames done, told to the progress callable."""
+    """Frames done, reported to the progress callable."""
 
     def __init__(self, progress: Progress | None, total: int):
         self.progress, self.total, self.done = progress, total, 0

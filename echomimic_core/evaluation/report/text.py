@@ -33,7 +33,7 @@ def number(value: float | None) -> str:
 def as_text(evaluation: Evaluation, paper: bool = False) -> str:
     """Numbers by line, of how many clips they are, reasons of those not computed or left out, and remarks.
 
-    `paper` puts the paper's columns beside.
+    `paper` adds the paper's columns.
     """
     counts = any(score.total > 1 for score in evaluation.scores)
     rows = [["metric", "value", *(PAPER_METHODS if paper else ()), *(["clips"] if counts else [])]]
@@ -121,7 +121,7 @@ def _plain(value: float | None) -> float | str | None:
 
 
 def save(evaluation: Evaluation, path: str | Path, paper: bool = True) -> list[Path]:
-    """Write a report as .html (one file) or .md (with its curves as .png beside it); returns what was written.
+    """Write a report as .html (one file) or .md (with its curves as .png next to it); returns what was written.
 
     Raises
     ------

@@ -22,7 +22,7 @@ _SEARCH_EVERY = 4
 class BuiltInDetector:
     """Finds one person's hands, body and face.
 
-    Each picture is looked at anew: the body in the whole of it, each hand around its wrist, and where a hand is not
+    Each picture is looked at again: the body in the whole of it, each hand around its wrist, and where a hand is not
     found there, in the whole picture. With `track`, what was found is followed instead.
     """
 

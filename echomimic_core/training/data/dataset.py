@@ -87,7 +87,7 @@ class ClipDataset(Dataset):
         return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:32]
 
     def validation_clips(self) -> list[Clip]:
-        """What to measure and film: held-out clips, or those learned from where none are; semi-body ones if any."""
+        """What to measure and generate: held-out clips, or those learned from where none are; semi-body ones if any."""
         clips = self.held_out or self.clips
         return [clip for clip in clips if clip.info.kind != HEADSHOT] or clips
 

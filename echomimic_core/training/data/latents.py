@@ -1,7 +1,7 @@
-"""Latents of prepared clips, made once and kept beside them: a step then needs no VAE for what it learns from.
+"""Latents of prepared clips, made once and kept next to them: a step then needs no VAE for what it learns from.
 
 They are kept for one VAE and one size of picture; another VAE or size makes its own, and a shard that was prepared
-again is encoded again. Headshots are placed anew in every sample (HPA), so theirs cannot be kept.
+again is encoded again. Headshots are placed again in every sample (HPA), so theirs cannot be kept.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def keep_latents(
     Give all clips of the folders, also those too short for a run: a shard's latents are made together, for every run.
     Of several processes, each makes its share: wait for all of them before reading.
 
-    A shard's file holds (F, 4, h, w) float16 per clip and appears whole or not at all, so a stopped run goes on.
+    A shard's file holds (F, 4, h, w) float16 per clip and appears whole or not at all, so a stopped run resumes.
     """
     mark = fingerprint(vae, size)
     shards: dict[Path, list[Clip]] = {}

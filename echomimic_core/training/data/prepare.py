@@ -1,7 +1,7 @@
 """Make training clips of videos: `python -m echomimic_core.training.prepare VIDEOS OUT`.
 
 Each video is looked at by one process and becomes one shard or more; what is done is not done again, so a run that was
-stopped goes on where it was. OUT/report.json says of every video what became of it, and why parts were rejected.
+stopped resumes where it was. OUT/report.json says of every video what became of it, and why parts were rejected.
 """
 
 import argparse

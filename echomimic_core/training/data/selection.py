@@ -45,7 +45,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Video:
-    """What was seen and heard in a video, at 24 frames a second.
+    """The analysis of a video, at 24 frames per second.
 
     Attributes
     ----------

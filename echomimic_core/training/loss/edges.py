@@ -53,7 +53,7 @@ def _sobel(grey: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _thin(magnitude: torch.Tensor, gx: torch.Tensor, gy: torch.Tensor) -> torch.Tensor:
-    """Near 1 where the gradient is the largest along its own direction, near 0 beside such a ridge."""
+    """Near 1 where the gradient is the largest along its own direction, near 0 next to such a ridge."""
     height, width = magnitude.shape[-2:]
     direction = torch.cat([gx, gy], dim=1).detach()
     direction = direction / direction.norm(dim=1, keepdim=True).clamp_min(1e-6)

@@ -1,7 +1,7 @@
 """PhD loss (EchoMimicV2, §3.5): the latent loss everywhere, and one more term by the phase of the timestep.
 
 t in [900, 1000): L_pose, keypoint maps; [300, 900): L_detail, edges; [0, 300): L_low, LPIPS. The extra terms compare
-the decoded one-step prediction of one or two frames with the frames of the film.
+the decoded one-step prediction of one or two frames with the frames of the clip.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class PhDWeights:
 
 def masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     """Mean (B,) of errors (B, ...) per sample, weighed by the mask (broadcastable, 0 or more); 0 where it keeps
-    nothing. What lies outside the mask contributes exactly nothing."""
+    nothing. What is outside the mask contributes exactly nothing."""
     if mask is None:
         return errors.flatten(1).mean(1)
     mask = mask.expand_as(errors)
@@ -102,7 +102,7 @@ class PhDLoss(nn.Module):
         Parameters
         ----------
         velocity, target, noisy : (B, F, 4, h, w), one timestep a clip (B,).
-        frames : (B, n, 3, H, W) in 0..1, the frames of the film that are decoded for the second term.
+        frames : (B, n, 3, H, W) in 0..1, the frames of the clip that are decoded for the second term.
         picked : (B, n) their indices among the F.
         mask : (B, 1, 1, h, w) weights of the latents, 0 outside of HPA's mask; pixel_mask : (B, 1, H, W) that mask over
             the pictures; or None.
@@ -146,7 +146,7 @@ class PhDLoss(nn.Module):
         """A term () of decoded pictures (n, 3, H, W) and the true ones, over the mask (1, 1, H, W).
 
         Always in float32. It is a mean over what the mask keeps, so a headshot weighs as much as a whole picture.
-        ValueError for a name that is no term, or one that is off.
+        ValueError for a name that is not a term, or one that is off.
         """
         compare = self.terms.get(name)
         if compare is None:

@@ -75,7 +75,7 @@ def choose_checkpoint(output: Path, resume: str | None) -> Path | None:
 
     Raises
     ------
-    SettingsError : there is none, a run lies in `output` already and nobody asked to resume it, or going on at the
+    SettingsError : there is none, a run is in `output` already and nobody asked to resume it, or going on at the
         one named would overwrite what was made after it.
     """
     found = find_checkpoints(output)
@@ -98,7 +98,7 @@ def choose_checkpoint(output: Path, resume: str | None) -> Path | None:
 
 
 def _check_nothing_is_overwritten(path: Path, output: Path, found: list[Path]) -> None:
-    """SettingsError where going on at the checkpoint `path` would prune or overwrite others in `output`."""
+    """SettingsError where continuing from the checkpoint `path` would prune or overwrite others in `output`."""
     if not found:
         return
     if path.resolve().parent != output.resolve():
@@ -129,7 +129,7 @@ def samples_per_step(settings: Settings, processes: int) -> int:
 def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> None:
     """SettingsError if something that changes what is computed differs from the checkpoint's run.
 
-    A step's samples may be shared out anew, between processes, batch and accumulation, as long as they are as many.
+    A step's samples may be shared out again, between processes, batch and accumulation, as long as they are as many.
     """
     run = read_run(checkpoint)
     before, now = run["settings"], as_json(settings)
@@ -157,7 +157,7 @@ def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> 
 
 
 def warn_of_other_clips(checkpoint: Path, clips: str) -> None:
-    """Warn if a run goes on with other clips than it learned from so far."""
+    """Warn if a run continues with other clips than it learned from so far."""
     before = read_run(checkpoint).get("clips")
     if before is not None and before != clips:
         logger.warning(
@@ -278,7 +278,7 @@ def save_checkpoint(
 
     Raises
     ------
-    FloatingPointError : weights are not finite; OSError : they cannot be written. Checkpoints of before stay.
+    FloatingPointError : weights are not finite; OSError : they cannot be written. Earlier checkpoints stay.
     """
     output = Path(settings.output)
     final = output / folder_name(step)
@@ -339,7 +339,7 @@ def _write(folder: Path, accelerator, model, ema: EMA | None, settings: Settings
 
 
 def check_finite(accelerator, model: TrainingModel, ema: EMA | None, settings: Settings, step: int) -> None:
-    """FloatingPointError, in all processes, if a trained weight or average is no number the export can hold."""
+    """FloatingPointError, in all processes, if a trained weight or average is not a number the export can hold."""
     largest = torch.finfo(getattr(torch, settings.checkpoint.dtype)).max
     weights = {n: p for n, p in accelerator.unwrap_model(model).named_parameters() if p.requires_grad}
     everything = [weights] if ema is None else [weights, ema.shadow]

@@ -28,7 +28,7 @@ def make_accelerator(settings: Settings):
 
 
 def deepspeed_options(settings: Settings) -> dict:
-    """What DeepSpeed does by itself, and so by its own configuration, which must say what the settings say."""
+    """What DeepSpeed does automatically, by its own configuration, which must say what the settings say."""
     return {
         "train_micro_batch_size_per_gpu": settings.train.batch_size,
         "gradient_accumulation_steps": settings.train.accumulation,

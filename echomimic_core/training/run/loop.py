@@ -56,7 +56,7 @@ def build_loss(settings: Settings, vae: FrozenVAE, device: torch.device) -> PhDL
 
 
 class Trainer:
-    """One run of training: built from settings, perhaps from a checkpoint, then `run`.
+    """One run of training: built from settings or a checkpoint, then `run`.
 
     Raises
     ------
@@ -238,7 +238,7 @@ class Trainer:
         return {name: total / count for name, (total, count) in zip(names, table, strict=True) if count}
 
     def validate(self, records: Records | None) -> None:
-        """Measure and film validation clips in the process that has the records; the others wait."""
+        """Measure and generate validation clips in the process that has the records; the others wait."""
         plain, state = self.plain, self.dataset.state(self.step - 1)
         folder = self.output / "validation"
         averages = nullcontext() if self.ema is None else self.ema.in_place(plain)

@@ -1,4 +1,4 @@
-"""Which phases of APDH a run goes through, told before it begins."""
+"""Which phases of APDH a run goes through, logged before it begins."""
 
 import logging
 

@@ -85,7 +85,7 @@ def number(value: float) -> float | None:
 
 
 def bar_options() -> dict[str, float]:
-    """How often tqdm draws a bar: a log that is no terminal gets a line every half minute at most."""
+    """How often tqdm draws a bar: a log that is not a terminal gets a line every half minute at most."""
     seconds = 0.1 if sys.stderr.isatty() else 30.0
     return {"mininterval": seconds, "maxinterval": max(10.0, seconds)}
 

@@ -1,4 +1,4 @@
-"""Validation clips: what the model would film now, beside what was filmed, with the sound."""
+"""Validation clips: current samples next to the ground truth, with audio."""
 
 from pathlib import Path
 
