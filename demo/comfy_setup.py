@@ -208,7 +208,9 @@ def install_packages(comfyui: Path, extra_packages: tuple[str, ...]) -> None:
         # The usual OpenCV asks for libGL, which a server without a screen lacks.
         pip("uninstall", "-y", "opencv-contrib-python", "opencv-python")
         pip("install", "--force-reinstall", "--no-deps", "opencv-python-headless")
-    marker.write_text(json.dumps([*done, digest, SERVES + version]))
+    unfinished = marker.with_suffix(".part")
+    unfinished.write_text(json.dumps([*done, digest, SERVES + version]))
+    unfinished.replace(marker)
     say(f"installed in {time.monotonic() - started:.0f} s")
 
 

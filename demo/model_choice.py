@@ -55,10 +55,11 @@ class Choice:
 
     def write_paths(self, path: Path) -> Path:
         """Write the folders as ComfyUI's extra model paths, before all others."""
+        from echomimic_core.files.durable import write_json
+
         # Each folder is put before the ones already there, so that the first comes last.
         lines = {kind: "\n".join(map(str, reversed(folders))) for kind, folders in self.folders.items()}
-        path.write_text(json.dumps({"demo": {"is_default": True, **lines}}), encoding="utf-8")  # JSON is YAML
-        return path
+        return write_json(path, {"demo": {"is_default": True, **lines}})  # JSON is YAML
 
 
 def choose(wanted: str | None, installation: Installation, tiny: Path) -> Choice:

@@ -116,16 +116,19 @@ def run_workflow(server: ComfyServer, options: argparse.Namespace, choice: Choic
 
 
 def keep(video: Path, wanted: Path | None) -> Path:
-    """Move the video to where it is wanted, never over another one."""
-    target = wanted
-    if target is None:
-        target = next(path for n in range(1, sys.maxsize) if not (path := OUTPUT / f"talking_{n:03}.mp4").exists())
+    """Move the video to where it is wanted, whole or not at all, and never over another one."""
+    from echomimic_core.files.durable import Draft, make_folder
+
+    numbered = (OUTPUT / f"talking_{n:03}.mp4" for n in range(1, sys.maxsize))
+    first, others = (wanted, ()) if wanted else (next(numbered), numbered)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(video, target)
-    except OSError as error:
-        raise SetupError(f"The video could not be written to {target} ({error}); it lies in {video}.") from error
-    return target
+        make_folder(first.parent)
+        with Draft(first, replace=False, others=others) as made:
+            shutil.copyfile(video, made.part)
+    except (OSError, ValueError) as error:
+        raise SetupError(f"{error}. The video lies in {video}.") from error
+    video.unlink()
+    return made.path
 
 
 def main() -> int:

@@ -32,7 +32,9 @@ def declare_torchvision_operators() -> None:
     code += '    _declared = torch.library.Library("torchvision", "FRAGMENT")\n'
     for name in operators:
         code += f'    _declared.define("{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")\n'
-    extension.write_text(code, encoding="utf-8")
+    unfinished = extension.with_suffix(".part")
+    unfinished.write_text(code, encoding="utf-8")
+    unfinished.replace(extension)
 
 
 def switch_off_torchaudio_libraries() -> None:

@@ -72,6 +72,24 @@ def test_videos_get_new_names_and_keep_old_ones(tmp_path, monkeypatch):
     assert (tmp_path / "output" / "talking_001.mp4").read_bytes() == b"\x01"
 
 
+def test_a_video_that_cannot_be_kept_stays_where_it_is(tmp_path, monkeypatch):
+    made, wanted = tmp_path / "made.mp4", tmp_path / "wanted.mp4"
+    for path in (made, wanted):
+        path.write_bytes(path.name.encode())
+    with pytest.raises(run.SetupError, match=r"wanted.mp4 exists already.*The video lies in .*made.mp4"):
+        run.keep(made, wanted)
+    wanted.unlink()
+
+    def full(source, target):
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr(run.shutil, "copyfile", full)
+    with pytest.raises(run.SetupError, match=r"the disk is full.*The video lies in .*made.mp4"):
+        run.keep(made, wanted)
+    assert [path.name for path in tmp_path.iterdir()] == ["made.mp4"]
+
+
 def test_an_input_replaces_an_earlier_one_of_its_name(tmp_path):
     """Poses of two folders never mix."""
     folder = tmp_path / "input"
