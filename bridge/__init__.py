@@ -7,9 +7,10 @@ def install() -> None:
     from comfy.ldm.modules.attention import optimized_attention
 
     from ..echomimic_core.runtime import set_attention, set_memory_hooks
-    from .folders import register_model_folders
+    from .folders import offer_examples, register_model_folders
 
     register_model_folders()
+    offer_examples()
     set_attention(optimized_attention)
     set_memory_hooks(
         lambda device: int(comfy.model_management.get_free_memory(device)), comfy.model_management.soft_empty_cache

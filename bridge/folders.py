@@ -6,10 +6,14 @@ from pathlib import Path
 
 import folder_paths
 
-from ..echomimic_core.files.durable import sweep
+from ..echomimic_core.files.durable import sweep, write_bytes
 from ..echomimic_core.files.names import is_hidden
 
 MODEL_FOLDERS = ("echomimic", "mediapipe")
+
+# The picture and the voice of the templates.
+EXAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "workflows" / "inputs"
+EXAMPLES = ("echomimicv2_example.png", "echomimicv2_example.flac")
 
 SUFFIXES = (".json", ".safetensors", ".zip")
 
@@ -33,6 +37,16 @@ def register_model_folders() -> None:
     with contextlib.suppress(OSError):  # A convenience: an artist finds the folders that the README speaks of.
         for folder in ("echomimic/poses", "mediapipe"):
             os.makedirs(os.path.join(folder_paths.models_dir, folder), exist_ok=True)
+
+
+def offer_examples() -> None:
+    """Put the templates' picture and voice into ComfyUI's input folder, where they are not there yet."""
+    folder = Path(folder_paths.get_input_directory())
+    for name in EXAMPLES:
+        # A convenience: a folder that cannot be written to is no reason to stop.
+        with contextlib.suppress(OSError, ValueError):
+            if not os.path.lexists(folder / name):
+                write_bytes(folder / name, (EXAMPLES_FOLDER / name).read_bytes(), replace=False)
 
 
 def model_folders(kind: str) -> list[str]:

@@ -13,11 +13,11 @@ from comfy_setup import SetupError, say, tail
 SMALLEST, LARGEST, GRID = 64, 2048, 8  # Pixels, the limits of Reference Encode
 MOST_FRAMES = 1_000_000  # The sampler's limit
 RELEASED = ("standard", "accelerated")
-POSE_FILES = (".json", ".safetensors")
+POSE_FILES = (".json", ".safetensors", ".zip")
 POSE_FORMAT = "echomimicv2-pose"
 PICTURES = "a picture, such as .png or .jpg"
 SOUNDS = "a sound, such as .wav, .flac or .mp3, or a video with sound"
-POSES = "a pose folder (0.npy, 1.npy, ...) or a pose file (.json, .safetensors)"
+POSES = "a pose folder (0.npy, 1.npy, ...) or a pose file (.json, .safetensors, .zip)"
 
 
 def check_options(options: argparse.Namespace, default_output: Path) -> None:
@@ -30,7 +30,7 @@ def check_options(options: argparse.Namespace, default_output: Path) -> None:
         *(size_problem(f"--{name}", getattr(options, name)) for name in ("width", "height")),
         file_problem("--image", options.image, PICTURES),
         file_problem("--audio", options.audio, SOUNDS),
-        pose_problem(options.pose),
+        None if options.pose is None else pose_problem(options.pose),
         output_problem(options.output, default_output),
         model_problem(options.model),
     ]
@@ -131,7 +131,8 @@ def check_files(options: argparse.Namespace, python: Path) -> None:
 
     What is odd but works, such as a silent voice, is only said.
     """
-    command = [python, Path(__file__).with_name("probe_files.py"), options.image, options.audio, options.pose]
+    files = [options.image, options.audio, *([options.pose] if options.pose else [])]
+    command = [python, Path(__file__).with_name("probe_files.py"), *files]
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if done.returncode:
         raise SetupError(f"The picture, the voice and the pose could not be looked at:\n{tail(done.stderr)}")

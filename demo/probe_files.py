@@ -1,4 +1,4 @@
-"""Look at a picture, a sound and a pose: python probe_files.py IMAGE AUDIO POSE prints {"problems", "notes"} as JSON.
+"""Look at a picture, a sound and a pose: python probe_files.py IMAGE AUDIO [POSE] prints {"problems", "notes"} as JSON.
 
 Run by the Python of ComfyUI, which has Pillow, PyAV and numpy; both lists hold sentences, empty where all is well.
 """
@@ -63,18 +63,21 @@ def listen(file) -> tuple[float, float]:
 
 
 def look_at_pose(path: Path) -> list[str]:
-    from echomimic_core.pose.files import load, load_folder
+    from echomimic_core.pose.files import load_any
 
     try:
-        load_folder(path) if path.is_dir() else load(path)
+        load_any(path)
     except ValueError as error:
         return [f"--pose is {path}, but {error}."]
     return []
 
 
-def main(image: str, audio: str, pose: str) -> None:
+def main(image: str, audio: str, *poses: str) -> None:
     problems, notes = look_at_sound(audio)
-    print(json.dumps({"problems": look_at_picture(image) + problems + look_at_pose(Path(pose)), "notes": notes}))
+    problems = look_at_picture(image) + problems
+    for pose in poses:
+        problems += look_at_pose(Path(pose))
+    print(json.dumps({"problems": problems, "notes": notes}))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The main job with one command: python3 demo/run.py (standard library only, any OS).
 
-Sets up a real ComfyUI with this pack (see comfy_setup.py), runs the quick-start workflow on a picture, a voice and
-hand poses, and prints the path of the video in its last line. --help tells how to give it your own.
+Sets up a real ComfyUI with this pack (see comfy_setup.py), runs the first template on a picture and a voice, with hands
+from the voice or from a pose, and prints the path of the video in its last line. --help tells how to give it your own.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from model_choice import TINY_MODEL, Choice, choose
 
 INPUTS = REPO / "demo" / "inputs"
 OUTPUT = REPO / "demo" / "output"
-WORKFLOW = REPO / "workflows" / "quick_start.json"
+WORKFLOW = REPO / "workflows" / "EchoMimicV2_1_talking_photo_lip_sync_avatar.json"
 PATIENCE_SECONDS = 24 * 3600  # The released model on a CPU takes hours
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="A picture, a voice and hand poses become a talking video.")
+    parser = argparse.ArgumentParser(description="A picture and a voice become a talking video.")
     parser.add_argument("--image", type=Path, default=INPUTS / "character.png", help="the picture of the person")
     parser.add_argument("--audio", type=Path, default=INPUTS / "speech.flac", help="the voice")
-    parser.add_argument("--pose", type=Path, default=INPUTS / "gesture.json", help="a pose folder or pose file")
+    parser.add_argument("--pose", type=Path, help="a pose folder or pose file (default: hands from the voice)")
     parser.add_argument("--output", type=Path, help="the video to write, .mp4 (default: a new one in demo/output)")
     parser.add_argument("--width", type=int, help="pixels (default, as 0: what the model was trained at)")
     parser.add_argument("--height", type=int, help="pixels (default: as the width, and the width as the height)")
@@ -70,7 +70,7 @@ def add_input(path: Path, folder: Path) -> str:
 
 
 def make_video(options: argparse.Namespace, installation: Installation, base: Path) -> Path:
-    """Run the quick-start workflow in a real ComfyUI and return the video in its output directory.
+    """Run the first template in a real ComfyUI and return the video in its output directory.
 
     Raises
     ------
@@ -100,8 +100,12 @@ def run_workflow(server: ComfyServer, options: argparse.Namespace, choice: Choic
     folder = server.base / "input"
     change(prompt, "LoadImage", image=add_input(options.image, folder))
     change(prompt, "LoadAudio", audio=add_input(options.audio, folder))
-    change(prompt, "EchoMimicV2LoadPose", folder=add_input(options.pose, folder))
+    if options.pose:
+        take_pose(prompt, add_input(options.pose, folder))
     change(prompt, "EchoMimicV2Loader", model=choice.model)
+    if not choice.released:
+        # The small model knows people in the frame in which they are drawn.
+        change(prompt, "EchoMimicV2AlignPose", framing="keep")
     change(prompt, "EchoMimicV2ReferenceEncode", width=options.width or 0, height=options.height or 0)
     change(prompt, "EchoMimicV2Sampler", frames=options.frames)
     titles = {id: nodes[node["class_type"]]["display_name"] or node["class_type"] for id, node in prompt.items()}
@@ -113,6 +117,14 @@ def run_workflow(server: ComfyServer, options: argparse.Namespace, choice: Choic
     if not videos:
         raise SetupError(f"ComfyUI finished without a video; see {server.log}")
     return videos[0]
+
+
+def take_pose(prompt: dict, pose: str) -> None:
+    """Take the hands from a pose in ComfyUI's input directory, and not from the voice."""
+    for node in prompt.values():
+        if node["class_type"] == "EchoMimicV2VoiceGestures":
+            node["class_type"] = "EchoMimicV2LoadPose"
+            node["inputs"] = {"folder": pose, "start_frame": 0, "frames": 0, "fps": 24.0}
 
 
 def keep(video: Path, wanted: Path | None) -> Path:

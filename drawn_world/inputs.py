@@ -1,6 +1,6 @@
-"""The demo's picture, voice and gesture, of a character and a voice that nothing was trained on.
+"""The demo's picture, voice and gesture, and the templates' picture and voice; nothing was trained on any of them.
 
-python -m drawn_world.inputs demo/inputs
+python -m drawn_world.inputs demo/inputs workflows/inputs
 """
 
 import argparse
@@ -24,6 +24,8 @@ SENTENCE = "Hello! I am only drawn, but I can speak."
 VOICE = Voice("en-gb-scotland", "f4", 150, 55)
 CHARACTER = HELD_OUT + 21
 SIZE = 512
+# Of the templates: hands wide open, which Align Pose finds at once, at the size of the released model.
+EXAMPLE, EXAMPLE_CHARACTER, EXAMPLE_SIZE = "echomimicv2_example", HELD_OUT + 23, 768
 
 
 def write_flac(path: Path, sound: np.ndarray) -> None:
@@ -37,20 +39,27 @@ def write_flac(path: Path, sound: np.ndarray) -> None:
         container.mux(stream.encode(None))
 
 
+def draw(character: int, gesture: str, size: int) -> bytes:
+    """The PNG of a character at rest."""
+    silence = Speech(np.zeros(AUDIO_SAMPLE_RATE, np.float32), ())
+    picture = next(make_clip(character, silence, 1, gesture=gesture).frames(size))
+    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args().folder
+    parser.add_argument("demo", type=Path)
+    parser.add_argument("templates", type=Path)
+    given = parser.parse_args()
     speech = Speaker().say(SENTENCE, VOICE)
     frames = round(len(speech.sound) / AUDIO_SAMPLE_RATE * FPS)
-    silence = Speech(np.zeros(AUDIO_SAMPLE_RATE, np.float32), ())
-    person = make_clip(CHARACTER, silence, 1, gesture="explaining")
-    picture = next(person.frames(SIZE))
-    write_bytes(folder / "character.png", cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
-    write_flac(folder / "speech.flac", speech.sound)
+    write_bytes(given.demo / "character.png", draw(CHARACTER, "explaining", SIZE))
+    write_flac(given.demo / "speech.flac", speech.sound)
     pose = gestures.clip("explaining", frames, seed=1)
-    (folder / "gesture.json").unlink(missing_ok=True)  # A pose is never written over another
-    save(replace(pose, faces=None, face_scores=None), folder / "gesture.json")
+    (given.demo / "gesture.json").unlink(missing_ok=True)  # A pose is never written over another
+    save(replace(pose, faces=None, face_scores=None), given.demo / "gesture.json")
+    write_bytes(given.templates / f"{EXAMPLE}.png", draw(EXAMPLE_CHARACTER, "open_hands", EXAMPLE_SIZE))
+    write_flac(given.templates / f"{EXAMPLE}.flac", speech.sound)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ __all__ = [
     "from_records",
     "join",
     "load",
+    "load_any",
     "load_folder",
     "load_zip",
     "natural_order",
@@ -67,6 +68,14 @@ def load_folder(path: str | Path, fps: float = FPS, progress: Progress | None = 
         raise ValueError(f"the pose folder {path} has {len(files):,} frames, and {MAX_FRAMES:,} are the most")
     _check_gaps(path, files)
     return _load_frames(path, [(str(file), partial(load_npy, file)) for file in files], fps, progress)
+
+
+def load_any(path: str | Path, fps: float = FPS, progress: Progress | None = None) -> HandPose:
+    """Read a pose folder, a zip of one, or a pose file, whichever it is; `fps` is of the first two."""
+    path = Path(path)
+    if path.is_dir():
+        return load_folder(path, fps, progress)
+    return load_zip(path, fps, progress) if path.suffix.lower() == zipped.SUFFIX else load(path, progress)
 
 
 def load_zip(path: str | Path, fps: float = FPS, progress: Progress | None = None) -> HandPose:

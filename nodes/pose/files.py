@@ -13,7 +13,7 @@ from ...bridge.progress import cancellable_progress
 from ...bridge.reports import say, warn
 from ...echomimic_core.config import FPS
 from ...echomimic_core.files import durable
-from ...echomimic_core.pose import draw, edit, files, preview, zipped
+from ...echomimic_core.pose import draw, edit, files, preview
 from .. import types
 
 # Frames shown in the node itself; the IMAGE output carries all that were asked for.
@@ -82,12 +82,7 @@ class EchoMimicV2LoadPose(io.ComfyNode):
     def execute(cls, folder, start_frame, frames, fps):
         path = find_pose(folder)
         progress = cancellable_progress()
-        if path.is_dir():
-            pose = files.load_folder(path, fps, progress)
-        elif path.suffix.lower() == zipped.SUFFIX:
-            pose = files.load_zip(path, fps, progress)
-        else:
-            pose = files.load(path, progress)
+        pose = files.load_any(path, fps, progress)
         if not pose.shows_hands():
             warn(f"the pose {path} shows no hand in any frame, so nothing will guide the hands.")
         try:

@@ -48,3 +48,9 @@ def to_prompt(page) -> dict:
 def fit_view(page) -> None:
     page.evaluate("() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     page.wait_for_timeout(1000)
+
+
+def show_as_vue(page, on: bool) -> None:
+    """Nodes 2.0 or the classic canvas."""
+    page.evaluate("async on => await window.app.ui.settings.setSettingValueAsync('Comfy.VueNodes.Enabled', on)", on)
+    page.wait_for_timeout(1500)

@@ -1,6 +1,7 @@
 """Write workflows/*.json and their thumbnails from graphs.py, with the page of a real ComfyUI.
 
-python tests/browser/make_workflows.py, by a Python that runs ComfyUI, with COMFYUI_PATH and CHROMIUM set.
+python tests/browser/make_workflows.py [--thumbnails] [NAME ...], by a Python that runs ComfyUI, with COMFYUI_PATH and
+CHROMIUM set.
 """
 
 import json
@@ -11,32 +12,46 @@ import tempfile
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPO / "demo"), str(Path(__file__).parent)]
+sys.path[:0] = [str(REPO / "demo"), str(REPO / "tests"), str(Path(__file__).parent), str(REPO)]
 
-from comfy_page import comfy_page, fit_view, to_prompt  # noqa: E402
+from comfy_page import comfy_page, show_as_vue, to_prompt  # noqa: E402
 from comfy_server import ComfyServer  # noqa: E402
 from comfy_setup import CPU_ARGUMENTS, Installation, make_base  # noqa: E402
-from graphs import GRAPHS, Graph  # noqa: E402
+from comfy_workflow import change  # noqa: E402
+from comfy_workflow import to_prompt as to_api  # noqa: E402
+from graphs import APP_INPUTS, APP_OUTPUTS, GRAPHS, VIDEO, Graph  # noqa: E402
 
 WORKFLOWS = REPO / "workflows"
-NODE_WIDTH = 320
-NOTE_PLACE, NOTE_SIZE = (-420, 0), (380, 420)
-THUMBNAIL_QUALITY = 80
-CANVAS = {"x": 160, "y": 140, "width": 1280, "height": 640}  # The page without its bars
+SMALL_MODEL = REPO / "demo" / "models" / "nano.safetensors"
+NODE_WIDTH, COLUMN_GAP, ROW_GAP = 340, 90, 70
+NOTE_SIZE, NOTE_X = (420, 430), -510
+PACK = "echomimicv2"
+THUMBNAIL, SECONDS, MOMENTS = 512, 1.0, 4
+THUMBNAIL_QUALITY = 85
 
-ARRANGE = """async ({prompt, places, models, note, notePlace, noteSize, nodeWidth}) => {
+DRAW = """async ({prompt, rooms, models, width, pack}) => {
     await window.app.loadApiJson(prompt, "example");
     for (const node of window.app.graph._nodes) {
-        node.pos = places[node.id];
-        const [width, height] = node.computeSize();
-        node.setSize([Math.max(width, nodeWidth), height]);
+        const [least, height] = node.computeSize();
+        node.setSize([Math.max(least, width), height + rooms[node.id]]);
+        node.properties.cnr_id = node.type.startsWith("EchoMimicV2") ? pack : "comfy-core";
         if (models[node.id]?.length) node.properties.models = models[node.id];
     }
-    const sheet = window.LiteGraph.createNode("MarkdownNote");
-    window.app.graph.add(sheet);
-    sheet.pos = notePlace;
-    sheet.setSize(noteSize);
-    sheet.widgets[0].value = note;
+}"""
+HEIGHTS = "() => Object.fromEntries(window.app.graph._nodes.map(node => [node.id, node.size[1]]))"
+VUE_HEIGHTS = """() => Object.fromEntries([...document.querySelectorAll('[data-node-id]')].map(
+    element => [element.dataset.nodeId, element.offsetHeight]))"""
+PLACE = """({places, notes, noteSize}) => {
+    for (const node of window.app.graph._nodes) node.pos = places[node.id];
+    for (const [text, title, place] of notes) {
+        const sheet = window.LiteGraph.createNode("MarkdownNote");
+        window.app.graph.add(sheet);
+        sheet.title = title;
+        sheet.pos = place;
+        sheet.setSize(noteSize);
+        sheet.widgets[0].value = text;
+        sheet.properties.cnr_id = "comfy-core";
+    }
 }"""
 
 
@@ -44,37 +59,110 @@ def write(page, graph: Graph) -> None:
     """Draw a graph in the page and save it as the page saves it."""
     drawing = {
         "prompt": {node.id: {"class_type": node.kind, "inputs": node.inputs} for node in graph.nodes},
-        "places": {node.id: node.place for node in graph.nodes},
+        "rooms": {node.id: node.room for node in graph.nodes},
         "models": {node.id: node.models for node in graph.nodes},
-        "note": graph.note,
-        "notePlace": NOTE_PLACE,
-        "noteSize": NOTE_SIZE,
-        "nodeWidth": NODE_WIDTH,
+        "width": NODE_WIDTH,
+        "pack": PACK,
     }
-    page.evaluate(ARRANGE, drawing)
-    page.wait_for_timeout(1500)
+    page.evaluate(DRAW, drawing)
+    taller = vue_heights(page)
+    page.evaluate(DRAW, drawing)
+    page.wait_for_timeout(500)
+    heights = {id: max(height, taller.get(id, 0)) for id, height in page.evaluate(HEIGHTS).items()}
+    notes = [
+        (graph.note("en"), "Read me", [NOTE_X, 0]),
+        (graph.note("zh"), "使用说明", [NOTE_X, NOTE_SIZE[1] + ROW_GAP]),
+    ]
+    page.evaluate(PLACE, {"places": places(graph, heights), "notes": notes, "noteSize": NOTE_SIZE})
+    page.wait_for_timeout(1000)
     workflow = to_prompt(page)["workflow"]
-    workflow["extra"] = {}  # Where the page was scrolled to, and its version
-    (WORKFLOWS / f"{graph.name}.json").write_text(
-        json.dumps(workflow, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-    fit_view(page)
-    page.screenshot(path=WORKFLOWS / f"{graph.name}.jpg", type="jpeg", quality=THUMBNAIL_QUALITY, clip=CANVAS)
+    ids = {node.id for node in graph.nodes}
+    app = {
+        "inputs": [[int(id), name] for id, name in APP_INPUTS if id in ids and name in node_of(graph, id).inputs],
+        "outputs": [int(id) for id in APP_OUTPUTS],
+    }
+    workflow["extra"] = {"linearData": app}  # Not where the page was scrolled to, and its version.
+    text = json.dumps(workflow, indent=1, ensure_ascii=False) + "\n"
+    (WORKFLOWS / f"{graph.name}.json").write_text(text, encoding="utf-8")
+
+
+def node_of(graph: Graph, id: str):
+    return next(node for node in graph.nodes if node.id == id)
+
+
+def vue_heights(page) -> dict[str, float]:
+    """How tall Nodes 2.0 draws the nodes that are there now."""
+    show_as_vue(page, True)
+    heights = page.evaluate(VUE_HEIGHTS)
+    show_as_vue(page, False)
+    return heights
+
+
+def places(graph: Graph, heights: dict[str, float]) -> dict[str, list[float]]:
+    """Where each node stands: columns side by side, one node below the other."""
+    bottoms, found = {}, {}
+    for node in graph.nodes:
+        y = bottoms.get(node.column, 0)
+        found[node.id] = [node.column * (NODE_WIDTH + COLUMN_GAP), y]
+        bottoms[node.column] = y + heights[node.id] + ROW_GAP
+    return found
+
+
+def draw_thumbnail(server: ComfyServer, graph: Graph) -> None:
+    """The result: the picture that goes in, and moments of the video that the small model makes of it."""
+    import av
+    from PIL import Image
+
+    workflow = json.loads((WORKFLOWS / f"{graph.name}.json").read_text(encoding="utf-8"))
+    prompt = to_api(workflow, server.get("/object_info"))
+    change(prompt, "EchoMimicV2Loader", model=SMALL_MODEL.name, weight_dtype="auto")
+    change(prompt, "EchoMimicV2ReferenceEncode", width=0, height=0)
+    change(prompt, "EchoMimicV2AudioEmbeds", duration=SECONDS)
+    # The small model knows people in the frame in which they are drawn.
+    change(prompt, "EchoMimicV2AlignPose", framing="keep")
+    (path,) = (path for path in server.outputs(server.run(prompt)) if path.suffix == ".mp4")
+    with av.open(str(path)) as video:
+        frames = [frame.to_image() for frame in video.decode(video=0)]
+    picture = Image.open(WORKFLOWS / "inputs" / "echomimicv2_example.png").convert("RGB")
+    side = THUMBNAIL // MOMENTS
+    shown = picture.resize((THUMBNAIL, THUMBNAIL), Image.LANCZOS)
+    for index in range(MOMENTS):
+        moment = frames[(2 * index + 1) * len(frames) // (2 * MOMENTS)]
+        shown.paste(moment.resize((side, side), Image.LANCZOS), (index * side, THUMBNAIL - side))
+    shown.save(WORKFLOWS / f"{graph.name}.jpg", quality=THUMBNAIL_QUALITY)
+
+
+def film(base: Path) -> None:
+    """A stand-in for the artist's own driving video."""
+    import numpy as np
+    from PIL import Image
+
+    from echomimic_core.media.video import VideoWriter
+
+    picture = np.asarray(Image.open(WORKFLOWS / "inputs" / "echomimicv2_example.png").convert("RGB").resize((512, 512)))
+    with VideoWriter(base / "input" / VIDEO, 24.0, 512, 512, None) as video:
+        video.write(np.stack([np.roll(picture, 2 * frame, axis=1) for frame in range(16)]))
 
 
 def main() -> None:
+    """Draw the templates that are named, or all; with --thumbnails only their thumbnails."""
+    names = [name for name in sys.argv[1:] if name != "--thumbnails"]
+    wanted = [graph for graph in GRAPHS if not names or graph.name in names]
     with tempfile.TemporaryDirectory() as folder:
         base = make_base(Path(folder))
-        for path in (REPO / "demo" / "inputs").iterdir():
-            shutil.copy(path, base / "input")
-        for model in (model for graph in GRAPHS for node in graph.nodes for model in node.models):
-            place = base / "models" / model["directory"]
-            place.mkdir(parents=True, exist_ok=True)
-            (place / model["name"]).touch()
+        film(base)
+        models = base / "models" / "echomimic"
+        models.mkdir(parents=True, exist_ok=True)
+        shutil.copy(SMALL_MODEL, models)
         installation = Installation(Path(os.environ["COMFYUI_PATH"]), Path(sys.executable))
-        with ComfyServer(installation, base, CPU_ARGUMENTS) as server, comfy_page(server) as page:
-            for graph in GRAPHS:
-                write(page, graph)
+        with ComfyServer(installation, base, CPU_ARGUMENTS) as server:
+            if "--thumbnails" not in sys.argv:
+                with comfy_page(server) as page:
+                    for graph in wanted:
+                        write(page, graph)
+            for graph in wanted:
+                print(graph.name, flush=True)
+                draw_thumbnail(server, graph)
 
 
 if __name__ == "__main__":
