@@ -1,6 +1,7 @@
 """What is installed, uploaded and scanned: nothing that could break or endanger an artist's ComfyUI."""
 
 import ast
+import importlib.metadata
 import re
 import subprocess
 import sys
@@ -75,6 +76,24 @@ def test_requirements_name_only_what_comfyui_brings_in_any_version():
     assert requirements() <= BROUGHT_BY_COMFYUI - {"numpy"}
     lines = (line.split("#")[0].strip() for line in (REPO / "requirements.txt").read_text().splitlines())
     assert not [line for line in lines if re.search(r"[<>=~!;]", line)]
+
+
+def test_installing_the_requirements_beside_comfyui_changes_nothing():
+    names = {name: name.replace("_", "-") for name in requirements()}
+    absent = [name for name in names.values() if not is_installed(name)]
+    if absent or not is_installed("pip"):
+        pytest.skip(f"not an environment of ComfyUI: {', '.join(absent) or 'pip'} is not installed")
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--no-index", "-r", str(REPO / "requirements.txt")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Would install" not in done.stdout
+
+
+def is_installed(name: str) -> bool:
+    try:
+        return bool(importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def test_every_import_is_required():
