@@ -57,7 +57,7 @@ def about(path: str | Path) -> About:
     try:
         file = TensorFile(path)
     except CheckpointError as error:
-        return About(OTHER, error=str(error))
+        return About(OTHER, problem=str(error))
     kind = FORMATS.get(file.metadata.get("format", ""))
     if kind is not None:
         networks = tuple(dict.fromkeys(name.partition(".")[0] for name in file.names())) if kind == ONE_FILE else ()
