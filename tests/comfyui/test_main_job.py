@@ -1,5 +1,6 @@
 """The main job in a real ComfyUI: a picture, a voice and hand poses become a video, and it can be cancelled."""
 
+import re
 import time
 from pathlib import Path
 
@@ -67,6 +68,23 @@ def load_latent(files: list[Path]):
 
     (path,) = (file for file in files if file.suffix == ".latent")
     return load_file(path)["latent_tensor"]
+
+
+# Words of errors and warnings, and the heads of lines that FFmpeg, MediaPipe, TensorFlow and torch write.
+NOISE = re.compile(
+    r"Traceback|(?i:\berror\b|\bwarning\b|failed)|Warning\b|site-packages"
+    r"|^\[\w+ @ 0x|^[IWEF]\d{4} |^INFO: Created"
+)
+
+
+def test_the_log_of_a_whole_run_holds_no_error_and_nothing_of_other_libraries(comfy, object_info, real_inputs):
+    """From a driving video, so that hands are found as well."""
+    prompt = change(small("driving_video", object_info, frames=3, seed=99), "LoadImage", image=real_inputs.picture)
+    shown = len(comfy.log_text())
+    comfy.run(prompt)
+    log = comfy.log_text()[shown:]
+    assert "Prompt executed" in log
+    assert not [line for line in log.splitlines() if NOISE.search(line)]
 
 
 @pytest.mark.parametrize("fit", ["crop", "pad"])
