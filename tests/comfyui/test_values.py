@@ -118,7 +118,7 @@ REFUSED = {
     ("reference", "image", "none"): "image got nothing",
     ("options", "mask", "broken mask"): "mask contains values that are not numbers",
     ("options", "mask", "picture"): "mask has shape (1, 64, 48, 3), but a MASK is",
-    ("embeds", "audio", "none"): "There is no sound",
+    ("embeds", "audio", "none"): "There is no audio",
     ("embeds", "audio", "text"): "audio is 'many', but an AUDIO has a waveform and a sample_rate",
     ("embeds", "audio", "no rate"): "the sample_rate of audio is None, but it has to be a whole number",
     ("embeds", "audio", "rate too low"): "the sample_rate of audio is 8, but it has to be a whole number from 1,000",

@@ -43,7 +43,7 @@ def test_the_list_is_read_as_it_is_published(listed):
     ("line", "reason"),
     [
         ("https://www.youtube.com/watch?v=NBMTc71yrpk,00:00:01", "not enough values"),
-        ("https://www.youtube.com/watch?v=NBMTc71yrpk,1.5,00:00:02", "'1.5' is no time"),
+        ("https://www.youtube.com/watch?v=NBMTc71yrpk,1.5,00:00:02", "'1.5' is not a time"),
         ("https://www.youtube.com/watch?v=NBMTc71yrpk,00:00:03,00:00:02", "the end is not after the start"),
         ("https://www.youtube.com/channel,00:00:01,00:00:02", "contains no video id"),
     ],

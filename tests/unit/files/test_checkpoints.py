@@ -185,7 +185,7 @@ def test_a_malicious_pickle_runs_nothing(tmp_path):
 
 def test_a_torch_file_without_weights_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "x.pth")
-    with pytest.raises(CheckpointError, match="holds no weights"):
+    with pytest.raises(CheckpointError, match="contains no weights"):
         TensorFile(tmp_path / "x.pth")
 
 

@@ -128,7 +128,7 @@ def test_what_the_disk_says_is_a_sentence(tmp_path, monkeypatch, number, words):
 
 
 def test_a_missing_folder_and_a_file_in_its_place_are_sentences(tmp_path):
-    with pytest.raises(durable.WriteError, match=r"there is no folder .*nowhere. Make it"):
+    with pytest.raises(durable.WriteError, match=r"there is no folder .*nowhere. Create it"):
         durable.write_text(tmp_path / "nowhere" / "a.txt", "")
     durable.write_text(tmp_path / "file", "")
     with pytest.raises(durable.WriteError, match="a file is where a folder should be"):

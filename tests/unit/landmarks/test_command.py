@@ -43,7 +43,7 @@ def test_what_is_wrong_is_said_in_a_sentence(tmp_path, capsys):
     assert main([str(tmp_path / "a.png"), "--out", str(tmp_path / "a.json")]) == 2
     package = ["--detector", "mediapipe", "--models", str(tmp_path)]
     assert main([str(tmp_path / "a.png"), "--out", str(tmp_path / "a.json"), *package]) == 2
-    assert "holds no hand_landmarker bundle" in capsys.readouterr().err
+    assert "has no hand_landmarker bundle" in capsys.readouterr().err
 
 
 def test_a_picture_without_hands_is_told_by_the_exit_code(tmp_path):

@@ -49,7 +49,7 @@ def test_segments_cover_every_frame_once(frames, loop):
 
 
 def test_segments_refuse_to_hold_more_than_they_are():
-    with pytest.raises(ValueError, match="segment of 8 frames cannot hold 8"):
+    with pytest.raises(ValueError, match="segment of 8 frames cannot include 8"):
         plan_segments(100, 8, 8)
 
 

@@ -52,7 +52,7 @@ def write(tmp_path, text):
         ("train: {frozen_bf16: true}", "train.frozen_bf16 needs train.precision bf16 or fp16"),
         ("optimizer: {learning_rate: .nan}", "optimizer.learning_rate is nan, but it must be a finite number"),
         ("loss: 3", "loss is 3, but it must be a section of settings, such as loss.latent"),
-        ("- 1\n- 2", "holds a list"),
+        ("- 1\n- 2", "contains a list"),
         ("train: {", "is not YAML"),
     ],
 )

@@ -354,7 +354,7 @@ def test_no_videos(tmp_path, make, sentence):
 
 def test_a_folder_of_other_things_is_left_alone(films, tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ValueError, match="holds other files.*Nothing was changed"):
+    with pytest.raises(ValueError, match="contains other files.*Nothing was changed"):
         prepare(films, tmp_path, make_tools)
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -363,4 +363,4 @@ def test_the_command_names_the_model_that_is_missing(films, tmp_path, capsys):
     package = ["--detector", "mediapipe", "--models", str(tmp_path)]
     assert main([str(films), str(tmp_path / "out"), *package, "--whisper", "x"]) == 1
     error = capsys.readouterr().err
-    assert "holds no hand_landmarker bundle" in error and "https://" in error
+    assert "has no hand_landmarker bundle" in error and "https://" in error

@@ -333,7 +333,7 @@ def test_a_start_that_is_not_there_is_a_sentence(tmp_path, model):
     init = sd15_files(tmp_path, model)
     with pytest.raises(CheckpointError, match="is not SD 1.5's U-Net"):
         build_model(settings(init=init | {"unet": init["motion"]}))
-    with pytest.raises(CheckpointError, match="holds no motion modules of AnimateDiff"):
+    with pytest.raises(CheckpointError, match="contains no motion modules of AnimateDiff"):
         build_model(settings(init=init | {"motion": init["unet"]}))
 
 
