@@ -136,7 +136,7 @@ def overlaps(boxes: list) -> list:
 
 
 def test_boxes_that_share_an_area_are_told():
-    assert overlaps([["a", 0, 0, 10, 10], ["b", 9, 5, 10, 10], ["c", 30, 0, 1, 1]]) == [("a", "b")]
+    assert overlaps([["a", 0, 0, 10, 10], ["b", 8, 5, 10, 10], ["c", 30, 0, 1, 1]]) == [("a", "b")]
 
 
 @pytest.mark.parametrize("as_vue", [False, True], ids=["classic", "Nodes 2.0"])
@@ -164,4 +164,6 @@ def test_templates_carry_what_the_page_and_the_manager_ask_for():
                 assert {model["directory"] for model in node["properties"]["models"]} == {"echomimic", "vae"}
                 assert True not in node["widgets_values"]
         notes = [node["widgets_values"][0] for node in workflow["nodes"] if node["type"] == "MarkdownNote"]
+        (drawn,) = (graph for graph in GRAPHS if graph.name == name)
+        assert notes == [drawn.note("en"), drawn.note("zh")]
         assert [bool(re.search("[\u4e00-\u9fff]", note)) for note in notes] == [False, True]

@@ -74,6 +74,7 @@ def test_the_command_makes_a_video_with_the_packs_own_small_model(tmp_path, monk
         for name, value in node["inputs"].items()
         if value != as_saved[id]["inputs"][name]
     }
-    assert changed == {("EchoMimicV2Loader", "model"), ("EchoMimicV2Sampler", "frames")}  # Frames is the user's
+    users = {("LoadImage", "image"), ("LoadAudio", "audio"), ("EchoMimicV2Sampler", "frames")}
+    assert changed == {("EchoMimicV2Loader", "model"), ("EchoMimicV2AlignPose", "framing")} | users
     said = capsys.readouterr().out
     assert "drawn characters" in said and str(base / "server.log") in said and "done in" in said

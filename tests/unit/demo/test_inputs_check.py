@@ -102,6 +102,11 @@ def test_a_pose_that_is_none(options, tmp_path, name, content, expected):
     assert expected in text and str(tmp_path / name) in text
 
 
+def test_without_a_pose_nothing_is_said_of_it(options, tmp_path):
+    inputs_check.check_options(options(pose=None), tmp_path)
+    inputs_check.check_files(options(pose=None), Path(sys.executable))
+
+
 def test_a_pose_folder_without_poses(options, tmp_path):
     assert "no .npy file in this folder" in refused(options(pose=tmp_path), tmp_path)
 

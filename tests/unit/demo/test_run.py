@@ -100,3 +100,13 @@ def test_an_input_replaces_an_earlier_one_of_its_name(tmp_path):
         assert run.add_input(tmp_path / place / "pose", folder) == "pose"
     assert [path.name for path in (folder / "pose").iterdir()] == ["1.npy"]
     assert run.add_input(folder / "pose", folder) == "pose" and (folder / "pose" / "1.npy").exists()
+
+
+def test_a_pose_takes_the_place_of_the_hands_from_the_voice():
+    prompt = {
+        "5": {"class_type": "EchoMimicV2VoiceGestures", "inputs": {"audio": ["7", 1], "seed": 0}},
+        "33": {"class_type": "EchoMimicV2AlignPose", "inputs": {"pose": ["5", 0]}},
+    }
+    run.take_pose(prompt, "01")
+    assert prompt["5"]["class_type"] == "EchoMimicV2LoadPose" and prompt["5"]["inputs"]["folder"] == "01"
+    assert prompt["33"]["inputs"]["pose"] == ["5", 0]
