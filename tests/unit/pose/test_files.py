@@ -272,7 +272,7 @@ def test_damaged_and_foreign_files_are_sentences(tmp_path, name):
     with pytest.raises(ValueError, match="there is no pose file"):
         files.load(path)
     path.write_bytes(b"\x00\x01 nothing")
-    with pytest.raises(ValueError, match="damaged or no pose file"):
+    with pytest.raises(ValueError, match="damaged or not a pose file"):
         files.load(path)
     with pytest.raises(ValueError, match=".json or .safetensors"):
         files.save(random_pose(1), tmp_path / "a.npz")

@@ -127,7 +127,7 @@ def test_resuming_with_other_settings_names_the_one_that_changed(whole, data, tm
         Trainer(changed, str(whole / "run" / "step-00000004"))
     with pytest.raises(SettingsError, match="there is nothing to resume"):
         Trainer(changed, "latest")
-    with pytest.raises(SettingsError, match="is no checkpoint"):
+    with pytest.raises(SettingsError, match="is not a checkpoint"):
         Trainer(changed, str(tmp_path))
 
 
