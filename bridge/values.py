@@ -18,6 +18,11 @@ PICTURE_CHANNELS = (1, 3, 4)
 LONGEST_LIST, LONGEST_TEXT = 20, 60
 TRUE, FALSE = ("true", "1"), ("false", "0")
 
+# Sockets that carry objects: ComfyUI's, and by the beginning of their names all of ours.
+OBJECTS, OURS = ("MODEL", "VAE"), "ECHOMIMIC_"
+# What never travels on a socket of these kinds, but may be typed or wired into one.
+NO_OBJECTS = (str, bytes, Number, list, tuple, dict, torch.Tensor, np.ndarray)
+
 # Inputs whose values are compared with what the schema says of them, before a run as well as in it.
 WIDGETS = ("INT", "FLOAT", "BOOLEAN", "STRING", "COMBO")
 
@@ -218,10 +223,13 @@ def make_ours(given: object, value: object, free: bool = False) -> object:
     `free` leaves out the comparison with a list: a node has better words for a file that is gone.
     """
     kind, name = str(given.get_io_type()), given.id
+    is_object = kind in OBJECTS or kind.startswith(OURS)
     if value is None:
-        if kind in (*WIDGETS, "IMAGE", "MASK", "LATENT") and not given.optional:
+        if (is_object or kind in (*WIDGETS, "IMAGE", "MASK", "LATENT")) and not given.optional:
             raise ValueError(f"{name} got nothing: the connected node returned no value")
         return None
+    if is_object and isinstance(value, NO_OBJECTS):
+        raise ValueError(f"{name} is {shown(value)}, but this input takes {kind}: connect a node that makes it")
     if kind in ("INT", "FLOAT"):
         bounds = [end if bound is None else bound for bound, end in ((given.min, -math.inf), (given.max, math.inf))]
         return (whole if kind == "INT" else number)(value, name, *bounds)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 REPO = Path(__file__).resolve().parents[3]
+POSE = object()
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def node(customs):
 
 
 def test_values_come_as_the_schema_says(node):
-    assert node.execute("1.5", 2.0, "any", file="gone") == (1.5, 2, "any", "calm", None, {"file": "gone"})
+    assert node.execute("1.5", 2.0, POSE, file="gone") == (1.5, 2, POSE, "calm", None, {"file": "gone"})
 
 
 @pytest.mark.parametrize(
@@ -100,3 +101,11 @@ def test_a_fingerprint_bears_what_comes_by_a_wire(node):
     assert node.fingerprint_inputs(file=None, frames=1) == ""
     with pytest.raises(AttributeError):
         node.fingerprint_inputs(file=1, frames=1)
+
+
+@pytest.mark.parametrize("value", ["typed", 2, [POSE], {"hands": POSE}])
+def test_a_socket_of_ours_takes_no_typed_value(node, value):
+    with pytest.raises(ValueError, match="pose is .*, but this input takes ECHOMIMIC_POSE: connect a node that makes"):
+        node.execute(1.5, 2, value, file="a")
+    with pytest.raises(ValueError, match="pose got nothing"):
+        node.execute(1.5, 2, None, file="a")
