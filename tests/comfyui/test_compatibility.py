@@ -1,5 +1,6 @@
 """docs/compatibility.md, row by row: what ComfyUI's own nodes do on our MODEL."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,17 +9,28 @@ from comfy_workflow import default_of, is_widget
 from heard import Heard
 from test_values import graph
 
+from echomimic_core.config import TINY
+from echomimic_core.models.build import write_tiny_model
+
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
 LINES = DOCUMENT.read_text("utf-8").splitlines()
 ROWS = [[cell.strip() for cell in line.strip("|").split("|")] for line in LINES if line.startswith("| ")][1:]
 ELSEWHERE = DOCUMENT.read_text("utf-8").rpartition("\n| ")[2]
-SHORT = {"frames": 6, "steps": 4, "cfg": 2.0, "context_frames": 4, "context_overlap": 2}
+SHORT = {"frames": 4, "steps": 2, "cfg": 2.0, "context_frames": 4, "context_overlap": 2}
+SHALLOW = "shallow.safetensors"
 NO_EFFECT = "no effect on EchoMimicV2"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shallow_model(comfy):
+    """A model of few layers: ComfyUI's merging nodes look at all weights for each weight."""
+    write_tiny_model(comfy.base / "models" / "echomimic" / SHALLOW, config=replace(TINY, layers_per_block=1))
 
 
 def patched(object_info: dict, node: str) -> dict:
     """A short run of the EchoMimicV2 Sampler on a MODEL that went through a node as it comes."""
     prompt = graph(object_info, "sampler", **SHORT)
+    prompt["loader"]["inputs"]["model"] = SHALLOW
     prompt["picture"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 9}}
     prompt["sound"] = {"class_type": "EmptyAudio", "inputs": {"duration": 1.0, "sample_rate": 16000, "channels": 1}}
     schema = object_info[node]["input"]
