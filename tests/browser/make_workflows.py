@@ -82,8 +82,17 @@ def write(page, graph: Graph) -> None:
         "outputs": [int(id) for id in APP_OUTPUTS],
     }
     workflow["extra"] = {"linearData": app}  # Not where the page was scrolled to, and its version.
+    for node in workflow["nodes"]:
+        make_old(node)
     text = json.dumps(workflow, indent=1, ensure_ascii=False) + "\n"
     (WORKFLOWS / f"{graph.name}.json").write_text(text, encoding="utf-8")
+
+
+def make_old(node: dict) -> None:
+    """Save widgets as every page reads them: by their places, and those of Save Video as they were before 0.33."""
+    node.pop("widgets_values_named", None)
+    if node["type"] == "SaveVideo":
+        node["widgets_values"] = [node["widgets_values"][0], "mp4", "h264"]
 
 
 def node_of(graph: Graph, id: str):
