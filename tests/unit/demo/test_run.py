@@ -76,7 +76,7 @@ def test_a_video_that_cannot_be_kept_stays_where_it_is(tmp_path, monkeypatch):
     made, wanted = tmp_path / "made.mp4", tmp_path / "wanted.mp4"
     for path in (made, wanted):
         path.write_bytes(path.name.encode())
-    with pytest.raises(run.SetupError, match=r"wanted.mp4 exists already.*The video lies in .*made.mp4"):
+    with pytest.raises(run.SetupError, match=r"wanted.mp4 already exists.*The video lies in .*made.mp4"):
         run.keep(made, wanted)
     wanted.unlink()
 
