@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from ..echomimic_core.files.download import DownloadError, download
+from ..echomimic_core.files.transfer import DownloadError, download
 from ..echomimic_core.pose.bundles import BUNDLE_LINKS, BUNDLE_SOURCES, Bundles, find_bundle
 from ..echomimic_core.runtime import Progress
 from .folders import model_folders

@@ -28,7 +28,7 @@ WORK = (
     *("test_compile.py", "test_memory.py", "test_segments.py", "test_speed.py", "test_dtypes.py", "test_detect.py"),
     *(
         "test_durable.py",
-        "test_download.py",
+        "test_transfer.py",
         "test_checkpoints.py",
         "test_audio.py",
         "test_gestures.py",

@@ -257,6 +257,15 @@ def _is_dead(entry: os.DirEntry, machine: str, process: int) -> bool:
     return time.time() - entry.stat().st_mtime > DEAD_AFTER
 
 
+def settle(part: Path, path: Path) -> Path:
+    """Give a file that came piece by piece, and is whole by now, its name; WriteError where that cannot be."""
+    try:
+        _patiently(lambda: os.replace(part, path))
+    except OSError as error:
+        raise WriteError(reason(error, path)) from error
+    return path
+
+
 def _publish(part: Path, path: Path, replace: bool, others: Iterable[Path]) -> Path:
     if replace:
         _patiently(lambda: os.replace(part, path))

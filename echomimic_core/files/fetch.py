@@ -7,10 +7,10 @@ from pathlib import Path
 
 from . import hub
 from .checkpoints import files_below
-from .download import DownloadError
 from .durable import WriteError
 from .published import ECHOMIMIC_FOLDER, VAE, VAE_FOLDER, WHISPER, Published, missing_networks, readable, whisper_among
 from .tensor_file import CheckpointError
+from .transfer import DownloadError
 
 CHOICES = {"standard": ("standard",), "accelerated": ("accelerated",), "all": ("standard", "accelerated")}
 

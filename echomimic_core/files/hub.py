@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .download import DownloadError
-from .durable import WriteError, make_folder, reason
+from .durable import WriteError, make_folder, reason, settle
 from .published import Published, readable
+from .transfer import DownloadError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 # A worker that waits for a server cannot be stopped; nobody waits for it longer than this to look for a cancel.
@@ -122,11 +122,7 @@ def fetch(file: Announced, progress: Callable[[int, int], None], check: Callable
     if problem:
         file.part.unlink(missing_ok=True)
         raise _failed(file.file, file.folder, file.url, problem)
-    try:
-        os.replace(file.part, file.path)
-    except OSError as error:
-        raise WriteError(reason(error, file.path)) from error
-    return file.path
+    return settle(file.part, file.path)
 
 
 def _persistently(file: Announced, progress: Callable[[int, int], None], check: Callable[[], None]) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..files.download import Source
+from ..files.transfer import Source
 
 BUNDLE_FOLDER = "models/mediapipe"
 _BUCKET = "https://storage.googleapis.com/mediapipe-models"

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from echomimic_core.files import durable
-from echomimic_core.files.download import Source, download
 from echomimic_core.files.tensor_file import TensorFile
+from echomimic_core.files.transfer import Source, download
 from echomimic_core.pose import HandPose, files
 
 if sys.platform == "win32":
@@ -63,7 +63,7 @@ WORK = {
         torch.save([latents for _, latents in run_segments(segments, store, sample, progress)], folder / "made.pt")
     """,
     "download": """
-        from echomimic_core.files.download import Source, download
+        from echomimic_core.files.transfer import Source, download
         download(Source(sys.argv[3], sys.argv[4], 2**22), folder, progress)
     """,
 }

@@ -50,7 +50,7 @@ EXTRAS |= {"tflite"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
 # The one download there is: MediaPipe's models, by a switch of Hand Pose that is off.
-DOWNLOADS_WHEN_ASKED = {"echomimic_core/files/download.py": {"urllib"}}
+DOWNLOADS_WHEN_ASKED = {"echomimic_core/files/transfer.py": {"urllib"}}
 
 
 def requirements() -> set[str]:

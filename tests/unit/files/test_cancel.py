@@ -14,7 +14,7 @@ import torch
 from poses import random_pose
 
 from echomimic_core.files import checkpoints, durable
-from echomimic_core.files.download import Source, download
+from echomimic_core.files.transfer import Source, download
 from echomimic_core.media.video import VideoWriter, read_audio, read_frames, sound_pieces
 from echomimic_core.pose import files
 from echomimic_core.sampling.segments import SegmentStore, plan_segments, run_segments

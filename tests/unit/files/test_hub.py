@@ -8,9 +8,9 @@ import pytest
 from hub_server import HubServer
 
 from echomimic_core.files import fetch, hub
-from echomimic_core.files.download import DownloadError
 from echomimic_core.files.durable import WriteError
 from echomimic_core.files.published import VAE, WHISPER, needed
+from echomimic_core.files.transfer import DownloadError
 
 CONTENT = bytes(range(256)) * 8192  # 2 MiB: eight of the pieces in which it comes
 SHORT = 600_000

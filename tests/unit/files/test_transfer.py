@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from echomimic_core.files import download as module
-from echomimic_core.files.download import DownloadError, Source, download
+from echomimic_core.files import transfer as module
+from echomimic_core.files.transfer import DownloadError, Source, download
 from echomimic_core.pose.bundles import BUNDLE_SOURCES
 
 CONTENT = bytes(range(256)) * 2000
