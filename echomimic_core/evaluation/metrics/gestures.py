@@ -2,14 +2,22 @@
 
 from ...gestures.prosody import listen
 from ...measures import beats
+from ...pose import HandPose
 from ..clips import CLIP, Clip
 from .metric import Metric, Store
 
 SOURCE = "This pack, after the alignment scores of co-speech gesture (BEAT, arXiv 2203.05297), which it does not equal"
 
 
-def _beats(store: Store, clip: Clip) -> float:
+def _shown(store: Store, clip: Clip) -> HandPose:
     pose = store.pose(clip, "hands")
+    if not pose.shows_hands():
+        raise ValueError(f"{clip.name} shows no hand, so its gestures cannot be measured")
+    return pose
+
+
+def _beats(store: Store, clip: Clip) -> float:
+    pose = _shown(store, clip)
     try:
         waveform = clip.mono()
     except ValueError as error:
@@ -50,7 +58,7 @@ METRICS = (
         "Mean distance of the hands' keypoints between stretches of 24 frames, in picture heights; 0 for a loop.",
         SOURCE,
         "that of the driving pose",
-        score=lambda store, clip: beats.diversity(store.pose(clip, "hands")),
+        score=lambda store, clip: beats.diversity(_shown(store, clip)),
         of_poses=True,
     ),
     Metric(
@@ -62,7 +70,7 @@ METRICS = (
         "99th percentile of the second difference over time of the hands' keypoints, in picture heights per frame².",
         SOURCE,
         "real talks have 0.05 to 0.12 as MediaPipe finds them",
-        score=lambda store, clip: beats.jitter(store.pose(clip, "hands")),
+        score=lambda store, clip: beats.jitter(_shown(store, clip)),
         of_poses=True,
     ),
 )

@@ -14,11 +14,11 @@ def arguments(tmp_path, *more: str) -> list[str]:
 def test_the_benchmark_tells_times_and_what_they_cover(tmp_path, capsys):
     assert benchmark.main(arguments(tmp_path, "--each", "0.5")) == 0
     content = json.loads((tmp_path / "out.json").read_text("utf-8"))
-    assert "MediaPipe's hands not there" in content["included"] and "dlib not there" in content["included"]
+    assert "MediaPipe's expressions not there" in content["included"] and "dlib not there" in content["included"]
     whole, again, *single = content["rows"]
     assert "PSNR" in whole["note"] and "SSIM" in whole["note"]
     assert 0 < again["seconds"] < whole["seconds"] and whole["cpu_seconds"] > 0
-    assert [row["name"] for row in single] == ["PSNR alone, 0.5 s", "SSIM alone, 0.5 s"]
+    assert [row["name"] for row in single][:2] == ["PSNR alone, 0.5 s", "SSIM alone, 0.5 s"]
     assert content["included"] in capsys.readouterr().out
 
 

@@ -86,7 +86,7 @@ def nodes_with(kind: type, monkeypatch) -> SimpleNamespace:
     comfy.conds.CONDConstant = object
     latest = ModuleType("comfy_api.latest")
     latest.InputImpl = SimpleNamespace(VideoFromFile=kind)
-    latest.io = SimpleNamespace(ComfyNode=object, Custom=lambda name: name, NodeOutput=tuple)
+    latest.io = SimpleNamespace(ComfyNode=object, Schema=object, Custom=lambda name: name, NodeOutput=tuple)
     latest.ui = SimpleNamespace()
     modules = {"comfy": comfy, "comfy.model_management": comfy.model_management, "comfy.utils": comfy.utils}
     modules |= {"comfy_api": ModuleType("comfy_api"), "comfy_api.latest": latest}

@@ -30,6 +30,8 @@ FPS = 25.0
 # Metrics for which no stand-in can be made here: they need MediaPipe's hands or dlib.
 REAL_ONLY = {"csim-dlib", "hkc-mediapipe", "hkv-mediapipe", "hands", "beats", "gesture-diversity", "jitter"}
 MADE = [metric for metric in METRICS if metric.key not in REAL_ONLY]
+# What cannot be measured where no face and no hand is seen.
+NEEDS_SOMEBODY = {"mouth", "hkv-mediapipe", "beats", "gesture-diversity", "jitter"}
 SPREAD = ["fid", "psnr", "ssim", "lpips", "sync-c", "sync-d", "hkc", "hkv"]
 
 
@@ -319,7 +321,13 @@ def test_missing_networks_are_never_replaced_silently(tmp_path):
     # Hands and faces are found by the built-in networks; these clips show neither.
     assert computed == {"psnr", "ssim", "faces", "hands", "hkc-mediapipe"}
     for score in found.scores:
-        told = "http" in score.reason or score.metric.key in ("mouth", "hkv-mediapipe")
+        told = "http" in score.reason or score.metric.key in (
+            "mouth",
+            "hkv-mediapipe",
+            "beats",
+            "gesture-diversity",
+            "jitter",
+        )
         assert score.value is not None or told, score.metric.key
 
 
@@ -362,7 +370,7 @@ def test_released_poses_are_evaluated_as_they_lie(samples):
     scores = {score.metric.key: score for score in found.scores}
     assert {k: round(v, 4) for k, v in scores["hkc"].clips.items()} == {"01": 0.9591, "ultraman": 0.8681}
     assert {k: round(v, 2) for k, v in scores["hkv"].clips.items()} == {"01": 60.36, "ultraman": 114.05}
-    assert scores["hands"].value == 1 and set(scores) == {"hkc", "hkv", "hands"}
+    assert scores["hands"].value == 1 and set(scores) == {"hkc", "hkv", "hands", "gesture-diversity", "jitter"}
 
 
 def test_a_damaged_pose_is_a_sentence_and_the_other_is_evaluated(samples, tmp_path):

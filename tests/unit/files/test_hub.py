@@ -110,7 +110,7 @@ def test_wrong_bytes_of_the_right_length_are_refused_and_nothing_is_left(server,
     server.add(WHISPER, CONTENT)
     (name,) = server.files
     server.sent[name] = CONTENT[::-1]
-    with pytest.raises(DownloadError, match="not the published file: its SHA-256 is"):
+    with pytest.raises(DownloadError, match="not the published one: its SHA-256 is"):
         get(tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -173,7 +173,7 @@ def test_what_is_not_whisper_is_refused():
 def test_a_missing_parameter_is_named():
     weights = openai_weights()
     del weights["blocks.1.attn.out.bias"]
-    with pytest.raises(ValueError, match=r"layers.1.self_attn.out_proj.bias .*incomplete"):
+    with pytest.raises(ValueError, match=r"layers.1.self_attn.out_proj.bias.*incomplete"):
         build_audio_encoder(weights, **SMALL)
 
 

@@ -93,7 +93,7 @@ def test_nobody_in_the_picture_is_a_sentence():
     bodies, faces = person()
     with pytest.raises(ValueError, match="needs a face and the upper body"):
         framing(bodies * np.nan, faces, 640, 480)
-    with pytest.raises(ValueError, match="outside of the picture"):
+    with pytest.raises(ValueError, match="outside the picture"):
         framing(*person(neck=-0.5), 640, 480)
 
 

@@ -54,8 +54,8 @@ def big(count: int) -> dict:
 
 
 BAD = {
-    "nothing": ({}, "holds no .npy file"),
-    "pictures": ({"a.png": b"x"}, "holds no .npy file"),
+    "nothing": ({}, "contains no .npy file"),
+    "pictures": ({"a.png": b"x"}, "contains no .npy file"),
     "two folders": ({"a/0.npy": b"x", "b/0.npy": b"x"}, "the poses of 2 folders"),
     "a gap": ({"0.npy": b"x", "2.npy": b"x"}, r"lacks 1\.npy"),
     "no pose": ({"0.npy": b"x"}, "it is not a .npy file"),

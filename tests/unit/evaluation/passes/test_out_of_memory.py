@@ -25,6 +25,8 @@ HARMLESS = {
     "echomimic_core/evaluation/passes/ahead.py:read_ahead",
     "echomimic_core/evaluation/passes/ahead.py:work",
     "echomimic_core/evaluation/passes/jobs.py:_tell",
+    "echomimic_core/files/hub.py:_waited_for",
+    "echomimic_core/files/hub.py:work",
     "echomimic_core/parity/__main__.py:verify",
 }
 
