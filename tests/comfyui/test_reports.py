@@ -62,7 +62,7 @@ def test_a_picture_of_nobody_scores_nothing_and_says_that_it_is_the_picture(comf
     prompt["align"] = {"class_type": "EchoMimicV2AlignPose", "inputs": inputs}
     prompt["score"] = {"class_type": "PreviewAny", "inputs": {"source": ["align", 4]}}
     text = said(prompt, "align")
-    assert "as given: 0 of 100" in text and "aligned: 0 of 100" in text and "the picture is the reason" in text
+    assert "as given: 0 of 100" in text and "aligned: 0 of 100" in text and "the pose is not the problem" in text
 
 
 def test_hand_pose_that_finds_nothing_warns_on_itself(said, object_info, real_inputs):

@@ -58,7 +58,7 @@ def test_the_long_samplers_latent_remembers_length_and_frame_rate(seen):
 
 def test_the_segments_of_another_run_are_left_alone(seen):
     assert "another run" in seen["stop_and_resume"]["other_run"]["text"]
-    assert "give a plain name" in seen["stop_and_resume"]["lost"]["text"]
+    assert "use a plain name" in seen["stop_and_resume"]["lost"]["text"]
 
 
 def test_every_segment_hears_its_own_moment_of_the_voice(seen):
