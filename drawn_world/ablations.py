@@ -73,7 +73,6 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=8, help="to measure on")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--processes", type=int, default=2, help="1, 2 or 4")
-    parser.add_argument("--hands", type=Path, help="MediaPipe's hand_landmarker.task")
     given = parser.parse_args()
     clips = spread(read_manifest(given.held_out), given.clips)
     common = [
@@ -93,7 +92,7 @@ def main() -> None:
         if not numbers.exists():
             model = train_stage("clips", folder, given.processes, *common, *changes)
             maker = Maker(model, given.vae, given.size, steps=6, guidance=1.0)
-            write_json(numbers, measure(maker, clips, given.hands))
+            write_json(numbers, measure(maker, clips))
         found[name] = json.loads(numbers.read_text(encoding="utf-8"))
         write_text(given.out / "ablations.md", table(found))
     print(table(found))

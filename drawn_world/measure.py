@@ -19,6 +19,7 @@ from echomimic_core.apdh.schedule import APDHState
 from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.evaluation.metrics.quality import ssim
 from echomimic_core.files.checkpoints import open_one_file
+from echomimic_core.landmarks import HANDS, Wanted, as_pictures, find_in_pictures, load_networks
 from echomimic_core.media.opencv import cv2
 from echomimic_core.media.video import VideoWriter
 from echomimic_core.models.build import NETWORKS, build, config_of
@@ -110,28 +111,20 @@ def flicker(clip: Made) -> float:
     return float(clip.made[:, still].astype(float).std(0).mean()) if still.any() else 0.0
 
 
-def hand_errors(clips: list[Made], bundle: Path) -> dict[str, float]:
-    """Distance of MediaPipe's hands from the true ones in % of the width, in true and in made frames."""
-    import mediapipe as mp
-    from mediapipe.tasks.python import BaseOptions, vision
-
-    options = vision.HandLandmarkerOptions(
-        BaseOptions(model_asset_buffer=bundle.read_bytes()), num_hands=2, min_hand_detection_confidence=0.3
-    )
-    results = {}
-    with vision.HandLandmarker.create_from_options(options) as detector:
-        for name in ("true", "made"):
-            errors, count = [], 0
-            for clip in clips:
-                for f in range(0, len(clip.true), 6):
-                    large = cv2.resize(getattr(clip, name)[f], (DETECTOR_SIZE,) * 2, interpolation=cv2.INTER_CUBIC)
-                    image = mp.Image(image_format=mp.ImageFormat.SRGB, data=np.ascontiguousarray(large))
-                    count += 2
-                    for hand in detector.detect(image).hand_landmarks:
-                        points = np.array([(p.x, p.y) for p in hand])
-                        errors.append(np.linalg.norm(clip.pose.hands[f] - points, axis=-1).mean(1).min())
-            results[f"hand_error_{name}"] = round(100 * float(np.mean(errors)), 2) if errors else float("nan")
-            results[f"hands_found_{name}"] = round(100 * len(errors) / count, 1)
+def hand_errors(clips: list[Made]) -> dict[str, float]:
+    """Distance of the hands that MediaPipe's networks find from the true ones in % of the width, in true and in made
+    frames, and the share found."""
+    networks, results = load_networks(("palm", "hand")), {}
+    for name in ("true", "made"):
+        errors, count = [], 0
+        for clip in clips:
+            for frame, true in zip(getattr(clip, name)[::6], clip.pose.hands[::6], strict=True):
+                large = cv2.resize(frame, (DETECTOR_SIZE,) * 2, interpolation=cv2.INTER_CUBIC)
+                (found,) = find_in_pictures(HANDS, as_pictures(large, networks), networks, Wanted(2, detection=0.3))
+                count += 2
+                errors += [np.linalg.norm(true - hand.points / DETECTOR_SIZE, axis=-1).mean(1).min() for hand in found]
+        results[f"hand_error_{name}"] = round(100 * float(np.mean(errors)), 2) if errors else float("nan")
+        results[f"hands_found_{name}"] = round(100 * len(errors) / count, 1)
     return results
 
 
@@ -162,7 +155,7 @@ class _Revoiced:
         self.pose, self.audio = clip.pose, voice.audio
 
 
-def measure(maker: Maker, clips: list[Clip], bundle: Path | None, videos: Path | None = None) -> dict[str, float]:
+def measure(maker: Maker, clips: list[Clip], videos: Path | None = None) -> dict[str, float]:
     """The numbers of this module's docstring, means over the clips."""
     own = [maker(clip) for clip in clips]
     others = [maker(clip, voice) for clip, voice in zip(clips, clips[1:] + clips[:1], strict=True)]
@@ -183,9 +176,8 @@ def measure(maker: Maker, clips: list[Clip], bundle: Path | None, videos: Path |
         "psnr_still": mean((psnr(m.made, m.true, k) for m, k in zip(own, still, strict=True)), 2),
         "ssim": mean((ssim(a, b) for m in own for a, b in zip(m.made[::4], m.true[::4], strict=True)), 4),
         "flicker": mean(map(flicker, own), 2),
+        **hand_errors(own),
     }
-    if bundle is not None:
-        table |= hand_errors(own, bundle)
     if videos is not None:
         write_videos(clips, own, videos)
     return table
@@ -217,12 +209,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="of the frames; what the model was trained at unless given")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--guidance", type=float, default=1.0)
-    parser.add_argument("--hands", type=Path, help="MediaPipe's hand_landmarker.task")
     parser.add_argument("--videos", type=Path, help="folder for the clips, made beside true")
     given = parser.parse_args()
     maker = Maker(given.model, given.vae or given.model, given.size, given.steps, given.guidance)
     clips = spread(read_manifest(given.world), given.clips)
-    print(json.dumps(measure(maker, clips, given.hands, given.videos), indent=1))
+    print(json.dumps(measure(maker, clips, given.videos), indent=1))
 
 
 if __name__ == "__main__":

@@ -74,4 +74,4 @@ def test_the_extras_are_named(installed):
     extras = {line.split(": ")[1] for line in text.splitlines() if line.startswith("Provides-Extra: ")}
     assert extras == {"standalone", "training", "evaluation", "mediapipe", "ray", "dev"}
     plain = [line for line in text.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
-    assert {line.split(": ")[1].strip() for line in plain} == {"av", "safetensors", "transformers"}
+    assert {line.split(": ")[1].strip() for line in plain} == {"av", "huggingface_hub", "safetensors", "transformers"}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import training_clips as clips
 
-if not (Path(__file__).resolve().parents[3] / "demo" / "world").is_dir():
-    pytest.skip("the demo is left out of this copy", allow_module_level=True)
+if not (Path(__file__).resolve().parents[3] / "drawn_world").is_dir():
+    pytest.skip("the drawn world is left out of this copy", allow_module_level=True)
 
 from drawn_world import train
 from drawn_world.ablations import rows, table
@@ -84,7 +84,7 @@ def test_a_model_that_makes_the_true_frames_is_measured_as_perfect(held_out, tmp
         true = clip.frames(range(FRAMES))
         return Made(clip.pose().take(np.arange(FRAMES)), true, true)
 
-    found = measure(perfect, held_out, None, tmp_path / "videos")
+    found = measure(perfect, held_out, tmp_path / "videos")
     assert found["lip_correlation"] == found["lip_correlation_of_the_reader"]
     assert (found["clips"], found["ssim"], found["flicker"]) == (2, 1, 0) and found["psnr_still"] > 90
     assert sorted(path.name for path in (tmp_path / "videos").iterdir()) == ["0.mp4", "1.mp4"]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-if not (Path(__file__).resolve().parents[3] / "demo" / "world").is_dir():
-    pytest.skip("the demo is left out of this copy", allow_module_level=True)
+if not (Path(__file__).resolve().parents[3] / "drawn_world").is_dir():
+    pytest.skip("the drawn world is left out of this copy", allow_module_level=True)
 
 from drawn_world.clip import make_clip
 from drawn_world.make import HEADSHOT_ZOOM, HELD_OUT, HELD_OUT_VOICES, headshot
