@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
@@ -29,12 +30,12 @@ _TURN = 8
 Look = Callable[[np.ndarray, list[float]], object]
 
 
-def package_video_mode(bundles: Bundles) -> Look:
-    """MediaPipe's own video mode: both hands and the body, followed by the package."""
+def package_video_mode(bundles: Bundles, stack: ExitStack) -> Look:
+    """MediaPipe's own video mode: both hands and the body, followed by the package; `stack` closes it."""
     from echomimic_core.pose.detectors.package import as_image, open_landmarker
 
-    hands = open_landmarker("hand", bundles.hand, video=True, num_hands=2)
-    body = open_landmarker("pose", bundles.pose, video=True)
+    hands = stack.enter_context(open_landmarker("hand", bundles.hand, video=True, num_hands=2))
+    body = stack.enter_context(open_landmarker("pose", bundles.pose, video=True))
 
     def look(pictures: np.ndarray, times: list[float]) -> None:
         for picture, moment in zip(pictures, times, strict=True):
@@ -45,13 +46,13 @@ def package_video_mode(bundles: Bundles) -> Look:
     return look
 
 
-def ways(device: str, bundles: Bundles | None) -> dict[str, Look]:
-    """Every way to look at frames that this machine has, by name."""
+def ways(device: str, bundles: Bundles | None, stack: ExitStack) -> dict[str, Look]:
+    """Every way to look at frames that this machine has, by name; `stack` closes what they open."""
     networks = load_networks().to(device)
     found = {"built-in, still": open_detector(networks), "built-in, tracking": open_detector(networks, track=True)}
     if bundles:
-        found["mediapipe, still (Hand Pose of 0.1.0)"] = open_detector(bundles).__enter__()
-        found["mediapipe, its video mode"] = package_video_mode(bundles)
+        found["mediapipe, still (Hand Pose of 0.1.0)"] = stack.enter_context(open_detector(bundles))
+        found["mediapipe, its video mode"] = package_video_mode(bundles, stack)
     return found
 
 
@@ -96,7 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
     frames = [scaled(picture, options.side) for _, picture in islice(read_frames(options.video), options.frames)]
     height, width = frames[0].shape[:2]
     print(f"{len(frames)} frames of {width}x{height}, {options.device}, {torch.get_num_threads()} threads", flush=True)
-    rows = list(run_all(frames, ways(options.device, bundles)))
+    with ExitStack() as stack:
+        rows = list(run_all(frames, ways(options.device, bundles, stack)))
     for row in rows:
         print_table(row)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

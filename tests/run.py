@@ -58,8 +58,8 @@ def main(arguments: list[str]) -> int:
     workers = str(min(os.cpu_count() or 1, MOST_WORKERS))
     if browser:
         environment["CHROMIUM"] = browser
-    command = [str(installation.python), "-m", "pytest", "-n", workers, "--dist", "loadfile", "-m", "not slow"]
-    command += arguments
+    command = [str(installation.python), "-m", "pytest", "-n", workers, "--dist", "loadfile"]
+    command += ["--no-loadscope-reorder", "-m", "not slow", *arguments]
     return subprocess.run(command, cwd=REPO, env=environment).returncode
 
 

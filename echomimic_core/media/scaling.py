@@ -63,7 +63,7 @@ def resize_area(pictures: torch.Tensor, height: int, width: int) -> torch.Tensor
     )
     mean = torch.einsum("yh,...hwc->...ywc", down, pictures.float())
     mean = torch.einsum("xw,...ywc->...yxc", across, mean)
-    return mean.round_().clamp_(0, 255).to(torch.uint8)
+    return mean.round_().clamp_(0, 255).to(torch.uint8).contiguous()
 
 
 def shrink(picture: np.ndarray, height: int, width: int) -> np.ndarray:

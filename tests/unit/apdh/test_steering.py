@@ -28,7 +28,7 @@ RUN = SamplingConfig(steps=4, guidance_scale=1.0)
 
 
 @pytest.mark.parametrize("timestep, phase", [(999, 0), (900, 0), (899, 1), (300, 1), (299, 2), (0, 2)])
-def test_phase_borders(timestep, phase):
+def test_timesteps_at_the_borders_belong_to_the_right_phase(timestep, phase):
     assert phase_of(timestep) == phase
 
 

@@ -53,7 +53,7 @@ def test_a_dynamic_choice_brings_the_widgets_of_what_is_chosen():
     }
 
 
-def test_another_choice_brings_none():
+def test_another_choice_of_a_dynamic_combo_has_no_inputs_of_the_first():
     found = prompt_of(["me", "auto", 1, "fixed", "b", "y"])
     assert [name for name in found if name.startswith("format")] == ["format"]
     assert found["old"] == "b"

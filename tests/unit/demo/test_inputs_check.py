@@ -55,7 +55,7 @@ def test_good_options_pass_and_paths_become_absolute(options, tmp_path, monkeypa
     assert not (tmp_path / "new").exists()  # Nothing is made before there is a video
 
 
-def test_no_size_is_the_models(options, tmp_path):
+def test_size_zero_means_the_models_own_size(options, tmp_path):
     inputs_check.check_options(options(width=0, height=0), tmp_path)
 
 
@@ -72,14 +72,14 @@ def test_a_folder_where_a_file_is_wanted(options, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["image", "audio", "pose", "model"])
-def test_a_file_that_is_not_there(options, tmp_path, name):
+def test_a_missing_file_is_named(options, tmp_path, name):
     missing = tmp_path / "gone.safetensors"
     text = refused(options(**{name: missing if name != "model" else str(missing)}), tmp_path)
     assert f"--{name} is {missing}" in text
 
 
 @pytest.mark.parametrize("name", ["image", "audio", "pose"])
-def test_an_empty_file(options, tmp_path, name):
+def test_an_empty_file_is_refused(options, tmp_path, name):
     empty = tmp_path / "empty.json"
     empty.touch()
     assert "the file is empty" in refused(options(**{name: empty}), tmp_path)
@@ -96,7 +96,7 @@ POSES = {
 
 
 @pytest.mark.parametrize(("name", "content", "expected"), POSES.values(), ids=POSES)
-def test_a_pose_that_is_none(options, tmp_path, name, content, expected):
+def test_files_that_are_not_poses_are_refused(options, tmp_path, name, content, expected):
     (tmp_path / name).write_bytes(content)
     text = refused(options(pose=tmp_path / name), tmp_path)
     assert expected in text and str(tmp_path / name) in text
@@ -107,7 +107,7 @@ def test_without_a_pose_nothing_is_said_of_it(options, tmp_path):
     inputs_check.check_files(options(pose=None), Path(sys.executable))
 
 
-def test_a_pose_folder_without_poses(options, tmp_path):
+def test_a_pose_folder_without_poses_is_refused(options, tmp_path):
     assert "no .npy file in this folder" in refused(options(pose=tmp_path), tmp_path)
 
 
@@ -181,13 +181,13 @@ def test_every_broken_file_is_named(options, tmp_path):
     assert f"--pose is {pose}" in hands and "shape" in hands
 
 
-def test_a_picture_cut_off(options, tmp_path):
+def test_a_truncated_picture_is_refused(options, tmp_path):
     cut = tmp_path / "cut.png"
     cut.write_bytes((INPUTS / "character.png").read_bytes()[:5000])
     assert "damaged or not complete" in looked_at(options(image=cut))
 
 
-def test_sounds_that_are_none(options, tmp_path):
+def test_files_without_sound_are_refused(options, tmp_path):
     text = tmp_path / "voice.wav"
     text.write_text("not a sound")
     assert "no sound can be read" in looked_at(options(audio=text))
@@ -195,7 +195,7 @@ def test_sounds_that_are_none(options, tmp_path):
     assert str(nothing) in looked_at(options(audio=nothing))
 
 
-def test_a_pose_folder_with_a_gap(options, tmp_path):
+def test_a_gap_in_a_pose_folder_is_named(options, tmp_path):
     for number in (0, 2):
         (tmp_path / f"{number}.npy").write_bytes(b"x")
     assert "1.npy" in looked_at(options(pose=tmp_path))

@@ -190,7 +190,7 @@ def test_a_one_file_model_and_what_it_lacks(taken, models, tmp_path):
     assert "no reference network" in refused(taken, str(bare))
 
 
-def test_a_model_that_is_none(taken, tmp_path):
+def test_files_that_are_not_models_are_refused(taken, tmp_path):
     foreign = write_safetensors(tmp_path / "lora.safetensors", "lora.weight")
     assert "no one-file model" in refused(taken, str(foreign))
     cut = tmp_path / "cut.safetensors"

@@ -62,7 +62,7 @@ def test_missing_and_empty_lists_are_sentences(tmp_path):
         read_list(tmp_path / "empty.txt")
 
 
-def test_times_and_ids():
+def test_timestamps_and_video_ids_are_parsed():
     assert seconds("01:02:03.500") == 3723.5
     assert video_id("https://youtu.be/NBMTc71yrpk?t=3") == "NBMTc71yrpk"
 

@@ -23,7 +23,7 @@ def test_a_one_file_model_tells_what_is_inside(tmp_path):
     assert found.about["variant"] == "accelerated" and found.about["size"] == "128"
 
 
-def test_a_pose_is_no_model(tmp_path):
+def test_a_pose_file_is_not_taken_for_a_model(tmp_path):
     path = tmp_path / "wave.safetensors"
     files.save(gestures.clip("waving", 4), path)
     assert about(path).kind == POSE

@@ -102,7 +102,7 @@ def test_names_that_some_system_cannot_hold_are_refused_everywhere(name):
 
 
 @pytest.mark.parametrize("name", ["a.txt", "clip_00001.json", "com.txt", "console", "ä ö.json", "说话.mp4", "a" * 255])
-def test_usual_names_are_taken(name):
+def test_usual_file_names_are_accepted(name):
     durable.check_name(name)
 
 

@@ -86,5 +86,5 @@ def test_no_module_of_one_system_is_imported(module):
         ("replace(pose, fps=3)", False),
     ],
 )
-def test_the_test_sees_a_writer(code, expected):
+def test_the_scan_recognises_calls_that_write(code, expected):
     assert writes(ast.parse(code).body[0].value) is expected

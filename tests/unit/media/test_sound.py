@@ -44,7 +44,7 @@ def test_the_samples_are_those_of_the_long_way(tmp_path, seconds, rate, layout):
 
 
 @pytest.mark.parametrize(("begin", "duration"), [(0, 1), (1.25, 0.5), (2, 0), (0.3, 99)])
-def test_a_part_is_the_part(tmp_path, begin, duration):
+def test_a_part_read_alone_equals_that_part_of_the_whole(tmp_path, begin, duration):
     path = recorded(tmp_path / "a.wav", 3, 44_100)
     waveform, rate = read_audio(path)
     expected = resample(trim(waveform, rate, begin, duration), rate)

@@ -42,7 +42,7 @@ def test_every_frame_comes_back_in_order_at_its_time(tmp_path, fps):
     assert frame_rate(tmp_path / "a.mp4") == pytest.approx(fps, rel=1e-4)
 
 
-def test_colours_come_back(tmp_path):
+def test_colours_survive_encoding(tmp_path):
     bars = np.zeros((64, 256, 3), np.uint8)
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 100, 50)]
     for index, colour in enumerate(colours):

@@ -113,7 +113,7 @@ def test_order_of_frames_matters(unet):
 
 
 @pytest.mark.parametrize("height, width", [(9, 7), (13, 8), (15, 11), (4, 20)])
-def test_any_latent_size(unet, height, width):
+def test_latents_of_any_size_are_accepted(unet, height, width):
     features = reference(height, width)
     context = WindowContext(2, reference=unet.project_reference(features.tokens))
     out = unet(draw(2, 4, height, width), T, context, draw(2, 32, height, width))

@@ -85,7 +85,7 @@ def test_taesd_in_comfyui_s_names_keeps_the_picture(tmp_path):
     assert (loaded.decode(latents) - picture).abs().mean() < 0.1
 
 
-def test_what_is_no_vae_is_named(tmp_path):
+def test_files_that_are_not_vaes_are_refused_by_name(tmp_path):
     with pytest.raises(VAEError, match="no VAE is given"):
         load_vae(None)
     with pytest.raises(VAEError, match="contains no diffusion_pytorch_model"):

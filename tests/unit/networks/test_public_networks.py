@@ -64,7 +64,7 @@ def test_i3d_has_the_public_size_names_and_output():
 @pytest.mark.parametrize(
     ("size", "kernel", "stride", "before", "after"), [(7, 3, 2, 1, 1), (8, 3, 2, 0, 1), (5, 7, 1, 3, 3)]
 )
-def test_same_padding_is_tensorflows(size, kernel, stride, before, after):
+def test_same_padding_equals_tensorflows(size, kernel, stride, before, after):
     padded = i3d.pad_same(torch.ones(1, 1, size, size, size), (kernel,) * 3, (stride,) * 3)
     line = padded[0, 0, :, before, before]
     assert line.tolist() == [0] * before + [1] * size + [0] * after

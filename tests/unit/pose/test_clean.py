@@ -65,7 +65,7 @@ def test_the_limit_of_a_short_gap_is_the_time_without_detection():
     assert (clean.heal(times, points * scores[..., None], scores, 0.24, "empty")[1][5:11] == 0).all()
 
 
-def test_nothing_found_stays_nothing():
+def test_a_clip_without_finds_stays_empty():
     times, points, scores = line()
     healed, healed_scores = clean.heal(times, points * 0, scores * 0, 1.0, "hold")
     assert not healed.any() and not healed_scores.any()

@@ -319,6 +319,6 @@ def test_a_mark_of_a_point_not_seen_is_not_a_place():
         (lambda pose: edit.change_rate(pose, 0), "frame rate is 0"),
     ],
 )
-def test_what_cannot_be_done_is_said(wrong, message):
+def test_impossible_edits_are_refused_with_a_sentence(wrong, message):
     with pytest.raises(ValueError, match=message):
         wrong(random_pose(6))

@@ -64,7 +64,7 @@ def test_parity_notices_a_wrong_map(tmp_path):
     assert error > tolerance
 
 
-def test_margins_and_square():
+def test_the_frame_is_a_square_with_the_originals_margins():
     bodies, faces = person()
     found = framing(bodies, faces, 1000, 1000)
     top, bottom = 0.2 - 0.1625 * 0.6, 0.8 + 0.0125 * 0.6

@@ -243,6 +243,6 @@ def test_turning_goes_the_shortest_way_at_an_even_pace():
     "arguments, message",
     [(("juggling", 10), "'juggling'"), (("idle", 0), "not 0"), (("idle", 5, 0.0), "frame rate is 0")],
 )
-def test_what_cannot_be_made_is_said(arguments, message):
+def test_impossible_gestures_are_refused_with_a_sentence(arguments, message):
     with pytest.raises(ValueError, match=message):
         gestures.clip(*arguments)

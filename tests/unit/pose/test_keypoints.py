@@ -56,7 +56,7 @@ def test_without_scores_every_point_counts_fully_or_not_at_all():
     np.testing.assert_allclose(back.hands[1, 0], pose.hands[1, 0])
 
 
-def test_a_region_is_resolved():
+def test_a_region_of_the_canvas_comes_back_on_the_whole_canvas():
     pose = random_pose(2, region=(0, 768, 100, 600))
     pose.bodies[:, [7, 4]] = pose.hands[:, :, 0]
     assert_same(from_keypoints(to_keypoints(pose, True)), pose.whole_canvas(), 1e-12)
@@ -209,7 +209,7 @@ class TestOtherPacks:
         return replace(pose, hand_scores=rng.uniform(0.3, 1.1, (6, 2, 21)))
 
     @pytest.mark.parametrize("hands_called_otherwise", (False, True))
-    def test_sdpose(self, clip, hands_called_otherwise):
+    def test_sdpose_keypoints_become_the_pose_they_came_from(self, clip, hands_called_otherwise):
         assert_same(from_keypoints(self.sdpose(clip, hands_called_otherwise)), clip, 1e-9)
 
     @pytest.mark.parametrize("fractions", (False, True))
@@ -250,6 +250,6 @@ def test_one_frame_may_come_without_a_list(rng):
         ([frame([{"pose_keypoints_2d": [1, 2]}])], "not a list of x, y, confidence"),
     ],
 )
-def test_what_is_wrong_is_said(wrong, message):
+def test_malformed_keypoints_are_refused_with_a_sentence(wrong, message):
     with pytest.raises(ValueError, match=message):
         from_keypoints(wrong)

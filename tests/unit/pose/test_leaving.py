@@ -6,7 +6,7 @@ from echomimic_core.pose import edit, gestures
 from echomimic_core.pose.leaving import leaving
 
 
-def test_hands_inside_are_not_told_of():
+def test_hands_inside_the_picture_are_not_reported():
     assert leaving(gestures.clip("idle", 12)) == []
 
 

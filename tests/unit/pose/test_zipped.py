@@ -91,7 +91,7 @@ def test_a_zip_that_lies_about_its_sizes_is_stopped_where_it_ends(tmp_path):
         files.load_zip(path)
 
 
-def test_a_locked_zip_says_so(folder, tmp_path):
+def test_an_encrypted_zip_is_refused(folder, tmp_path):
     path = zip_of(tmp_path / "clip.zip", contents(folder))
     content = bytearray(path.read_bytes())
     place = 0
@@ -103,7 +103,7 @@ def test_a_locked_zip_says_so(folder, tmp_path):
         files.load_zip(path)
 
 
-def test_another_packing_says_so(folder, tmp_path):
+def test_an_unsupported_compression_is_refused(folder, tmp_path):
     path = tmp_path / "clip.zip"
     zip_of(path, contents(folder), compress_type=zipfile.ZIP_LZMA)
     with pytest.raises(ValueError, match="packed in a way that is not read"):

@@ -98,7 +98,7 @@ def test_the_unconditional_half_alone_is_computed_in_the_dtype_of_the_other(monk
     assert seen == [torch.float32, torch.bfloat16]
 
 
-def test_nothing_is_double():
+def test_no_tensor_is_float64():
     with Dtypes() as dtypes:
         run(torch.float32)
     assert torch.float32 in dtypes.seen and torch.float64 not in dtypes.seen

@@ -77,7 +77,7 @@ def test_merged_moments_are_those_of_all_rows(sizes):
 
 
 @pytest.mark.parametrize("count", [3, 30])
-def test_moments_survive_the_cache(count):
+def test_moments_are_the_same_after_the_cache(count):
     rows = np.random.default_rng(7).normal(size=(count, 6))
     again = Moments.from_arrays(of(rows).arrays())
     assert again.count == count

@@ -22,7 +22,7 @@ def theirs(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
 
 @pytest.mark.parametrize("strength", [0.5, 3, 20, 90])
 @pytest.mark.parametrize("shape", [(160, 160), (101, 143), (11, 60), (98, 11)])
-def test_same_as_scikit_image(strength, shape):
+def test_psnr_and_ssim_equal_scikit_images(strength, shape):
     picture = PICTURE[: shape[0], : shape[1]]
     other = noisy(picture, strength)
     if np.array_equal(picture, other):
@@ -61,7 +61,7 @@ def test_floats_and_bytes_are_the_same_picture():
     assert ssim(PICTURE / 255, other / 255) == pytest.approx(ssim(PICTURE, other), abs=1e-6)
 
 
-def test_noise_is_worse_in_order():
+def test_more_noise_scores_worse():
     steps = [noisy(PICTURE, strength) for strength in (2, 6, 18, 54)]
     for measure in (psnr, ssim):
         values = [measure(PICTURE, step) for step in steps]

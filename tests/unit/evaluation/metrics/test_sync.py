@@ -96,7 +96,7 @@ def test_windows_without_a_face_are_left_out():
     assert score.offset == -4 and score.windows == seen[: len(sound)].sum()
 
 
-def test_noise_is_worse_in_order():
+def test_more_noise_scores_worse():
     pictures, sound = spoken(100)
     scores = [sync_score(*embeddings(pictures, sound + noise)) for noise in loudening_noise(len(sound))]
     distances = [score.distance for score in scores]
@@ -172,7 +172,7 @@ def test_a_face_lost_for_long_is_not_guessed(settings):
     assert np.flatnonzero(~found["seen"])[0] == 40 + 25 - 4
 
 
-def test_the_crop_is_syncnets():
+def test_the_mouth_crop_has_syncnets_margins():
     """0.4 of half the face to the left and right, 0.8 below, nothing above: its corners tell their place."""
     rows, columns = np.mgrid[:200, :200].astype(np.uint8)
     crop = sync_crop(np.stack([rows, columns, np.zeros_like(rows)], -1), 100, 80, 20)

@@ -12,7 +12,7 @@ def test_items_come_whole_and_in_order():
     assert list(read_ahead([])) == []
 
 
-def test_an_error_comes_in_its_place():
+def test_an_error_is_raised_after_the_items_before_it():
     def source():
         yield 1
         yield 2

@@ -111,7 +111,7 @@ def test_curves_of_any_length_and_content_can_be_drawn(frames):
     assert curves.draw(ClipReport("nothing")).shape[1] == 960
 
 
-def test_another_ending_is_a_sentence(tmp_path):
+def test_an_unknown_file_ending_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"as \.html or \.md, not as 'r.pdf'"):
         report.save(example(), tmp_path / "r.pdf")
 

@@ -54,19 +54,19 @@ def test_long_shots_are_divided_on_the_grid_of_audio_positions():
     assert all(a.stop == b.start for a, b in zip(pieces, pieces[1:], strict=False))
 
 
-def test_no_face():
+def test_a_clip_whose_face_is_often_lost_is_dropped():
     seen = video()
     seen.found.face_scores[:20] = 0
     assert "a face is found in 72% of the frames" in reasons(seen)[0]
 
 
-def test_two_people():
+def test_a_clip_of_two_people_is_dropped():
     seen = video()
     seen.people[36] = 2
     assert reasons(seen) == ["2 people are in the picture, but one is needed"]
 
 
-def test_silence():
+def test_a_silent_clip_is_dropped():
     assert reasons(video(loud=0.001))[0].startswith("silence: the loudest moment is at -63 dB")
     assert reasons(video(loud=0.0))[0].startswith("silence: the loudest moment is at -inf dB")
 
@@ -85,14 +85,14 @@ def test_a_fast_gesture_is_no_cut():
     assert len(choose_pieces(seen, Rules())[0]) == 1
 
 
-def test_small_hands():
+def test_a_clip_of_small_hands_is_dropped():
     seen = video()
     wrists = seen.found.hands[:, :, :1]
     seen.found.hands[:] = wrists + (seen.found.hands - wrists) * 0.2
     assert "small hands" in reasons(seen)[0]
 
 
-def test_hidden_hands():
+def test_a_clip_of_hidden_hands_is_dropped():
     seen = video()
     seen.found.hand_scores[:] = 0
     assert "hands are found in 0% of the frames" in reasons(seen)[0]
@@ -345,7 +345,7 @@ def test_a_real_person_becomes_a_clip(samples, tmp_path):
         (lambda path: path.mkdir(), "contains no videos"),
     ],
 )
-def test_no_videos(tmp_path, make, sentence):
+def test_a_folder_without_videos_is_refused(tmp_path, make, sentence):
     make(tmp_path / "videos")
     with pytest.raises(ValueError, match=sentence):
         prepare(tmp_path / "videos", tmp_path / "out", make_tools)
