@@ -22,6 +22,7 @@ from ...sampling.schedule import trailing_timesteps
 from ..settings import Settings
 from .hpa import choose_placement, head_mask, latent_mask, pad_frames, pad_pose
 from .shards import HEADSHOT, Clip, ShardError, read_latents, read_manifest
+from .squares import squares_of
 
 MASK_FEATHER = 0.02
 Key = tuple[int, int]
@@ -99,7 +100,8 @@ class ClipDataset(Dataset):
 
         Returns
         -------
-        frames (F, 3, s, s) and reference (3, s, s) uint8; pose_maps (F, 3, s, s) uint8; audio (F, 50, 384);
+        frames (F, 3, s, s) and reference (3, s, s) uint8; pose_maps (F, 3, s, s) uint8; squares (F, 4, 4), where L_pose
+        looks; audio (F, 50, 384);
         audio_mask (h, h) and pixel_mask (1, s, s) in 0..1; loss_mask (1, 1, h, h), weights of the latent loss; noise
         (F, 4, h, h) and offset (1, 4, 1, 1); timestep (); picked (n,) frames for the PhD loss; dropped and pose_kept
         () bool.
@@ -177,6 +179,7 @@ class ClipDataset(Dataset):
             "frames": pictures[:-1],
             "reference": pictures[-1],
             "pose_maps": torch.from_numpy(maps).permute(0, 3, 1, 2),
+            "squares": torch.from_numpy(squares_of(window, state.keypoints)),
             "audio_mask": audio,
             "loss_mask": loss_cells[None, None],
             "pixel_mask": loss[None],

@@ -69,7 +69,8 @@ class PhDLoss(nn.Module):
     weights : factors of the terms.
     decode : scaled latents (n, 4, h, w) -> pictures (n, 3, H, W) in about 0..1, frozen but differentiable; None for
         the latent loss alone.
-    keypoints : pictures -> keypoint maps (n, k, h, w), frozen but differentiable; None switches L_pose off.
+    keypoints : generated and true pictures, squares (n, 4, 4) -> error (), as `keypoints.KeypointLoss`; None switches
+        L_pose off.
     perceptual : two batches of pictures -> distance (n,); None switches L_low off.
     """
 
@@ -77,14 +78,14 @@ class PhDLoss(nn.Module):
         self,
         weights: PhDWeights,
         decode: Callable[[torch.Tensor], torch.Tensor] | None = None,
-        keypoints: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        keypoints: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
         perceptual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
     ):
         super().__init__()
         self.weights, self.decode = weights, decode
         self.keypoints, self.perceptual = keypoints, perceptual  # As attributes, so that modules move with this one.
-        # The term of each phase, by its name: two batches of pictures -> distance (), or None where it is off.
-        self.terms = {"pose": map_error(keypoints), "detail": map_error(soft_canny), "low": perceptual}
+        # The term of each phase, by its name: two batches of pictures and squares -> distance, None where it is off.
+        self.terms = {"pose": keypoints, "detail": edge_error, "low": perceptual and without_squares(perceptual)}
 
     def forward(
         self,
@@ -94,6 +95,7 @@ class PhDLoss(nn.Module):
         timesteps: torch.Tensor,
         frames: torch.Tensor,
         picked: torch.Tensor,
+        squares: torch.Tensor | None = None,
         mask: torch.Tensor | None = None,
         pixel_mask: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -104,6 +106,7 @@ class PhDLoss(nn.Module):
         velocity, target, noisy : (B, F, 4, h, w), one timestep a clip (B,).
         frames : (B, n, 3, H, W) in 0..1, the frames of the clip that are decoded for the second term.
         picked : (B, n) their indices among the F.
+        squares : (B, n, 4, 4) where hands, body and face are in them, `data.squares`; L_pose needs them.
         mask : (B, 1, 1, h, w) weights of the latents, 0 outside of HPA's mask; pixel_mask : (B, 1, H, W) that mask over
             the pictures; or None.
 
@@ -126,7 +129,8 @@ class PhDLoss(nn.Module):
                 continue
             decoded = self.decode(clean[sample, picked[sample]])
             keep = None if pixel_mask is None else pixel_mask[sample : sample + 1]
-            term = self.term(name, decoded, frames[sample], keep)
+            places = None if squares is None else squares[sample]
+            term = self.term(name, decoded, frames[sample], keep, places)
             parts.setdefault(name, torch.full_like(latent, torch.nan).detach())[sample] = term.detach()
             terms.append(weight * term)
         return (total + torch.stack(terms)).mean(), parts
@@ -142,10 +146,18 @@ class PhDLoss(nn.Module):
             return clean
         return torch.where(mask > 0, clean, one_step_clean(noisy, target, timesteps).detach())
 
-    def term(self, name: str, decoded: torch.Tensor, frames: torch.Tensor, keep: torch.Tensor | None) -> torch.Tensor:
+    def term(
+        self,
+        name: str,
+        decoded: torch.Tensor,
+        frames: torch.Tensor,
+        keep: torch.Tensor | None,
+        squares: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """A term () of decoded pictures (n, 3, H, W) and the true ones, over the mask (1, 1, H, W).
 
-        Always in float32. It is a mean over what the mask keeps, so a headshot weighs as much as a whole picture.
+        Always in float32. It is a mean over what the mask keeps, or over the things looked at, so a headshot weighs as
+        much as a whole picture.
         ValueError for a name that is not a term, or one that is off.
         """
         compare = self.terms.get(name)
@@ -157,13 +169,17 @@ class PhDLoss(nn.Module):
         if keep is not None:
             # Both pictures become black outside, so no map can differ there.
             decoded, frames = torch.where(keep > 0, decoded, 0.0), torch.where(keep > 0, frames, 0.0)
-            share = keep.float().mean().clamp_min(SMALLEST_SHARE)
+            if getattr(compare, "per_area", True):
+                share = keep.float().mean().clamp_min(SMALLEST_SHARE)
         with torch.autocast(decoded.device.type, enabled=False):
-            return compare(decoded, frames).mean() / share
+            return compare(decoded, frames, squares).mean() / share
 
 
-def map_error(maps: Callable[[torch.Tensor], torch.Tensor] | None):
-    """Mean squared error of the maps of two batches of pictures, with a gradient for the first; None for no maps."""
-    if maps is None:
-        return None
-    return lambda decoded, frames: (maps(decoded) - maps(frames).detach()).square()
+def edge_error(decoded: torch.Tensor, frames: torch.Tensor, squares: torch.Tensor | None) -> torch.Tensor:
+    """Squared error of the edges of two batches of pictures, with a gradient for the first."""
+    return (soft_canny(decoded) - soft_canny(frames).detach()).square()
+
+
+def without_squares(compare: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]):
+    """A distance of two batches of pictures as a term that is given squares, too."""
+    return lambda decoded, frames, squares: compare(decoded, frames)

@@ -197,7 +197,15 @@ class Trainer:
             rows = torch.arange(len(picked), device=picked.device)[:, None]
             frames = batch["frames"][rows, picked].float() / 255
             return self.loss(
-                velocity.float(), target, noisy, timesteps, frames, picked, batch["loss_mask"], batch["pixel_mask"]
+                velocity.float(),
+                target,
+                noisy,
+                timesteps,
+                frames,
+                picked,
+                squares=batch["squares"][rows, picked],
+                mask=batch["loss_mask"],
+                pixel_mask=batch["pixel_mask"],
             )
 
     def encode(self, batch: dict[str, torch.Tensor], audio: bool) -> tuple[torch.Tensor, Conditions]:

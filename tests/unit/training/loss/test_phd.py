@@ -15,7 +15,7 @@ from echomimic_core.training.loss.diffusion import (
     velocity_target,
 )
 from echomimic_core.training.loss.edges import soft_canny
-from echomimic_core.training.loss.keypoints import HandKeypointNet, build_keypoints, heat_maps, rendered_batch
+from echomimic_core.training.loss.keypoints import MapError, build_keypoints
 from echomimic_core.training.loss.perceptual import MultiScaleGradientSSIM, build_perceptual
 from echomimic_core.training.loss.phd import PhDLoss, PhDWeights, latent_loss, masked_mean
 
@@ -31,9 +31,21 @@ class Decoder(nn.Module):
         return torch.sigmoid(self.colours(nn.functional.interpolate(latents, scale_factor=8)))
 
 
+class Maps(nn.Module):
+    """Someone else's keypoint network: five maps of a quarter of the size."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 5, 4, stride=4)
+
+    def forward(self, pictures):
+        return torch.sigmoid(self.layer(pictures))
+
+
 def phd(**weights):
     torch.manual_seed(0)
-    return PhDLoss(PhDWeights(**weights), Decoder(), HandKeypointNet().requires_grad_(False), MultiScaleGradientSSIM())
+    keypoints = MapError(Maps().requires_grad_(False))
+    return PhDLoss(PhDWeights(**weights), Decoder(), keypoints, MultiScaleGradientSSIM())
 
 
 def batch(timesteps, size=8, frames=2, seed=0):
@@ -249,45 +261,6 @@ def test_the_stand_in_for_lpips_says_so_and_grows_with_the_damage(caplog):
     assert damage[0] == pytest.approx(0.0, abs=1e-5) and damage[0] < damage[1] < damage[2]
 
 
-def test_the_shipped_network_finds_the_points_of_rendered_hands():
-    network = build_keypoints(None)
-    pictures, maps = rendered_batch(np.random.default_rng(12345), 8, 160)
-    with torch.no_grad():
-        found = network(pictures)
-    there = maps.amax((2, 3)) > 0.5
-    peak = found.flatten(2).argmax(2)
-    row, column = peak // maps.shape[-1], peak % maps.shape[-1]
-    at_peak = maps.flatten(2).gather(2, peak[..., None])[..., 0]
-    assert row.shape == column.shape == there.shape
-    # One cell is four pixels: a hit lies within about two cells of a true point
-    assert (at_peak[there] > 0.1).float().mean() > 0.6
-
-
-def test_heat_maps_peak_at_the_points():
-    points = np.full((1, 21, 2), 42.0)
-    assert np.unravel_index(heat_maps(points, 160)[0].argmax(), (40, 40)) == (10, 10)
-
-
-def test_a_wrong_keypoint_file_is_named(tmp_path):
-    from safetensors.torch import save_file
-
-    path = tmp_path / "other.safetensors"
-    save_file({"weight": torch.zeros(2)}, path)
-    with pytest.raises(ValueError, match=r"other\.safetensors is not a keypoint network"):
-        build_keypoints(path)
-
-
-class Maps(nn.Module):
-    """Someone else's keypoint network: five maps of a quarter of the size."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Conv2d(3, 5, 4, stride=4)
-
-    def forward(self, pictures):
-        return torch.sigmoid(self.layer(pictures))
-
-
 class Distance(nn.Module):
     """Someone else's perceptual distance."""
 
@@ -317,7 +290,7 @@ def test_other_networks_take_their_place_as_torchscript(tmp_path):
     total, parts = loss(**given)
     total.backward()
     assert set(parts) == {"latent", "pose", "low"} and given["velocity"].grad[:, 0].abs().sum() > 0
-    assert keypoints(torch.rand(1, 3, 32, 32)).shape == (1, 5, 8, 8)
+    assert keypoints.maps(torch.rand(1, 3, 32, 32)).shape == (1, 5, 8, 8)
     # LPIPS wants pictures in -1..1, so a difference of 0.5 is one of 1
     assert perceptual(torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.5)).item() == pytest.approx(1.0)
     assert not any(parameter.requires_grad for parameter in loss.parameters())
