@@ -93,6 +93,8 @@ def _deep3d(state_dict):
     return _filled(Deep3D(), state_dict)
 
 
+# Files of the linear heads, next to the backbone.
+LPIPS_HEADS = ("lpips_alex_heads.safetensors", "alex.pth")
 GOOGLE = "https://storage.googleapis.com/mediapipe-models"
 NETWORKS = {
     "inception": Network(
@@ -261,7 +263,7 @@ def _torch_version() -> tuple[int, ...]:
 
 def _lpips_heads(path: Path) -> dict[str, torch.Tensor]:
     """The linear heads that lie next to the backbone, or inside an installed torchmetrics; nothing if neither is."""
-    for name in ("lpips_alex_heads.safetensors", "alex.pth"):
+    for name in LPIPS_HEADS:
         if (heads := path.with_name(name)).is_file():
             return _weights(heads)
     from importlib.util import find_spec

@@ -19,9 +19,14 @@ class LPIPS(nn.Module):
 
     def __init__(self):
         super().__init__()
-        from torchvision.models import alexnet
-
-        self.features = alexnet(weights=None).features[:-1]
+        # AlexNet as torchvision numbers its layers; whoever has no torchvision can use it as well.
+        self.features = nn.Sequential(
+            *(nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
+            *(nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, stride=2)),
+            *(nn.Conv2d(192, 384, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(384, 256, 3, padding=1), nn.ReLU()),
+            *(nn.Conv2d(256, 256, 3, padding=1), nn.ReLU()),
+        )
         self.heads = nn.ModuleList(nn.Conv2d(channels, 1, 1, bias=False) for channels in TAPS.values())
         self.register_buffer("shift", torch.tensor(SHIFT)[:, None, None], persistent=False)
         self.register_buffer("scale", torch.tensor(SCALE)[:, None, None], persistent=False)
@@ -29,8 +34,7 @@ class LPIPS(nn.Module):
     def _maps(self, x: torch.Tensor) -> list[torch.Tensor]:
         maps, x = [], (x - self.shift) / self.scale
         for index, layer in enumerate(self.features):
-            # Torchvision's ReLU works in place and would change the map that a tap has kept.
-            x = x.relu() if isinstance(layer, nn.ReLU) else layer(x)
+            x = layer(x)
             if index in TAPS:
                 maps.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
         return maps

@@ -99,9 +99,9 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class LossSettings(PhDWeights):
-    """Factors of the PhD loss, frames decoded for it, and the files of its networks, `lpips` and `keypoints`: LPIPS'
-    own weights, or TorchScript of any other. Empty are the stand-in and the pack's landmark networks. `lip_weight` is
-    how much an error at the lips counts in the latent loss; elsewhere it is 1."""
+    """Factors of the PhD loss, frames decoded for it, and the files of its networks, `lpips` and `keypoints`: the
+    weights of LPIPS, its name `stand-in`, or TorchScript of any other; an empty `keypoints` is the pack's landmark
+    networks. `lip_weight` is how much an error at the lips counts in the latent loss; elsewhere it is 1."""
 
     lip_weight: float = bounded(1.0, ABOVE_0)
     decoded_frames: int = bounded(1, 1)

@@ -48,6 +48,7 @@ def write_config(folder, files, **sections):
                 {"name": "body", "steps": 1, "keypoints": ["hands"], "audio": "body"},
             ]
         },
+        "loss": {"lpips": "stand-in"},
         "checkpoint": {"every": 2, "keep": 2},
         "validation": {"every": 0},
     }

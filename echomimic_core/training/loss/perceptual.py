@@ -1,4 +1,4 @@
-"""L_low: how different two pictures look, by LPIPS where its weights are at hand, else by a stand-in that says so."""
+"""L_low: how different two pictures look, by LPIPS, or by a stand-in where it is asked for."""
 
 import logging
 from pathlib import Path
@@ -11,7 +11,7 @@ from ...networks.torchscript import load_script
 
 logger = logging.getLogger(__name__)
 
-STAND_IN = "multi-scale gradients and SSIM"
+STAND_IN, STOOD_FOR = "stand-in", "multi-scale gradients and SSIM"
 SCALES = 3
 SSIM_WINDOW = 7
 SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2
@@ -62,32 +62,32 @@ def _slope(x: torch.Tensor, axis: int) -> torch.Tensor:
 
 
 def build_perceptual(weights: str | Path | None) -> nn.Module:
-    """The frozen distance of L_low: LPIPS (AlexNet) from a file, or the stand-in where `weights` is None.
+    """The frozen distance of L_low: LPIPS (AlexNet) from the files that the evaluation reads, or the stand-in where
+    `weights` is its name.
 
     A TorchScript file may hold any other distance, from two batches of pictures in -1..1 to (n,), as LPIPS has it.
 
     Raises
     ------
-    ValueError : the file is missing or holds no LPIPS network.
+    ValueError : no file is given; it is missing or holds no LPIPS network.
     """
-    if weights is None:
-        logger.warning("L_low: no LPIPS weights are given (loss.lpips), so %s stand in for LPIPS", STAND_IN)
-        return MultiScaleGradientSSIM()
-    from ...files.checkpoints import TensorFile
-    from ...networks.local import is_torchscript
-    from ...networks.lpips import LPIPS, rename
+    from ...networks import local
 
-    if Path(weights).is_file() and is_torchscript(Path(weights)):
-        logger.info("L_low: the distance of %s", weights)
-        return LPIPSDistance(load_script(Path(weights), 2, "a distance (n,) of pictures a and b, each (n, 3, H, W)"))
-    found = rename(TensorFile(weights).state_dict())
-    network = LPIPS()
-    missing = [name for name in network.state_dict() if name not in found]
-    if missing:
+    if weights is None:
+        backbone, heads = local.NETWORKS["lpips"].files[0], local.LPIPS_HEADS[-1]
         raise ValueError(
-            f"{weights} contains no complete LPIPS network: {missing[0]} is missing. It must contain AlexNet's "
-            "features and the five heads of lpips 0.1 in one file; or leave loss.lpips empty for the stand-in."
+            f"L_low compares by LPIPS: give loss.lpips the path of {backbone} with {heads} next to it (see "
+            f"docs/training.md), or set loss.lpips={STAND_IN} to compare by {STOOD_FOR}, or loss.low=0"
         )
-    network.load_state_dict(found)
-    logger.info("L_low: LPIPS from %s", weights)
+    if weights == STAND_IN:
+        logger.warning("L_low: %s stand in for LPIPS", STOOD_FOR)
+        return MultiScaleGradientSSIM()
+    path = Path(weights)
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist: loss.lpips is the path of LPIPS' weights, or {STAND_IN}")
+    if local.is_torchscript(path):
+        logger.info("L_low: the distance of %s", path)
+        return LPIPSDistance(load_script(path, 2, "a distance (n,) of pictures a and b, each (n, 3, H, W)"))
+    network, _ = local.load("lpips", path)
+    logger.info("L_low: LPIPS from %s", path)
     return LPIPSDistance(network).requires_grad_(False).eval()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from echomimic_core.networks.lpips import LPIPS
 from echomimic_core.training.loss.diffusion import (
     add_noise,
     min_snr_weights,
@@ -253,7 +254,7 @@ def test_terms_are_those_of_float32_inside_autocast(phase):
 
 
 def test_the_stand_in_for_lpips_says_so_and_grows_with_the_damage(caplog):
-    distance = build_perceptual(None)
+    distance = build_perceptual("stand-in")
     assert "stand in for LPIPS" in caplog.text
     image = torch.from_numpy(np.ascontiguousarray(picture(size=64))).permute(2, 0, 1)[None] / 255
     noise = torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
@@ -305,9 +306,22 @@ def test_a_script_that_no_loss_can_use_is_a_sentence(tmp_path):
     with pytest.raises(ValueError, match=r"maps\.pt is not a distance"):
         build_perceptual(script(Maps(), tmp_path / "maps.pt"))
     (tmp_path / "text.pt").write_text("no network")
-    for build in (build_keypoints, build_perceptual):
-        with pytest.raises(ValueError, match=r"text\.pt cannot be read"):
-            build(tmp_path / "text.pt")
+    with pytest.raises(ValueError, match=r"text\.pt cannot be read"):
+        build_keypoints(tmp_path / "text.pt")
+    with pytest.raises(ValueError, match=r"text\.pt cannot be used as the AlexNet of LPIPS"):
+        build_perceptual(tmp_path / "text.pt")
+    with pytest.raises(ValueError, match="loss.lpips=stand-in"):
+        build_perceptual(None)
+
+
+def test_l_low_is_lpips_of_the_files_that_the_evaluation_reads(tmp_path):
+    torch.manual_seed(0)
+    network = LPIPS()
+    torch.save({name: value for name, value in network.state_dict().items() if "heads" not in name}, tmp_path / "a.pth")
+    heads = {f"lin{index}.model.1.weight": head.weight for index, head in enumerate(network.heads)}
+    torch.save(heads, tmp_path / "alex.pth")
+    a, b = torch.rand(2, 1, 3, 64, 64)
+    assert torch.allclose(build_perceptual(tmp_path / "a.pth")(a, b), network(2 * a - 1, 2 * b - 1))
 
 
 def test_weights_of_the_loss_are_the_settings_of_the_run():

@@ -10,6 +10,7 @@ pytest.importorskip("accelerate")
 pytest.importorskip("diffusers")
 
 import training_clips as clips  # noqa: E402
+from accelerate.state import AcceleratorState  # noqa: E402
 
 from echomimic_core.apdh.schedule import APDHPhase  # noqa: E402
 from echomimic_core.pose.draw import draw_maps  # noqa: E402
@@ -53,6 +54,7 @@ def trained(tmp_path_factory):
         },
     )
     settings = dataclasses.replace(settings, apdh=dataclasses.replace(settings.apdh, phases=(lips,)))
+    AcceleratorState._reset_state(reset_partial_state=True)  # It keeps the precision of the process's first run
     trainer = Trainer(settings)
     samples = iter(torch.utils.data.DataLoader(trainer.dataset, batch_size=2, sampler=trainer.loader().sampler))
     losses = []
