@@ -37,13 +37,18 @@ def targets() -> dict[str, Path]:
 
 
 def check_complete(model: str, audio_encoder: str = AUTO) -> None:
-    """CheckpointError that names everything missing, if the model cannot be loaded; a VAE alone is asked for at use."""
+    """CheckpointError that names everything missing, if the model cannot be loaded; a VAE alone is asked for at use.
+
+    The node shows the sentence as well: the page's own error names the node only until its details are opened.
+    """
     missing = missing_files(model, audio_encoder)
     if [file for file in missing if file != VAE]:
         title = f"The {model} model" if model in RELEASED else f"The model {model}"
         others = one_file_names() if model in RELEASED else []
         more = f" Or choose an available model: {', '.join(others)}." if others else ""
-        raise CheckpointError(sentence(title, missing, targets()) + more)
+        text = sentence(title, missing, targets()) + more
+        say(text)
+        raise CheckpointError(text)
 
 
 def download_missing(model: str, audio_encoder: str) -> None:
@@ -57,16 +62,21 @@ def download_missing(model: str, audio_encoder: str) -> None:
     if not missing:
         return
     bar = comfy.utils.ProgressBar(1)
-    said = []
+    said, files = [], []
 
     def tell(text: str) -> None:
-        if text not in said[-1:]:
-            said.append(text)
+        if text in said[-1:]:
+            return
+        said.append(text)
+        if "\n" in text:  # The list of what comes: it stays, below how far it is.
+            files.append(text)
             say(text)
+        else:
+            say("\n".join([text, *files]))
 
     check = comfy.model_management.throw_exception_if_processing_interrupted
     fetch.fetch_all(missing, targets(), tell, bar.update_absolute, check)
     # ComfyUI remembers its lists of files by the times of the folders, which some disks keep in whole seconds.
     for kind in (ECHOMIMIC_FOLDER, VAE_FOLDER):
         folder_paths.filename_list_cache.pop(kind, None)
-    tell("Downloaded: " + ", ".join(file.name for file in missing))
+    say("Downloaded: " + ", ".join(file.name for file in missing))

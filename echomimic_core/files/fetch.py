@@ -55,7 +55,7 @@ def fetch_all(
     announced = [hub.announce(file, folders[file.kind], check) for file in files]
     hub.check_space(announced)
     total = sum(file.size for file in announced)
-    tell(f"Downloading {readable(total)}:\\n" + "\\n".join(file.described() for file in announced))
+    tell(f"Downloading {readable(total)}:\n" + "\n".join(file.described() for file in announced))
     paths, before = [], 0
     for number, file in enumerate(announced, 1):
 
@@ -111,10 +111,10 @@ class _Line:
         self._shown = ""
 
     def tell(self, text: str) -> None:
-        if "\\n" in text:
+        if "\n" in text:
             print(text)
         elif text != self._shown:
-            print("\\r" + text.ljust(len(self._shown)), end="", flush=True)
+            print("\r" + text.ljust(len(self._shown)), end="", flush=True)
             self._shown = text
 
     def end(self) -> None:

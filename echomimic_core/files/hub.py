@@ -1,8 +1,8 @@
 """Published files from the Hugging Face hub: resumed where they stopped, checked by SHA-256, whole or not at all.
 
 Addresses, tokens, mirrors (HF_ENDPOINT), offline mode, redirects and retries are huggingface_hub's own; it compares
-sizes only, so the SHA-256 that the hub states is compared here. Its plain HTTP way is taken: the other one (Xet) hears
-no cancel.
+sizes only, so the SHA-256 is compared here: with the one known of the published file, else with what the hub states.
+Its plain HTTP way is taken: the other one (Xet) hears no cancel.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ class Abandoned(Exception):
 
 @dataclass(frozen=True)
 class Announced:
-    """A file, and what the hub says of it: its address, its bytes, and their SHA-256."""
+    """A file as it is to come: its address, its bytes, and their SHA-256."""
 
     file: Published
     url: str
@@ -70,7 +70,8 @@ def announce(file: Published, folder: str | Path, check: Callable[[], None]) -> 
 
     Raises
     ------
-    DownloadError : the hub cannot be reached, knows no such file, or states no SHA-256.
+    DownloadError : the hub cannot be reached, knows no such file, offers another one, or states no SHA-256 of a file
+        of which none is known here.
     """
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
@@ -79,9 +80,12 @@ def announce(file: Published, folder: str | Path, check: Callable[[], None]) -> 
         said = _waited_for(lambda: get_hf_file_metadata(url), check)
     except Failed as error:
         raise _failed(file, folder, url, error.words) from error.error
-    if not said.size or said.size < 0 or not SHA256.fullmatch(said.etag or ""):
+    stated = said.etag if SHA256.fullmatch(said.etag or "") else ""
+    if not said.size or said.size < 0 or not (file.sha256 or stated):
         raise _failed(file, folder, url, "the server states no size and SHA-256 of it, so it cannot be checked")
-    return Announced(file, url, said.size, said.etag, folder)
+    if file.sha256 and stated and stated != file.sha256:
+        raise _failed(file, folder, url, f"the server offers another file than the published one, SHA-256 {stated}")
+    return Announced(file, url, said.size, file.sha256 or stated, folder)
 
 
 def check_space(files: list[Announced]) -> None:

@@ -8,7 +8,19 @@ from .names import SUFFIXES, WHISPER_NAMES, WHISPER_PARTS, is_whisper_folder
 
 ECHOMIMIC_FOLDER, VAE_FOLDER = "echomimic", "vae"
 VARIANT_ENDINGS = {"standard": "", "accelerated": "_acc"}
+# Of the denoiser and its motion modules: the accelerated ones are published in float32, all others in float16.
+NETWORK_SIZES = {"standard": (1_700_000_000, 909_000_000), "accelerated": (3_400_000_000, 1_820_000_000)}
 MEGABYTE, GIGABYTE = 10**6, 10**9
+# What the repositories state of their files; one that is not here is held against what the hub says of it at the time.
+SHA256 = {
+    "denoising_unet.pth": "a4417d929ad13f02d8e6a7607aa2e3b147451e131a52bcb499b2c992ad01c327",
+    "motion_module.pth": "15d5d2bb5d184eaf9475285f0d5068bde32ae70c3961c799559ee3a6a25afabd",
+    "motion_module_acc.pth": "d268a48d153da174100161fb3d1cf8374b99a3e1a4a1f0020af23d8e10abee6d",
+    "reference_unet.pth": "cfc1d7a28bd33daf365470d21a318833a014c43624314689eef6cc5f6a352778",
+    "pose_encoder.pth": "24113dffd754519d67ef960cb30a5e53958bb552d7ca7cafcd94addbe840204c",
+    "whisper-tiny.safetensors": "7ebd0e69e78190ffe1438491fa05cc1f5c1aa3a4c4db3bc1723adbb551ea2395",
+    "sd-vae-ft-mse.safetensors": "a1d993488569e928462932c8c38a0760b874d166399b14414135bd9c42df5815",
+}
 
 
 @dataclass(frozen=True)
@@ -18,7 +30,8 @@ class Published:
     Attributes
     ----------
     repo, file : where it lies there. kind : the folder below ComfyUI's models. name : the name that it gets there.
-    size : bytes, about; the exact number and the SHA-256 are asked from the hub. license : of the weights.
+    size : bytes, about; the hub says the exact number. license : of the weights.
+    sha256 : of its content, empty where none is known here.
     """
 
     repo: str
@@ -27,6 +40,10 @@ class Published:
     name: str
     size: int
     license: str
+
+    @property
+    def sha256(self) -> str:
+        return SHA256.get(self.name, "")
 
     @property
     def link(self) -> str:
@@ -43,14 +60,14 @@ def _of_echomimic(stem: str, size: int) -> Published:
 
 
 WHISPER = Published(
-    "openai/whisper-tiny", "model.safetensors", ECHOMIMIC_FOLDER, "whisper-tiny.safetensors", 151_000_000, "Apache-2.0"
+    "openai/whisper-tiny", "model.safetensors", ECHOMIMIC_FOLDER, "whisper-tiny.safetensors", 151_061_672, "Apache-2.0"
 )
 VAE = Published(
     "stabilityai/sd-vae-ft-mse",
     "diffusion_pytorch_model.safetensors",
     VAE_FOLDER,
     "sd-vae-ft-mse.safetensors",
-    335_000_000,
+    334_643_276,
     "MIT",
 )
 
@@ -58,11 +75,12 @@ VAE = Published(
 def networks_of(variant: str) -> list[Published]:
     """The networks of "standard" or "accelerated"."""
     ending = VARIANT_ENDINGS[variant]
+    denoiser, motion = NETWORK_SIZES[variant]
     return [
-        _of_echomimic(f"denoising_unet{ending}", 3_400_000_000),
-        _of_echomimic(f"motion_module{ending}", 1_810_000_000),
-        _of_echomimic("reference_unet", 3_260_000_000),
-        _of_echomimic("pose_encoder", 4_000_000),
+        _of_echomimic(f"denoising_unet{ending}", denoiser),
+        _of_echomimic(f"motion_module{ending}", motion),
+        _of_echomimic("reference_unet", 1_630_000_000),
+        _of_echomimic("pose_encoder", 1_700_000_000),
     ]
 
 

@@ -60,16 +60,15 @@ class EchoMimicV2Loader(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, model, download_missing=False):
-        from ...bridge.downloads import check_complete, missing_files
+    def validate_inputs(cls, model):
+        from ...bridge.downloads import missing_files
         from ...bridge.model_files import open_model
         from ...echomimic_core.files.tensor_file import CheckpointError
 
         try:
-            if download_missing and missing_files(model):
-                return True
-            check_complete(model)
-            open_model(model, echomimic_folders())
+            # What is missing is said when the node runs: the page shows that, and hides what is said here.
+            if not missing_files(model):
+                open_model(model, echomimic_folders())
         except CheckpointError as error:
             return str(error)
         return True

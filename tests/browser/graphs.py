@@ -36,10 +36,13 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
 
+    @property
+    def number(self) -> str:
+        return self.name.removeprefix(f"{PREFIX}_").partition("_")[0]
+
     def note(self, language: str) -> str:
         """What the template tells in "en" or "zh": its own words, then those on the first run."""
-        number = self.name.removeprefix(f"{PREFIX}_").partition("_")[0]
-        parts = [NOTES / f"{part}.{language}.md" for part in (number, "first_run")]
+        parts = [NOTES / f"{part}.{language}.md" for part in (self.number, "first_run")]
         return "\n".join(part.read_text(encoding="utf-8") for part in parts)
 
 
@@ -52,10 +55,11 @@ LOADER = Node(
     "EchoMimicV2Loader",
     0,
     {"model": "accelerated", "weight_dtype": "auto", "audio_encoder": "auto", "download_missing": False},
+    room=160,  # What is missing or comes: name, size, licence, address
     models=(model_link(WHISPER), model_link(VAE)),
 )
 IMAGE = Node("3", "LoadImage", 0, {"image": PICTURE}, room=260)
-SOUND = Node("4", "LoadAudio", 0, {"audio": VOICE}, room=60)
+SOUND = Node("4", "LoadAudio", 1, {"audio": VOICE}, room=60)
 AUDIO = Node(
     "7",
     "EchoMimicV2AudioEmbeds",
@@ -102,7 +106,7 @@ ALIGN = Node(
         "overlay_frames": 6,
         "detector": "built-in",
     },
-    room=300,
+    room=380,
 )
 REFERENCE = Node(
     "6",
@@ -133,13 +137,14 @@ DECODE = Node(
     "EchoMimicV2DecodeToVideo",
     4,
     {"samples": ["8", 0], "vae": ["1", 3], "audio": ["7", 1], "fps": 0.0, "frames_per_batch": 4},
+    room=240,
 )
 SAVE = Node(
     "10",
     "SaveVideo",
     4,
     {"video": ["9", 0], "filename_prefix": "video/EchoMimicV2", "format": "mp4", "codec": "h264"},
-    room=320,
+    room=340,
 )
 
 
@@ -158,6 +163,7 @@ LIBRARY = tuple(
         "EchoMimicV2PoseLibrary",
         1,
         {"gesture": gesture, "frames": frames, "fps": 24.0, "mirror": False, "energy": 1.0, "seed": 0},
+        room=260,
     )
     for id, gesture, frames in (("30", "waving", 48), ("31", "explaining", 240))
 )
@@ -166,11 +172,11 @@ GESTURES = Graph(
     (
         LOADER,
         IMAGE,
-        SOUND,
-        AUDIO,
         *LIBRARY,
-        Node("32", "EchoMimicV2BlendPose", 2, {"first": ["30", 0], "second": ["31", 0], "transition": 12}),
+        Node("32", "EchoMimicV2BlendPose", 1, {"first": ["30", 0], "second": ["31", 0], "transition": 12}),
+        replace(SOUND, column=2),
         changed(ALIGN, pose=["32", 0]),
+        replace(AUDIO, column=3),
         REFERENCE,
         SAMPLER,
         DECODE,

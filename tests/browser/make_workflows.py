@@ -20,14 +20,30 @@ from comfy_setup import CPU_ARGUMENTS, Installation, make_base  # noqa: E402
 from comfy_workflow import change  # noqa: E402
 from comfy_workflow import to_prompt as to_api  # noqa: E402
 from graphs import APP_INPUTS, APP_OUTPUTS, GRAPHS, VIDEO, Graph  # noqa: E402
+from graphs import PICTURE as PICTURE_NAME  # noqa: E402
 
 WORKFLOWS = REPO / "workflows"
 SMALL_MODEL = REPO / "demo" / "models" / "nano.safetensors"
-NODE_WIDTH, COLUMN_GAP, ROW_GAP = 340, 90, 70
-NOTE_SIZE, NOTE_X = (420, 430), -510
+# The page opens a template so that all of it fits, and draws no text below 57 %: 2420 by 1220 fit a Full HD screen.
+NODE_WIDTH, COLUMN_GAP, ROW_GAP = 330, 50, 60
+NOTE_SIZE, NOTE_X = (370, 350), -420
 PACK = "echomimicv2"
-THUMBNAIL, SECONDS, MOMENTS = 512, 1.0, 4
-THUMBNAIL_QUALITY = 85
+CELL, SECONDS, THUMBNAIL_QUALITY = 128, 2.0, 85
+# What each thumbnail shows, on four by four cells: (what, column, row, cells per side).
+MOMENT, PICTURE, DRIVING = "a moment of the video", "the picture", "a moment of the driving video"
+QUARTERS = ((0, 0, 2), (2, 0, 2), (0, 2, 2), (2, 2, 2))
+THUMBNAILS = {
+    "1": ((PICTURE, *QUARTERS[0]), *((MOMENT, *place) for place in QUARTERS[1:])),
+    "2": tuple((MOMENT, *place) for place in QUARTERS),
+    "3": (*((DRIVING, *place) for place in QUARTERS[:2]), *((MOMENT, *place) for place in QUARTERS[2:])),
+    "4": tuple((MOMENT, index % 4, index // 4, 1) for index in range(16)),
+    "5": ((PICTURE, 0, 0, 4), (MOMENT, 2, 2, 2)),
+    "6": (
+        (MOMENT, 0, 0, 3),
+        *((MOMENT, 3, row, 1) for row in range(4)),
+        *((MOMENT, column, 3, 1) for column in range(3)),
+    ),
+}
 
 DRAW = """async ({prompt, rooms, models, width, pack}) => {
     await window.app.loadApiJson(prompt, "example");
@@ -118,8 +134,7 @@ def places(graph: Graph, heights: dict[str, float]) -> dict[str, list[float]]:
 
 
 def draw_thumbnail(server: ComfyServer, graph: Graph) -> None:
-    """The result: the picture that goes in, and moments of the video that the small model makes of it."""
-    import av
+    """The result: moments of the video that the small model makes, and what goes in."""
     from PIL import Image
 
     workflow = json.loads((WORKFLOWS / f"{graph.name}.json").read_text(encoding="utf-8"))
@@ -130,15 +145,27 @@ def draw_thumbnail(server: ComfyServer, graph: Graph) -> None:
     # The small model knows people in the frame in which they are drawn.
     change(prompt, "EchoMimicV2AlignPose", framing="keep")
     (path,) = (path for path in server.outputs(server.run(prompt)) if path.suffix == ".mp4")
-    with av.open(str(path)) as video:
-        frames = [frame.to_image() for frame in video.decode(video=0)]
-    picture = Image.open(WORKFLOWS / "inputs" / "echomimicv2_example.png").convert("RGB")
-    side = THUMBNAIL // MOMENTS
-    shown = picture.resize((THUMBNAIL, THUMBNAIL), Image.LANCZOS)
-    for index in range(MOMENTS):
-        moment = frames[(2 * index + 1) * len(frames) // (2 * MOMENTS)]
-        shown.paste(moment.resize((side, side), Image.LANCZOS), (index * side, THUMBNAIL - side))
+    frames = {
+        MOMENT: pictures_of(path),
+        DRIVING: pictures_of(server.base / "input" / VIDEO),
+        PICTURE: [Image.open(WORKFLOWS / "inputs" / PICTURE_NAME).convert("RGB")],
+    }
+    shown, tiles = Image.new("RGB", (4 * CELL, 4 * CELL)), THUMBNAILS[graph.number]
+    for what, column, row, cells in tiles:
+        places = [tile for tile in tiles if tile[0] == what]
+        index = places.index((what, column, row, cells))
+        moment = frames[what][(2 * index + 1) * len(frames[what]) // (2 * len(places))]
+        side = cells * CELL
+        shown.paste(moment.resize((side, side), Image.LANCZOS), (column * CELL, row * CELL))
     shown.save(WORKFLOWS / f"{graph.name}.jpg", quality=THUMBNAIL_QUALITY)
+
+
+def pictures_of(path: Path) -> list:
+    """Every frame of a video, as PIL pictures."""
+    import av
+
+    with av.open(str(path)) as video:
+        return [frame.to_image() for frame in video.decode(video=0)]
 
 
 def film(base: Path) -> None:
@@ -148,7 +175,7 @@ def film(base: Path) -> None:
 
     from echomimic_core.media.video import VideoWriter
 
-    picture = np.asarray(Image.open(WORKFLOWS / "inputs" / "echomimicv2_example.png").convert("RGB").resize((512, 512)))
+    picture = np.asarray(Image.open(WORKFLOWS / "inputs" / PICTURE_NAME).convert("RGB").resize((512, 512)))
     with VideoWriter(base / "input" / VIDEO, 24.0, 512, 512, None) as video:
         video.write(np.stack([np.roll(picture, 2 * frame, axis=1) for frame in range(16)]))
 

@@ -1,10 +1,23 @@
 """A node pack for the tests: its nodes give any value to any input, as other people's nodes do."""
 
 import json
+import sys
 from fractions import Fraction
 
 import numpy as np
 import torch
+from server import PromptServer
+
+
+def without_known_digests(prompt: dict) -> dict:
+    """The tests' hub serves small files of its own under the names of the published ones."""
+    for name, module in list(sys.modules.items()):
+        if name.endswith("echomimic_core.files.published"):
+            module.SHA256.clear()
+    return prompt
+
+
+PromptServer.instance.add_on_prompt_handler(without_known_digests)
 
 
 class Anything(str):

@@ -7,7 +7,7 @@ import time
 import pytest
 from hub_server import HubServer
 
-from echomimic_core.files import fetch, hub
+from echomimic_core.files import fetch, hub, published
 from echomimic_core.files.durable import WriteError
 from echomimic_core.files.published import VAE, WHISPER, needed
 from echomimic_core.files.transfer import DownloadError
@@ -35,6 +35,14 @@ def server(monkeypatch):
     monkeypatch.setattr(file_download.time, "sleep", lambda seconds: pause(min(seconds, 0.01)))
     yield server
     server.close()
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch) -> dict[str, str]:
+    """The SHA-256 known of each file: none, since the server's files are not the published ones."""
+    known = {}
+    monkeypatch.setattr(published, "SHA256", known)
+    return known
 
 
 def nothing(*_) -> None:
@@ -132,6 +140,27 @@ def test_without_a_sha256_nothing_is_fetched(server, tmp_path, etag):
     with pytest.raises(DownloadError, match="states no size and SHA-256"):
         get(tmp_path)
     assert transfers(server) == []
+
+
+@pytest.mark.parametrize("etag", [None, "W/abc"])
+def test_a_file_of_known_sha256_needs_none_from_the_server(server, tmp_path, known, etag):
+    known[WHISPER.name] = server.add(WHISPER, CONTENT)
+    server.etag = etag
+    assert get(tmp_path).read_bytes() == CONTENT
+
+
+def test_a_file_other_than_the_published_one_is_refused_before_its_first_byte(server, tmp_path, known):
+    server.add(WHISPER, CONTENT)
+    known[WHISPER.name] = "0" * 64
+    with pytest.raises(DownloadError, match="offers another file than the published one"):
+        get(tmp_path)
+    assert transfers(server) == []
+
+
+def test_every_known_sha256_is_of_a_file_that_is_fetched(monkeypatch):
+    monkeypatch.undo()
+    assert set(published.SHA256) <= {file.name for file in needed("standard", "accelerated")}
+    assert all(hub.SHA256.fullmatch(digest) for digest in published.SHA256.values())
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
@@ -235,7 +264,11 @@ def test_the_command_fetches_what_is_missing_and_no_more(server, tmp_path, capsy
     assert fetch.main(["accelerated", "--to", str(tmp_path)]) == 0
     names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
     assert names == {file.name for file in needed("accelerated")} - {WHISPER.name} | {"tiny.pt"}
-    assert str(tmp_path / "echomimic" / "denoising_unet_acc.pth") in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert str(tmp_path / "echomimic" / "denoising_unet_acc.pth") in told
+    # A list with a line for each file, then one line that goes over itself.
+    assert len([line for line in told.splitlines() if line.startswith("denoising_unet_acc.pth")]) == 1
+    assert "\r1 of 5: " in told and "\\" not in told
 
 
 def test_the_command_says_what_failed_in_one_sentence(server, tmp_path, capsys):
