@@ -11,9 +11,9 @@ from ..echomimic_core.files.names import is_hidden
 
 MODEL_FOLDERS = ("echomimic", "mediapipe")
 
-# The picture and the voice of the templates.
+# The picture, the voice and the driving video of the templates.
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "workflows" / "inputs"
-EXAMPLES = ("echomimicv2_example.png", "echomimicv2_example.flac")
+EXAMPLES = tuple(f"echomimicv2_example.{ending}" for ending in ("png", "flac", "mp4"))
 
 SUFFIXES = (".json", ".safetensors", ".zip")
 
@@ -40,7 +40,7 @@ def register_model_folders() -> None:
 
 
 def offer_examples() -> None:
-    """Put the templates' picture and voice into ComfyUI's input folder, where they are not there yet."""
+    """Put the templates' picture, voice and video into ComfyUI's input folder, where they are not there yet."""
     folder = Path(folder_paths.get_input_directory())
     for name in EXAMPLES:
         # A convenience: a folder that cannot be written to is no reason to stop.

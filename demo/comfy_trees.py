@@ -72,9 +72,9 @@ def tree_of_version(version: str, pip: Pip, archives: Path | None = None) -> Pat
     return kept(CACHE / f"ComfyUI-{version}", fetch)
 
 
-def kept(target: Path, fetch: Callable[[Path], None]) -> Path:
-    """`target` if there is a ComfyUI in it, else what `fetch` makes; never half of one."""
-    if (target / "main.py").is_file():
+def kept(target: Path, fetch: Callable[[Path], None], sign: str = "main.py") -> Path:
+    """`target` if it holds the file `sign`, else what `fetch` makes; never half of it."""
+    if (target / sign).is_file():
         return target
     unfinished = target.with_name(target.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The demo's picture, voice and gesture, and the templates' picture and voice; nothing was trained on any of them.
+"""The demo's picture, voice and gesture, and the templates' picture, voice and video; nothing was trained on them.
 
 python -m drawn_world.inputs demo/inputs workflows/inputs
 """
@@ -13,6 +13,7 @@ import numpy as np
 from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.files.durable import write_bytes
 from echomimic_core.media.opencv import cv2
+from echomimic_core.media.video import VideoWriter
 from echomimic_core.pose import gestures
 from echomimic_core.pose.files import save
 
@@ -26,6 +27,8 @@ CHARACTER = HELD_OUT + 21
 SIZE = 512
 # Of the templates: hands wide open, which Align Pose finds at once, at the size of the released model.
 EXAMPLE, EXAMPLE_CHARACTER, EXAMPLE_SIZE = "echomimicv2_example", HELD_OUT + 23, 768
+# Somebody else, whose hands drive the third template.
+DRIVING_CHARACTER, DRIVING_FRAMES, DRIVING_SIZE = HELD_OUT + 24, 48, 512
 
 
 def write_flac(path: Path, sound: np.ndarray) -> None:
@@ -39,11 +42,22 @@ def write_flac(path: Path, sound: np.ndarray) -> None:
         container.mux(stream.encode(None))
 
 
+def pictures(character: int, gesture: str, size: int, frames: int = 1) -> np.ndarray:
+    """A character who says nothing: frames (N, size, size, 3) uint8 RGB."""
+    silence = Speech(np.zeros(round((1 + frames / FPS) * AUDIO_SAMPLE_RATE), np.float32), ())
+    return np.stack(list(make_clip(character, silence, frames, gesture=gesture).frames(size)))
+
+
 def draw(character: int, gesture: str, size: int) -> bytes:
     """The PNG of a character at rest."""
-    silence = Speech(np.zeros(AUDIO_SAMPLE_RATE, np.float32), ())
-    picture = next(make_clip(character, silence, 1, gesture=gesture).frames(size))
+    (picture,) = pictures(character, gesture, size)
     return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+
+
+def film(path: Path) -> None:
+    """Write the silent video of somebody who explains with both hands."""
+    with VideoWriter(path, FPS, DRIVING_SIZE, DRIVING_SIZE) as video:
+        video.write(pictures(DRIVING_CHARACTER, "explaining", DRIVING_SIZE, DRIVING_FRAMES))
 
 
 def main() -> None:
@@ -60,6 +74,7 @@ def main() -> None:
     save(replace(pose, faces=None, face_scores=None), given.demo / "gesture.json")
     write_bytes(given.templates / f"{EXAMPLE}.png", draw(EXAMPLE_CHARACTER, "open_hands", EXAMPLE_SIZE))
     write_flac(given.templates / f"{EXAMPLE}.flac", speech.sound)
+    film(given.templates / f"{EXAMPLE}.mp4")
 
 
 if __name__ == "__main__":

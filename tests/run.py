@@ -4,7 +4,7 @@ Sets up a real ComfyUI (see demo/comfy_setup.py) and runs pytest in its Python. 
 slow, which train networks, are left out: -m "" runs all, as CI does, -m slow only these.
 
 --comfyui VERSION before them runs on that ComfyUI, say 0.33.0 or 0.3.75; -m both_ends is the short set that CI runs on
-the older one.
+the older one. --frontends VERSION ... fetches these pages of ComfyUI, in which the templates are opened as well.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPO / "demo"))
 
-from comfy_setup import SetupError, prepare, read_requirements  # noqa: E402
+from comfy_setup import CACHE, SetupError, pip, prepare, read_requirements  # noqa: E402
+from comfy_trees import kept  # noqa: E402
 
 # The evaluation's numbers are held against those of scikit-image and torchmetrics.
 PACKAGES = (
@@ -29,6 +31,7 @@ PACKAGES = (
 MOST_WORKERS = 4  # Each may hold a few GB
 # Where a release of ComfyUI may lie as an archive, so that it need not be cloned.
 ARCHIVES = REPO.parent / "shared" / "comfyui"
+STATIC = "comfyui_frontend_package/static"  # In the wheel of ComfyUI's page
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 
 
@@ -38,10 +41,26 @@ def find_browser() -> str | None:
     return named or next((path for path in map(shutil.which, BROWSERS) if path), None)
 
 
+def frontend_of_version(version: str) -> Path:
+    """The page of ComfyUI of a version, in the cache; fetched from PyPI where it is not there yet."""
+
+    def fetch(target: Path) -> None:
+        downloads = CACHE / "downloads"
+        pip("download", "--no-deps", f"comfyui-frontend-package=={version}", "-d", str(downloads))
+        (wheel,) = downloads.glob(f"comfyui_frontend_package-{version}-*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(target)
+        wheel.unlink()
+
+    target = CACHE / f"frontend-{version}"
+    return kept(target, fetch, f"{STATIC}/index.html") / STATIC
+
+
 def main(arguments: list[str]) -> int:
     browser = find_browser()
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--comfyui")
+    parser.add_argument("--frontends", nargs="+", default=[])
     options, arguments = parser.parse_known_args(arguments)
     try:
         # mediapipe brings an OpenCV of its own, beside which there must be no other.
@@ -50,6 +69,7 @@ def main(arguments: list[str]) -> int:
         packages += read_requirements(REPO / "requirements-mediapipe.txt")
         packages += ["playwright"] if browser else []
         installation = prepare(tuple(packages), options.comfyui, ARCHIVES)
+        frontends = [str(frontend_of_version(version)) for version in options.frontends]
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
@@ -58,6 +78,7 @@ def main(arguments: list[str]) -> int:
     workers = str(min(os.cpu_count() or 1, MOST_WORKERS))
     if browser:
         environment["CHROMIUM"] = browser
+    environment["COMFYUI_FRONTENDS"] = os.pathsep.join(frontends)
     command = [str(installation.python), "-m", "pytest", "-n", workers, "--dist", "loadfile"]
     command += ["--no-loadscope-reorder", "-m", "not slow", *arguments]
     return subprocess.run(command, cwd=REPO, env=environment).returncode

@@ -11,7 +11,7 @@ from echomimic_core.files.published import VAE, WHISPER
 
 PREFIX = "EchoMimicV2"
 NOTES = Path(__file__).parent / "notes"
-PICTURE, VOICE, VIDEO = "echomimicv2_example.png", "echomimicv2_example.flac", "driving.mp4"
+PICTURE, VOICE, VIDEO = "echomimicv2_example.png", "echomimicv2_example.flac", "echomimicv2_example.mp4"
 
 
 @dataclass(frozen=True)

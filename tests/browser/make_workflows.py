@@ -147,7 +147,7 @@ def draw_thumbnail(server: ComfyServer, graph: Graph) -> None:
     (path,) = (path for path in server.outputs(server.run(prompt)) if path.suffix == ".mp4")
     frames = {
         MOMENT: pictures_of(path),
-        DRIVING: pictures_of(server.base / "input" / VIDEO),
+        DRIVING: pictures_of(WORKFLOWS / "inputs" / VIDEO),
         PICTURE: [Image.open(WORKFLOWS / "inputs" / PICTURE_NAME).convert("RGB")],
     }
     shown, tiles = Image.new("RGB", (4 * CELL, 4 * CELL)), THUMBNAILS[graph.number]
@@ -168,25 +168,12 @@ def pictures_of(path: Path) -> list:
         return [frame.to_image() for frame in video.decode(video=0)]
 
 
-def film(base: Path) -> None:
-    """A stand-in for the artist's own driving video."""
-    import numpy as np
-    from PIL import Image
-
-    from echomimic_core.media.video import VideoWriter
-
-    picture = np.asarray(Image.open(WORKFLOWS / "inputs" / PICTURE_NAME).convert("RGB").resize((512, 512)))
-    with VideoWriter(base / "input" / VIDEO, 24.0, 512, 512, None) as video:
-        video.write(np.stack([np.roll(picture, 2 * frame, axis=1) for frame in range(16)]))
-
-
 def main() -> None:
     """Draw the templates that are named, or all; with --thumbnails only their thumbnails."""
     names = [name for name in sys.argv[1:] if name != "--thumbnails"]
     wanted = [graph for graph in GRAPHS if not names or graph.name in names]
     with tempfile.TemporaryDirectory() as folder:
         base = make_base(Path(folder))
-        film(base)
         models = base / "models" / "echomimic"
         models.mkdir(parents=True, exist_ok=True)
         shutil.copy(SMALL_MODEL, models)

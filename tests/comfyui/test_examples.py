@@ -1,4 +1,4 @@
-"""The templates' picture and voice are in ComfyUI's input folder, and Align Pose finds the person in the picture."""
+"""The templates' picture, voice and video are in ComfyUI's input folder; Align Pose finds the person in the picture."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from tiny_models import MODEL_NAME
 
 REPO = Path(__file__).resolve().parents[2]
 TEMPLATE = REPO / "workflows" / "EchoMimicV2_1_talking_photo_lip_sync_avatar.json"
-EXAMPLES = ("echomimicv2_example.png", "echomimicv2_example.flac")
+EXAMPLES = ("echomimicv2_example.png", "echomimicv2_example.flac", "echomimicv2_example.mp4")
 BYTES_IN_ALL = 300_000
 GOOD_SCORE = 90
 
