@@ -229,7 +229,7 @@ def _frame_matrix(
     person: HandPose, pose: HandPose | None, width: int, height: int, framing: str
 ) -> tuple[np.ndarray, bool]:
     """The matrix that frames the picture: rows by the original's rule, columns around the neck, without rounding."""
-    rows = None if framing == "keep" else _framed_rows(person)
+    rows = None if framing == "keep" else framed_rows(person)
     if rows is None:
         scale, dx, dy = fit_scale(person.width, person.height, width, height, "crop")
         return np.array([[scale, 0, dx], [0, scale, dy]]), framing == "keep"
@@ -254,7 +254,7 @@ def _grow(top: float, bottom: float, middle: float, pose: HandPose, aspect: floa
     return max(min(top, bottom - needed), 0.0), bottom
 
 
-def _framed_rows(person: HandPose) -> tuple[float, float, float] | None:
+def framed_rows(person: HandPose) -> tuple[float, float, float] | None:
     """Top, bottom and middle column of the framing, 0..1 of the picture; None without head and shoulders."""
     if person.bodies is None:
         return None
