@@ -8,7 +8,7 @@ import comfy.utils
 import torch
 from comfy.k_diffusion import sampling as k_diffusion_sampling
 
-from ..echomimic_core.config import LATENT_CHANNELS
+from ..echomimic_core.config import LATENT_CHANNELS, TRAIN_TIMESTEPS
 from ..echomimic_core.sampling.loop import STEP_FRAMES
 from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, LATENT_COPIES
 from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step, trailing_sigmas
@@ -49,16 +49,27 @@ class ClipGuider(comfy.samplers.CFGGuider):
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How a clip is sampled: seed of the noise, denoising steps, guidance scale, and the sampler's name."""
+    """How a clip is sampled: seed of the noise, denoising steps, guidance scale, the sampler's name, and `denoise`.
+
+    With `denoise` below 1 the steps are the last ones of a schedule that is longer in proportion, as in ComfyUI.
+    """
 
     seed: int
     steps: int
     cfg: float
     sampler_name: str = ORIGINAL
+    denoise: float = 1.0
+
+    @property
+    def schedule_steps(self) -> int:
+        return min(int(self.steps / self.denoise), TRAIN_TIMESTEPS)
+
+    def sigmas(self) -> torch.Tensor:
+        return trailing_sigmas(self.schedule_steps)[-self.steps - 1 :]
 
     def sampler(self) -> comfy.samplers.KSAMPLER:
         own = self.sampler_name == ORIGINAL
-        return original_sampler(self.steps) if own else comfy.samplers.sampler_object(self.sampler_name)
+        return original_sampler(self.schedule_steps) if own else comfy.samplers.sampler_object(self.sampler_name)
 
 
 def sample_clip(
@@ -71,7 +82,8 @@ def sample_clip(
     model : MODEL of Load EchoMimicV2, with whatever patches it has.
     payload : the conditional half; the unconditional one is the same without its conditions.
     noise : as `latents`; by default ComfyUI's own of the seed.
-    latents : (F, 4, height, width), what is kept where `mask` (F, 1, height, width) is 0.
+    latents : (F, 4, height, width), what is kept where `mask` (F, 1, height, width) is 0, and what a clip of
+        `denoise` below 1 starts from.
     update : see `SamplingProgress`.
     """
     copies = latent_copies(model, settings.sampler_name == ORIGINAL and mask is None)
@@ -84,16 +96,18 @@ def sample_clip(
     guider = ClipGuider(model)
     guider.set_conds(as_conditioning(payload), as_conditioning(replace(payload, conditions=None)))
     guider.set_cfg(settings.cfg)
-    return guider.sample(
+    samples = guider.sample(
         comfy.sample.prepare_noise(latents, settings.seed) if noise is None else noise,
         latents,
         settings.sampler(),
-        trailing_sigmas(settings.steps),
+        settings.sigmas(),
         denoise_mask=mask,
         callback=progress.on_step,
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED,
         seed=settings.seed,
     )
+    # The schedule may end a hair above the clean picture: what is held is held to the last bit.
+    return samples if mask is None else torch.where(mask.to(samples) == 0, latents.to(samples), samples)
 
 
 def guides_windows(model_options: dict) -> bool:

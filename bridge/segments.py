@@ -8,13 +8,16 @@ from ..echomimic_core.config import LATENT_CHANNELS
 from ..echomimic_core.runtime import Progress
 from ..echomimic_core.sampling.loop import HeldFrames
 from ..echomimic_core.sampling.segments import SampleSegment, Segment, fingerprint, segment_noise
+from ..echomimic_core.scene.pin import Pin
 from .payload import ClipPayload
 from .sampling import SamplerSettings, sample_clip
 
 SAMPLED_VALUES = 64
 
 
-def segment_sampler(model, payload: ClipPayload, settings: SamplerSettings, wrap: bool) -> SampleSegment:
+def segment_sampler(
+    model, payload: ClipPayload, settings: SamplerSettings, wrap: bool, pin: Pin | None = None
+) -> SampleSegment:
     """`sample_segment` for `run_segments`: unscaled latents of a segment's frames, as ComfyUI's VAE expects them."""
 
     def sample_segment(segment: Segment, held: HeldFrames | None, progress: Progress | None) -> torch.Tensor:
@@ -26,9 +29,11 @@ def segment_sampler(model, payload: ClipPayload, settings: SamplerSettings, wrap
         )
         shape = (segment.frames, LATENT_CHANNELS, payload.height, payload.width)
         latents, mask = torch.zeros(shape), None
+        if pin is not None:
+            latents, mask = pin.part([(segment.start + frame) % payload.frames for frame in range(segment.frames)])
         if held is not None:
             latents[held.frames] = held.latents
-            mask = torch.ones(shape)[:, :1]
+            mask = torch.ones(shape)[:, :1] if mask is None else mask
             mask[held.frames] = 0.0
 
         def update(done: int, total: int, preview) -> None:

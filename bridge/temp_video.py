@@ -3,9 +3,11 @@
 import inspect
 import logging
 import os
+import uuid
 from collections.abc import Callable
 from functools import wraps
 
+import folder_paths
 from comfy_api.latest import InputImpl
 
 
@@ -31,6 +33,15 @@ class TempVideo(InputImpl.VideoFromFile):
             logging.info("EchoMimicV2: %s is missing from the temp folder, so the video is encoded again", self._path)
             os.makedirs(os.path.dirname(self._path), exist_ok=True)
             self._make(self._path)
+
+
+def temp_video(make: Callable[[str], None]) -> TempVideo:
+    """A VIDEO of a new file in ComfyUI's temp folder, written by `make`."""
+    folder = folder_paths.get_temp_directory()
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, f"EchoMimicV2_{uuid.uuid4().hex}.mp4")
+    make(path)
+    return TempVideo(path, make)
 
 
 def restoring(name: str):

@@ -25,6 +25,12 @@ APDH = io.Custom("ECHOMIMIC_APDH")
 # echomimic_core.gestures.library.GestureLibrary: strokes and rests of one body.
 Gestures = io.Custom("ECHOMIMIC_GESTURES")
 
+# echomimic_core.scene.people.People: the people of a picture or video, and that footage itself.
+People = io.Custom("ECHOMIMIC_PEOPLE")
+
+# echomimic_core.scene.crop.Crop: a person's place in the first canvas, one matrix or one per frame, and their mask.
+Crop = io.Custom("ECHOMIMIC_CROP")
+
 
 def schema(search: str, **values) -> io.Schema:
     """An `io.Schema` without the fields that this ComfyUI does not know: search_aliases is from January 2026.

@@ -9,6 +9,8 @@ const COLORS = {
   ECHOMIMIC_AUDIO_ENCODER: "#C9A227",
   ECHOMIMIC_APDH: "#E07BE0",
   ECHOMIMIC_GESTURES: "#A3E048",
+  ECHOMIMIC_PEOPLE: "#FF9E6B",
+  ECHOMIMIC_CROP: "#F2727F",
 };
 
 // A colour palette empties the colours of the types that it does not know: ours come back unless it names one.

@@ -5,6 +5,7 @@ import { app } from "../../scripts/app.js";
 const TAKERS = {
   ECHOMIMIC_POSE: ["EchoMimicV2Sampler"],
   ECHOMIMIC_GESTURES: ["EchoMimicV2VoiceGestures"],
+  ECHOMIMIC_CROP: ["EchoMimicV2PastePerson", "EchoMimicV2AlignPose"],
   ECHOMIMIC_APDH: ["EchoMimicV2Sampler", "EchoMimicV2LongSampler", "EchoMimicV2APDHConditioning"],
 };
 

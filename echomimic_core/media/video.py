@@ -16,6 +16,8 @@ from .waveform import check_sound, mix, resample_channels, to_float
 
 # Visually lossless H.264: the pixels cost minutes, the bits cost nothing.
 CRF = "18"
+# Of videos whose background is a still picture or another video: it is to be as it was.
+STILL_CRF = "10"
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
 FALLBACK_RATE = 48000
 BT709 = 1
@@ -38,20 +40,21 @@ class VideoWriter:
     fps : frames per second. width, height : of the frames, in pixels.
     audio : (waveform, sample rate) with the waveform as `waveform.to_float` takes it, or None for a silent video.
         More than two channels are mixed to stereo.
+    crf : quality as H.264 counts it, less is better.
 
     Raises
     ------
     ValueError : frames of another size, no frames at all, a sound that cannot be used.
     """
 
-    def __init__(self, path, fps: float, width: int, height: int, audio: tuple | None = None):
+    def __init__(self, path, fps: float, width: int, height: int, audio: tuple | None = None, crf: str = CRF):
         import av
 
         if not fps > 0:
             raise ValueError(f"fps is {fps}, but a video needs more than 0 frames per second")
         self.path = Path(path)
         self.fps = Fraction(fps).limit_denominator(1001)
-        self.width, self.height = width, height
+        self.width, self.height, self.crf = width, height, crf
         self.frames = 0
         sound = _Sound(*audio) if audio is not None else None
 
@@ -125,7 +128,7 @@ class VideoWriter:
             self.abort()
 
     def _add_streams(self) -> None:
-        self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": CRF})
+        self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": self.crf})
         self._video.width, self._video.height = self.width + self.width % 2, self.height + self.height % 2
         self._video.pix_fmt = "yuv420p"
         # Untagged, players would guess the colours of small pictures differently from those of large ones.

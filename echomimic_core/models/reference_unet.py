@@ -22,12 +22,14 @@ class ReferenceFeatures:
         (pictures, height * width, channels).
     height, width : size of the latents, in cells of 8 pixels.
     fit : "crop" or "pad": how the picture was brought to this size; the pose has to follow.
+    latents : the picture's own (1, 4, height, width), unscaled, which a pinned background holds; None if not kept.
     """
 
     tokens: list[torch.Tensor]
     height: int
     width: int
     fit: str = "crop"
+    latents: torch.Tensor | None = None
 
 
 class ReferenceUNet(UNetBackbone):

@@ -119,13 +119,13 @@ def paste(
     fps : frames per second of the result; of a video, its own.
     feather : half the width of the ring in which both are blended, in pixels of the canvas.
     """
-    count = max(round(layer.clip.count * fps / layer.clip.fps) for layer in layers) if background.still else None
+    count = frames_of(background, layers, fps)
     clips = [at_rate(layer.clip, fps) for layer in layers]
     last: list = [None] * len(layers)
     patches: list = [(None, None)] * len(layers)
     ended = [0] * len(layers)
     for index, (_, ground) in enumerate(at_rate(background, fps)):
-        if index == count:
+        if background.still and index == count:
             return
         shown = ground
         for number, layer in enumerate(layers):
@@ -147,6 +147,13 @@ def paste(
                 shown = ground.copy()
             _blend_into(shown, last[number], layer.colour, patches[number][1], feather, weight)
         yield shown
+
+
+def frames_of(background: Footage, layers: Sequence[Layer], fps: float) -> int:
+    """How many frames `paste` gives, as far as is known; exactly for a still picture."""
+    if not background.still:
+        return background.count
+    return max(round(layer.clip.count * fps / layer.clip.fps) for layer in layers)
 
 
 def blend(difference: torch.Tensor, mask: torch.Tensor, levels: int) -> torch.Tensor:

@@ -93,7 +93,8 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
             )
         width, height = video_size(width, height, reference_net.model.picture_size)
         picture = fit_picture(image[:1].float(), height, width, fit)
-        latents = comfy.latent_formats.SD15().process_in(vae.encode(picture))
+        encoded = vae.encode(picture)
+        latents = comfy.latent_formats.SD15().process_in(encoded)
         if latents.shape[-2:] != (height // 8, width // 8) or latents.shape[1] != 4:
             raise ValueError(
                 f"This VAE makes latents of {tuple(latents.shape[1:])}, but EchoMimicV2 needs "
@@ -105,7 +106,7 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
         with torch.no_grad():
             tokens = network(latents.to(device, dtype))
         tokens = [x.to(comfy.model_management.intermediate_device()) for x in tokens]
-        return io.NodeOutput(ReferenceFeatures(tokens, *latents.shape[-2:], fit=fit), picture)
+        return io.NodeOutput(ReferenceFeatures(tokens, *latents.shape[-2:], fit=fit, latents=encoded.cpu()), picture)
 
 
 def video_size(width: int, height: int, trained_at: int) -> tuple[int, int]:

@@ -1,16 +1,13 @@
 """The video: latents in, a video file with sound out, a few frames at a time."""
 
-import os
-import uuid
 from contextlib import ExitStack
 
 import comfy.model_management
 import comfy.utils
-import folder_paths
 from comfy_api.latest import io
 
 from ...bridge.reports import warn
-from ...bridge.temp_video import TempVideo
+from ...bridge.temp_video import temp_video
 from ..types import schema
 
 LATENT_DIMENSIONS = 4
@@ -73,15 +70,7 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
             )
         fps = fps or samples.get("fps", FPS)
         sound = (audio["waveform"], audio["sample_rate"]) if audio is not None else None
-        folder = folder_paths.get_temp_directory()
-        os.makedirs(folder, exist_ok=True)
-        path = os.path.join(folder, f"EchoMimicV2_{uuid.uuid4().hex}.mp4")
-
-        def make(target: str) -> None:
-            write_video(target, latents, vae, fps, frames_per_batch, sound)
-
-        make(path)
-        return io.NodeOutput(TempVideo(path, make))
+        return io.NodeOutput(temp_video(lambda path: write_video(path, latents, vae, fps, frames_per_batch, sound)))
 
 
 def write_video(path: str, latents, vae, fps: float, frames_per_batch: int, sound) -> None:

@@ -68,6 +68,12 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                     tooltip="The detector used when image_pose is not connected. built-in: MediaPipe's networks, "
                     "included in this pack. mediapipe: the mediapipe package, if installed.",
                 ),
+                types.Crop.Input(
+                    "crop",
+                    optional=True,
+                    tooltip="The crop of Crop Person, if the picture is one: Paste Person then finds the way back to "
+                    "the whole picture.",
+                ),
             ],
             outputs=[
                 io.Image.Output("aligned_image", display_name="image", tooltip="For Reference Encode."),
@@ -78,6 +84,11 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                     "score_before", display_name="score before", tooltip="The same score before alignment."
                 ),
                 io.String.Output("report", display_name="report", tooltip="Both scores, and what lowers them."),
+                types.Crop.Output(
+                    "aligned_crop",
+                    display_name="crop",
+                    tooltip="The place of this picture in the whole picture, for Paste Person.",
+                ),
             ],
         )
 
@@ -94,11 +105,20 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         overlay_frames,
         image_pose=None,
         detector=BUILT_IN,
+        crop=None,
     ) -> io.NodeOutput:
         from ...bridge.reports import say, warn
         from ...echomimic_core.pose import align, preview
+        from ...echomimic_core.scene.crop import whole_picture
 
         picture = first_picture(image)
+        if crop is None:
+            crop = whole_picture(picture.shape[1], picture.shape[0])
+        elif (crop.width, crop.height) != (picture.shape[1], picture.shape[0]):
+            raise ValueError(
+                f"crop is {crop.width}x{crop.height}, but the image is {picture.shape[1]}x{picture.shape[0]}: connect "
+                "the image and the crop of the same Crop Person"
+            )
         person, answers = (image_pose, ()) if image_pose is not None else _find_person(picture, detector)
         if abs(person.width / person.height - picture.shape[1] / picture.shape[0]) > 0.01:
             raise ValueError(
@@ -121,6 +141,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
             result.after.score,
             result.before.score,
             report,
+            crop.then(result.matrix, width, height),
             ui={**ui.PreviewImage(overlay, cls=cls).as_dict(), "text": (report,)},
         )
 

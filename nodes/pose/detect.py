@@ -1,10 +1,9 @@
 """Hand Pose: a steady pose from a driving video."""
 
-from comfy_api.latest import InputImpl, io, ui
+from comfy_api.latest import io, ui
 
-from ...bridge.images import uint8_frames
-from ...bridge.progress import cancellable_progress, until_cancelled
-from ...bridge.video import active_window, is_as_in_file
+from ...bridge.footage import timed_frames
+from ...bridge.progress import cancellable_progress
 from ...echomimic_core.config import FPS
 from ...echomimic_core.pose.clean import LONG_GAPS
 from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
@@ -137,7 +136,7 @@ class EchoMimicV2HandPose(io.ComfyNode):
 
         progress = cancellable_progress()
         models = find_bundles(download_models, progress) if detector == PACKAGE else landmark_networks()
-        frames, seconds, rate = _timed_frames(source, source_fps)
+        frames, seconds, rate = timed_frames(source, source_fps)
         pose, report = detect.hand_pose(
             detect.between(frames, start, duration),
             models,
@@ -156,31 +155,6 @@ class EchoMimicV2HandPose(io.ComfyNode):
             text = f"No hand was found in any frame, so nothing will guide the hands.\n{text}"
             warn(text)
         return io.NodeOutput(pose, text, report.confidence, ui=ui.PreviewText(text))
-
-
-def _timed_frames(source, source_fps: float):
-    """(seconds, picture) of a VIDEO or IMAGE, one at a time; its length in seconds and frame rate, 0 if unknown."""
-    from ...echomimic_core.media.video import frame_rate, read_frames
-    from ...echomimic_core.pose.detect import between
-
-    if isinstance(source, InputImpl.VideoFromFile) and is_as_in_file(source):
-        begin, length = active_window(source)
-        file = source.get_stream_source()
-        frames = between(until_cancelled(read_frames(file)), begin, length)
-        return frames, length or _known(source.get_duration), _known(lambda: frame_rate(file))
-    if hasattr(source, "get_components"):
-        components = source.get_components()
-        source, source_fps = components.images, float(components.frame_rate)
-    frames = ((index / source_fps, picture) for index, picture in enumerate(uint8_frames(source)))
-    return frames, len(source) / source_fps, source_fps
-
-
-def _known(ask) -> float:
-    """What a video says about itself, or 0 where its container does not tell: it is only for the progress."""
-    try:
-        return float(ask())
-    except (TypeError, ValueError):
-        return 0.0
 
 
 NODES = [EchoMimicV2HandPose]

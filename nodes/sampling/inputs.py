@@ -5,7 +5,7 @@ from comfy_api.latest import io
 
 from ...bridge.sampling import ORIGINAL
 from ...echomimic_core.pose.edit import FIT_MODES
-from ..types import APDH, AudioTokens, Pose, Reference
+from ..types import APDH, AudioTokens, Crop, Pose, Reference
 
 
 def steps_input() -> io.Int.Input:
@@ -124,3 +124,32 @@ LOOP_INPUT = io.Boolean.Input(
 
 
 APDH_INPUT = APDH.Input("apdh", optional=True, tooltip="From APDH Options. If not connected, everything is as trained.")
+
+
+def pin_inputs() -> list:
+    """Inputs of both samplers for a clip that keeps a part of its latents, or starts from others."""
+    return [
+        io.MultiType.Input(
+            "pin",
+            types=[io.Mask, Crop],
+            optional=True,
+            tooltip="Holds the background: outside this mask (white may change), or outside the person of a crop from "
+            "Crop Person or Align Pose, the picture stays as it is and cannot drift or flicker.",
+        ),
+        io.Latent.Input(
+            "latent",
+            optional=True,
+            tooltip="With pin: what is held outside the mask, frame by frame, in place of the reference picture. With "
+            "denoise below 1: what the clip starts from. From Crop Person or VAE Encode.",
+        ),
+        io.Float.Input(
+            "denoise",
+            default=1.0,
+            min=0.05,
+            max=1.0,
+            step=0.01,
+            optional=True,
+            tooltip="Below 1 the clip starts from latent, or from the reference picture, and keeps more of it the "
+            "lower this is. 1 generates everything that is not pinned.",
+        ),
+    ]

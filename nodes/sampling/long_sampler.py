@@ -7,7 +7,7 @@ from comfy_api.latest import io
 
 from ...bridge.payload import make_payloads
 from ..types import schema
-from .inputs import APDH_INPUT, clip_inputs, length_inputs, sampling_inputs, window_inputs, windows_fit
+from .inputs import APDH_INPUT, clip_inputs, length_inputs, pin_inputs, sampling_inputs, window_inputs, windows_fit
 
 FOLDER = "EchoMimicV2_segments"
 
@@ -57,6 +57,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
                     "the inputs, so re-queuing the same graph resumes.",
                 ),
                 APDH_INPUT,
+                *pin_inputs(),
             ],
             outputs=[io.Latent.Output(tooltip="The whole clip, for Decode To Video.")],
         )
@@ -83,11 +84,15 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         folder,
         pose=None,
         apdh=None,
+        pin=None,
+        latent=None,
+        denoise=1.0,
     ) -> io.NodeOutput:
         import torch
 
         from ...bridge.model import require_echomimic
         from ...bridge.payload import SPEED
+        from ...bridge.pins import make_pin
         from ...bridge.progress import cancellable_progress
         from ...bridge.sampling import SamplerSettings
         from ...bridge.segments import model_fingerprint, segment_sampler
@@ -99,18 +104,21 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         payload, _ = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
+        held = make_pin(reference, pin, latent, denoise, pose, payload.frames, pose_fit)
         segments = plan_segments(payload.frames, segment_frames, held_frames, loop)
         run = fingerprint(
             *(model_fingerprint(model), reference.tokens, reference.height, reference.width, reference.fit),
             *(audio_embeds, pose, apdh, payload.frames, pose_fit, context_frames, context_overlap),
             *(seed, steps, cfg, sampler_name, segment_frames, held_frames, loop),
             model.model_options["transformer_options"].get(SPEED),
+            # Only where there is one: runs of earlier versions are resumed.
+            *(() if held is None else (held, denoise)),
         )
         path = segment_folder(folder or run[:16])
         store = SegmentStore(path, run, segments)
         logging.info("EchoMimicV2: %d segments of %d frames in %s", len(segments), segment_frames, path)
-        settings = SamplerSettings(seed, steps, cfg, sampler_name)
-        sample_segment = segment_sampler(model, payload, settings, wrap=len(segments) == 1 and loop)
+        settings = SamplerSettings(seed, steps, cfg, sampler_name, denoise)
+        sample_segment = segment_sampler(model, payload, settings, wrap=len(segments) == 1 and loop, pin=held)
         progress = cancellable_progress()
         latents = None
         for segment, values in run_segments(segments, store, sample_segment, progress):

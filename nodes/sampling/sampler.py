@@ -9,6 +9,7 @@ from .inputs import (
     LOOP_INPUT,
     clip_inputs,
     length_inputs,
+    pin_inputs,
     sampling_inputs,
     steps_input,
     window_inputs,
@@ -33,6 +34,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
                 *window_inputs(),
                 APDH_INPUT,
                 LOOP_INPUT,
+                *pin_inputs(),
             ],
             outputs=[io.Latent.Output(tooltip="For Decode To Video (any length) or VAE Decode (short clips).")],
         )
@@ -56,18 +58,26 @@ class EchoMimicV2Sampler(io.ComfyNode):
         pose=None,
         apdh=None,
         loop=True,
+        pin=None,
+        latent=None,
+        denoise=1.0,
     ) -> io.NodeOutput:
         import comfy.model_management
 
         from ...bridge.model import require_echomimic
+        from ...bridge.pins import make_pin
         from ...bridge.sampling import SamplerSettings, sample_clip
 
         variant = require_echomimic(model, "EchoMimicV2 Sampler").variant
         payload, _ = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
-        settings = SamplerSettings(seed, steps or variant.steps, cfg or variant.guidance_scale, sampler_name)
-        samples = sample_clip(model, payload, settings).to(comfy.model_management.intermediate_device())
+        settings = SamplerSettings(seed, steps or variant.steps, cfg or variant.guidance_scale, sampler_name, denoise)
+        held = make_pin(reference, pin, latent, denoise, pose, payload.frames, pose_fit)
+        latents, mask = (None, None) if held is None else held.part(list(range(payload.frames)))
+        samples = sample_clip(model, payload, settings, latents=latents, mask=mask).to(
+            comfy.model_management.intermediate_device()
+        )
         return io.NodeOutput({"samples": samples, "fps": audio_embeds.fps})
 
 

@@ -96,8 +96,10 @@ def nodes_with(kind: type, monkeypatch) -> SimpleNamespace:
     modules["pack"] = importlib.util.module_from_spec(spec)
     for name, module in modules.items():
         monkeypatch.setitem(sys.modules, name, module)
-    evaluate, detect = (importlib.import_module(f"pack.nodes.{name}") for name in ("output.evaluate", "pose.detect"))
-    return SimpleNamespace(evaluate=evaluate, detect=detect)
+    evaluate, footage = (
+        importlib.import_module(f"pack.{name}") for name in ("nodes.output.evaluate", "bridge.footage")
+    )
+    return SimpleNamespace(evaluate=evaluate, footage=footage)
 
 
 @pytest.fixture(autouse=True)
@@ -138,7 +140,7 @@ def test_both_nodes_read_the_part_that_the_graph_has_cut_out(film, monkeypatch, 
     nodes = nodes_with(kind, monkeypatch)
     video = kind(str(film), begin, duration)
     clip = nodes.evaluate._clip(video, "video")
-    frames, seconds, rate = nodes.detect._timed_frames(video, 24.0)
+    frames, seconds, rate = nodes.footage.timed_frames(video, 24.0)
     # Coding moves the brightness of a frame by less than one step.
     assert shown(clip.frames()) == pytest.approx(list(expected), abs=1)
     assert shown(frames) == pytest.approx(list(expected), abs=1)
@@ -158,7 +160,7 @@ def test_a_comfyui_without_cuts_reads_the_whole_file(film, monkeypatch):
     kind = before_cuts()
     nodes = nodes_with(kind, monkeypatch)
     assert len(shown(nodes.evaluate._clip(kind(str(film)), "video").frames())) == 96
-    assert len(shown(nodes.detect._timed_frames(kind(str(film)), 24.0)[0])) == 96
+    assert len(shown(nodes.footage.timed_frames(kind(str(film)), 24.0)[0])) == 96
 
 
 def test_frames_that_the_graph_has_still_to_crop_are_asked_of_the_graph(film, monkeypatch):
