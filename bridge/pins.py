@@ -9,7 +9,12 @@ from ..echomimic_core.scene.pin import CELL, Pin, at_cells, mask_of_crop
 from .values import mask as as_mask
 
 
-def make_pin(reference, pin, latent, denoise: float, pose=None, frames: int = 0, pose_fit: str = "loop") -> Pin | None:
+def posed(pose, pose_fit: str, apdh):
+    """What `make_pin` has to know of the hands: (pose, pose_fit), or None where the clip has none."""
+    return None if pose is None or (apdh is not None and "hands" not in apdh.keypoints) else (pose, pose_fit)
+
+
+def make_pin(reference, pin, latent, denoise: float, frames: int, hands=None) -> Pin | None:
     """What a clip of `frames` frames keeps or starts from; None where nothing is asked for.
 
     Parameters
@@ -18,6 +23,7 @@ def make_pin(reference, pin, latent, denoise: float, pose=None, frames: int = 0,
     pin : a MASK, white where the clip changes, a `Crop`, or None.
     latent : LATENT of a background clip, one frame or many, or None.
     denoise : below 1 the clip starts from the latents.
+    hands : see `posed`; where they come, a crop's own mask lets the clip change.
 
     Raises
     ------
@@ -37,13 +43,15 @@ def make_pin(reference, pin, latent, denoise: float, pose=None, frames: int = 0,
             )
     if latents is None:
         raise ValueError("this reference has no latents to hold: encode it again with Reference Encode")
-    return Pin(latents.float().cpu(), None if pin is None else _mask(reference, pin, pose, frames, pose_fit))
+    return Pin(latents.float().cpu(), None if pin is None else _mask(reference, pin, frames, hands))
 
 
-def _mask(reference, pin, pose, frames: int, pose_fit: str) -> torch.Tensor:
+def _mask(reference, pin, frames: int, hands) -> torch.Tensor:
     height, width = reference.height, reference.width
     if not isinstance(pin, Crop):
         return at_cells(as_mask(pin, "pin"), height, width, reference.fit)
-    if pose is not None:
+    pose = None
+    if hands is not None:
+        pose, pose_fit = hands
         pose = fit_canvas(fit_length(pose, frames, pose_fit), height * CELL, width * CELL, reference.fit)
     return mask_of_crop(pin, pose, height, width)

@@ -33,6 +33,62 @@ def fit_picture(image: torch.Tensor, height: int, width: int, fit: str) -> torch
     return image.movedim(1, -1)
 
 
+# What takes the place of a picture's background.
+COLOURS = {
+    "green": (0.0, 0.69, 0.25),
+    "blue": (0.0, 0.28, 0.73),
+    "black": (0.0, 0.0, 0.0),
+    "grey": (0.5, 0.5, 0.5),
+    "white": (1.0, 1.0, 1.0),
+}
+FILLS = ("keep", *COLOURS, "blur", "picture")
+_BLUR = 1 / 40
+
+
+def fill_background(
+    image: torch.Tensor, mask: torch.Tensor | None, fill: str, picture: torch.Tensor | None = None
+) -> torch.Tensor:
+    """A picture (1, h, w, 3 or 4) in 0..1 with another background, (1, h, w, 3).
+
+    Parameters
+    ----------
+    mask : (1, h, w) in 0..1, any size, 1 is the person; None takes the picture's alpha channel.
+    fill : "keep" (as it is), the name of a colour, "blur", or "picture".
+    picture : the new background for "picture", cropped to size.
+
+    Raises
+    ------
+    ValueError : no mask and no alpha channel, or no picture to fill with.
+    """
+    if fill == "keep":
+        return image
+    if mask is None and image.shape[-1] != 4:
+        raise ValueError(f"fill is {fill}, but nothing says what is the background: connect a mask of the person")
+    height, width = image.shape[1:3]
+    colours = image[..., :3].expand(-1, -1, -1, 3)
+    mask = image[..., 3] if mask is None else mask[:1]
+    mask = F.interpolate(mask[None].float(), size=(height, width), mode="bilinear", align_corners=False)[0, ..., None]
+    if fill == "picture":
+        if picture is None:
+            raise ValueError("fill is picture, but fill_picture is not connected: connect the new background")
+        ground = fit_picture(picture[:1].float(), height, width, "crop")
+    elif fill == "blur":
+        ground = _blurred(colours, mask, max(round(_BLUR * max(height, width)), 1))
+    else:
+        ground = torch.tensor(COLOURS[fill], dtype=image.dtype, device=image.device)
+    return colours * mask + ground * (1 - mask)
+
+
+def _blurred(colours: torch.Tensor, mask: torch.Tensor, radius: int) -> torch.Tensor:
+    """The background under a wide blur, of which the person is no part."""
+    planes = torch.cat([colours * (1 - mask), 1 - mask], dim=-1).movedim(-1, 1)
+    for _ in range(3):
+        planes = F.avg_pool2d(F.pad(planes, (radius,) * 4, mode="replicate"), 2 * radius + 1, stride=1)
+    weight = planes[:, 3:].clamp(min=1e-3)
+    mean = (colours * (1 - mask)).sum((1, 2)) / (1 - mask).sum((1, 2)).clamp(min=1e-3)
+    return torch.where(planes[:, 3:] > 1e-3, planes[:, :3] / weight, mean[..., None, None]).movedim(1, -1)
+
+
 def fit_scale(width: int, height: int, to_width: int, to_height: int, mode: str) -> tuple[float, float, float]:
     """Scale and offset (scale, dx, dy), in pixels, that fit a picture into another size without stretching.
 

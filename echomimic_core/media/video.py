@@ -47,6 +47,8 @@ class VideoWriter:
     ValueError : frames of another size, no frames at all, a sound that cannot be used.
     """
 
+    container, codec, pixels, channels = "mp4", "h264", "yuv420p", 3
+
     def __init__(self, path, fps: float, width: int, height: int, audio: tuple | None = None, crf: str = CRF):
         import av
 
@@ -62,29 +64,32 @@ class VideoWriter:
         self._draft = Draft(self.path)
         self._container = None
         with self._dropped_if_it_fails():
-            self._container = av.open(str(self._draft.part), "w", format="mp4")
+            self._container = av.open(str(self._draft.part), "w", format=self.container)
             self._add_streams()
 
     def write(self, frames: np.ndarray | torch.Tensor) -> None:
         """Append frames (n, height, width, 3): uint8, or floats in 0..1."""
-        frames = to_uint8(frames)
-        if frames.shape[1:] != (self.height, self.width, 3):
+        frames = to_uint8(frames) if self.channels == 3 else frames
+        if frames.shape[1:] != (self.height, self.width, self.channels):
             raise ValueError(f"the video is {self.width}x{self.height}, but the added frames have shape {frames.shape}")
         frames = np.pad(frames, ((0, 0), (0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
         with self._dropped_if_it_fails():
             self._encode(frames)
 
     def _encode(self, frames: np.ndarray) -> None:
-        import av
-
         for picture in frames:
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame = frame.reformat(format="yuv420p", src_colorspace="ITU709", dst_colorspace="ITU709")
+            frame = self._picture(picture)
+            frame = frame.reformat(format=self.pixels, src_colorspace="ITU709", dst_colorspace="ITU709")
             frame.pts, frame.time_base = self.frames, 1 / self.fps
             self._container.mux(self._video.encode(frame))
             self.frames += 1
             # Sound and picture advance together, or the container would hold back one of them in memory.
             self._write_sound()
+
+    def _picture(self, picture: np.ndarray):
+        import av
+
+        return av.VideoFrame.from_ndarray(picture, format="rgb24")
 
     def close(self) -> None:
         """Finish the file and give it its name."""
@@ -127,10 +132,13 @@ class VideoWriter:
         else:
             self.abort()
 
+    def _options(self) -> dict[str, str]:
+        return {"crf": self.crf} if self.codec == "h264" else {"profile": "4444"}
+
     def _add_streams(self) -> None:
-        self._video = self._container.add_stream("h264", rate=self.fps, options={"crf": self.crf})
+        self._video = self._container.add_stream(self.codec, rate=self.fps, options=self._options())
         self._video.width, self._video.height = self.width + self.width % 2, self.height + self.height % 2
-        self._video.pix_fmt = "yuv420p"
+        self._video.pix_fmt = self.pixels
         # Untagged, players would guess the colours of small pictures differently from those of large ones.
         context = self._video.codec_context
         context.colorspace = context.color_primaries = context.color_trc = BT709
@@ -141,6 +149,20 @@ class VideoWriter:
         if self._sound:
             for frame in self._sound.until(self.frames / self.fps):
                 self._container.mux(self._audio.encode(frame))
+
+
+class AlphaWriter(VideoWriter):
+    """Write a QuickTime file (ProRes 4444, AAC) of frames with an alpha channel, for editors; as `VideoWriter`.
+
+    `write` takes frames (n, height, width, 4) uint8, whose colours are not multiplied by alpha.
+    """
+
+    container, codec, pixels, channels = "mov", "prores_ks", "yuva444p10le", 4
+
+    def _picture(self, picture: np.ndarray):
+        import av
+
+        return av.VideoFrame.from_ndarray(picture, format="rgba")
 
 
 class _Sound:

@@ -8,6 +8,7 @@ import torch
 from ..media.picture import fit_scale
 from ..pose.align import framed_rows
 from ..pose.hand_pose import HandPose
+from ..pose.track import present
 from .people import Person
 from .resample import product, resample
 
@@ -18,7 +19,10 @@ CAMERAS = ("still", "follow")
 
 # A crop that follows a person does so smoothly: standard deviations of what evens out place and size, in seconds.
 _PLACE_SECONDS, _SIZE_SECONDS = 0.1, 1.0
-_SHOULDERS = [2, 5]
+_SHOULDERS, _FOREARMS = [2, 5], ((6, 7), (3, 4))
+_HAND = 0.7  # Of the forearm.
+# A hand that was found wrongly in some frames decides nothing.
+_EXTENT_PERCENTILES = (2, 98)
 _SEEN = 0.3
 
 
@@ -174,12 +178,30 @@ def _square(pose: HandPose, boxes: np.ndarray, margin: float) -> tuple[float, fl
         left, top = (low + high - side) / 2
     else:
         top, bottom = rows[0] * pose.height, rows[1] * pose.height
-        side = bottom - top
-        left = rows[2] * pose.width - side / 2
+        middle = rows[2] * pose.width
+        # Half a hand left in the picture would be seen beside the generated one.
+        low, high = _hands_reach(pose)
+        bottom, half = max(bottom, high[1]), max((bottom - top) / 2, middle - low[0], high[0] - middle)
+        side = max(bottom - top, 2 * half)
+        left = middle - side / 2
     left, top, side = left - margin * side, top - margin * side, side * (1 + 2 * margin)
     # Beyond the canvas there is nothing to see.
     side = min(side, max(pose.width, pose.height))
     return (*(_inside(at, side, room) for at, room in ((left, pose.width), (top, pose.height))), side)
+
+
+def _hands_reach(pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
+    """Left and top, right and bottom, in pixels, of the hands; where they were not found, of where wrists lead to."""
+    size = np.array([pose.width, pose.height], float)
+    points = [pose.hands[present(pose.hands, pose.hand_scores)] * size]
+    for side, (elbow, wrist) in enumerate(_FOREARMS):
+        seen = (pose.body_scores[:, [elbow, wrist]] >= _SEEN).all(axis=1) & (pose.hand_scores[:, side].max(axis=1) == 0)
+        points.append((pose.bodies[seen, wrist] + _HAND * (pose.bodies[seen, wrist] - pose.bodies[seen, elbow])) * size)
+    points = np.concatenate(points)
+    # Nobody's hands reach further than they can be seen.
+    points = points.clip(0, size) if len(points) else np.full((1, 2), np.nan)
+    low, high = np.percentile(points, _EXTENT_PERCENTILES, axis=0)
+    return np.nan_to_num(low, nan=np.inf), np.nan_to_num(high, nan=-np.inf)
 
 
 def _inside(start: float, length: float, room: int) -> float:

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ...echomimic_core.config import FRAME_SIZE, LARGEST_SIDE, SMALLEST_SIDE
+from ...echomimic_core.media.picture import FILLS
 from ..types import Reference, ReferenceNet, schema
 
 FITS = ["crop", "pad"]
@@ -17,7 +18,7 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
             category="EchoMimicV2/inputs",
             description="Encodes the reference picture once, at the size of the video.",
             search="reference image, portrait, photo, talking photo, avatar, digital human, character, 参考图, "
-            "人像, 照片, 数字人",
+            "人像, 照片, 数字人, green screen, transparent PNG, cut out, chroma key, 绿幕, 抠像, 透明背景",
             inputs=[
                 ReferenceNet.Input("reference_net", tooltip="The reference network from Load EchoMimicV2."),
                 io.Vae.Input(
@@ -55,6 +56,21 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                     tooltip="How the picture is fitted: crop cuts off what sticks out, pad adds borders. It is never "
                     "stretched, and the pose is fitted the same way.",
                 ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="Only with fill: white is the person, from any segmenter or keyer. Load Image's mask of a "
+                    "transparent picture is the other way round: put Invert Mask between.",
+                ),
+                io.Combo.Input(
+                    "fill",
+                    options=list(FILLS),
+                    default=FILLS[0],
+                    optional=True,
+                    tooltip="What takes the place of the background outside mask: a plain colour for keying, a blur of "
+                    "the background, or fill_picture. keep leaves the picture as it is.",
+                ),
+                io.Image.Input("fill_picture", optional=True, tooltip="The new background, if fill is picture."),
             ],
             outputs=[
                 Reference.Output(display_name="reference", tooltip="For EchoMimicV2 Sampler."),
@@ -71,13 +87,15 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
         return True
 
     @classmethod
-    def execute(cls, reference_net, vae, image, width, height, fit) -> io.NodeOutput:
+    def execute(
+        cls, reference_net, vae, image, width, height, fit, mask=None, fill=FILLS[0], fill_picture=None
+    ) -> io.NodeOutput:
         import comfy.latent_formats
         import comfy.model_management
         import torch
 
         from ...bridge.dtypes import manual_cast_dtype
-        from ...echomimic_core.media.picture import fit_picture
+        from ...echomimic_core.media.picture import fill_background, fit_picture
         from ...echomimic_core.models.reference_unet import ReferenceFeatures
         from ...echomimic_core.sampling.memory import picture_bytes
 
@@ -92,7 +110,8 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
                 "Load VAE."
             )
         width, height = video_size(width, height, reference_net.model.picture_size)
-        picture = fit_picture(image[:1].float(), height, width, fit)
+        picture = fill_background(image[:1].float(), mask, fill, fill_picture)
+        picture = fit_picture(picture, height, width, fit)
         encoded = vae.encode(picture)
         latents = comfy.latent_formats.SD15().process_in(encoded)
         if latents.shape[-2:] != (height // 8, width // 8) or latents.shape[1] != 4:

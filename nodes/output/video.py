@@ -1,17 +1,22 @@
 """The video: latents in, a video file with sound out, a few frames at a time."""
 
+import os
 from contextlib import ExitStack
 
 import comfy.model_management
 import comfy.utils
+import folder_paths
 from comfy_api.latest import io
 
-from ...bridge.reports import warn
+from ...bridge.footage import clip_footage
+from ...bridge.reports import say, warn
 from ...bridge.temp_video import temp_video
 from ..types import schema
 
 LATENT_DIMENSIONS = 4
 PREVIEW_SIZE = 512
+ALPHA = "ProRes 4444"
+MATTES = ["none", "video", ALPHA, "both"]
 
 
 class EchoMimicV2DecodeToVideo(io.ComfyNode):
@@ -53,12 +58,25 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
                     max=64,
                     tooltip="Frames decoded at once. More is slightly faster and needs more memory; 1 needs the least.",
                 ),
+                io.Combo.Input(
+                    "matte",
+                    options=MATTES,
+                    default=MATTES[0],
+                    optional=True,
+                    tooltip="For compositing. video: also a second video in which the person is white on black. ProRes "
+                    "4444: also saves a .mov with an alpha channel to the output folder. both: both.",
+                ),
             ],
-            outputs=[io.Video.Output(display_name="video")],
+            outputs=[
+                io.Video.Output(display_name="video"),
+                io.Video.Output(
+                    "matte_video", display_name="matte", tooltip="The person, white on black, if matte is on."
+                ),
+            ],
         )
 
     @classmethod
-    def execute(cls, samples, vae, fps, frames_per_batch, audio=None) -> io.NodeOutput:
+    def execute(cls, samples, vae, fps, frames_per_batch, audio=None, matte=MATTES[0]) -> io.NodeOutput:
         from ...echomimic_core.config import FPS
 
         latents = _frames_first(samples["samples"])
@@ -70,7 +88,43 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
             )
         fps = fps or samples.get("fps", FPS)
         sound = (audio["waveform"], audio["sample_rate"]) if audio is not None else None
-        return io.NodeOutput(temp_video(lambda path: write_video(path, latents, vae, fps, frames_per_batch, sound)))
+        video = temp_video(lambda path: write_video(path, latents, vae, fps, frames_per_batch, sound))
+        person = None
+        if matte != "none":
+            clip = clip_footage({"samples": latents, "fps": fps}, vae)
+            person = temp_video(lambda path: write_matte(path, clip, sound)) if matte != ALPHA else None
+            if matte in (ALPHA, "both"):
+                path = alpha_path(clip)
+                write_matte(path, clip, sound, alpha=True)
+                say(f"saved with alpha: {path}")
+        return io.NodeOutput(video, person)
+
+
+def alpha_path(clip) -> str:
+    """A new .mov in ComfyUI's output folder, next to what Save Video writes."""
+    name = "video/EchoMimicV2_alpha"
+    size = (clip.width, clip.height)
+    folder, name, counter, _, _ = folder_paths.get_save_image_path(name, folder_paths.get_output_directory(), *size)
+    os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, f"{name}_{counter:05}_.mov")
+
+
+def write_matte(path: str, clip, sound, alpha: bool = False) -> None:
+    """Write the person of a clip, white on black (mp4, silent), or in colour with an alpha channel (ProRes 4444)."""
+    import numpy as np
+
+    from ...bridge.landmarks import landmark_networks
+    from ...bridge.progress import cancellable_progress
+    from ...echomimic_core.media.video import AlphaWriter, VideoWriter
+    from ...echomimic_core.scene.matte import person_matte
+
+    networks, progress = landmark_networks(), cancellable_progress()
+    size = (clip.width, clip.height)
+    with AlphaWriter(path, clip.fps, *size, sound) if alpha else VideoWriter(path, clip.fps, *size) as writer:
+        for index, picture in enumerate(clip.read()):
+            shown = person_matte(picture, networks).mul(255).round().byte().numpy()[..., None]
+            writer.write((np.concatenate([picture, shown], axis=-1) if alpha else shown.repeat(3, axis=-1))[None])
+            progress(index + 1, clip.count)
 
 
 def write_video(path: str, latents, vae, fps: float, frames_per_batch: int, sound) -> None:

@@ -5,6 +5,8 @@ from comfy_api.latest import io
 from ...echomimic_core.apdh.steering import KEYPOINT_GROUPS, REACHES
 from ..types import APDH, schema
 
+HANDS = ["as posed", "none"]
+
 PHASE_TOOLTIPS = {
     "early": "in the first 10 % of denoising, which decides the posture",
     "middle": "in the middle 60 %, which forms lips and details",
@@ -51,8 +53,8 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
             display_name="EchoMimicV2 APDH Options",
             category="EchoMimicV2/sampling",
             description="Controls Audio-Pose Dynamic Harmonization at inference. The defaults change nothing.",
-            search="Audio-Pose Dynamic Harmonization, pose strength, audio strength, lip sync, gesture, 姿态强度, "
-            "语音强度, 对口型, 手势",
+            search="Audio-Pose Dynamic Harmonization, pose strength, audio strength, lip sync, gesture, no hands, "
+            "head only, headshot, lips only, 姿态强度, 语音强度, 对口型, 手势, 无手, 只要头部, 大头照",
             inputs=[
                 *strength_inputs("hand pose", "pose"),
                 *strength_inputs("voice", "audio"),
@@ -86,12 +88,20 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
                     optional=True,
                     tooltip="White marks where the voice may move the picture: one mask, or one per frame.",
                 ),
+                io.Combo.Input(
+                    "hands",
+                    options=HANDS,
+                    default=HANDS[0],
+                    optional=True,
+                    tooltip="none: no hands are drawn for the model, for pictures of head and shoulders. as posed: the "
+                    "hands of the pose.",
+                ),
             ],
             outputs=[APDH.Output(display_name="apdh", tooltip="For EchoMimicV2 Sampler or APDH Conditioning.")],
         )
 
     @classmethod
-    def execute(cls, audio_reach, feather, mask=None, **widgets) -> io.NodeOutput:
+    def execute(cls, audio_reach, feather, mask=None, hands=HANDS[0], **widgets) -> io.NodeOutput:
         from ...echomimic_core.apdh.steering import APDHOptions
 
         def three(name: str) -> tuple[float, float, float]:
@@ -100,7 +110,8 @@ class EchoMimicV2APDHOptions(io.ComfyNode):
         def span(name: str) -> tuple[float, float]:
             return widgets[f"{name}_start"], widgets[f"{name}_end"]
 
-        groups = tuple(group for group in KEYPOINT_GROUPS if group == "hands" or widgets[f"draw_{group}"])
+        drawn = {"hands": hands != "none"} | {group: widgets[f"draw_{group}"] for group in KEYPOINT_GROUPS[1:]}
+        groups = tuple(group for group in KEYPOINT_GROUPS if drawn[group])
         return io.NodeOutput(
             APDHOptions(
                 pose_strength=three("pose"),

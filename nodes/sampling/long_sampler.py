@@ -92,7 +92,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
 
         from ...bridge.model import require_echomimic
         from ...bridge.payload import SPEED
-        from ...bridge.pins import make_pin
+        from ...bridge.pins import make_pin, posed
         from ...bridge.progress import cancellable_progress
         from ...bridge.sampling import SamplerSettings
         from ...bridge.segments import model_fingerprint, segment_sampler
@@ -104,7 +104,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         payload, _ = make_payloads(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
-        held = make_pin(reference, pin, latent, denoise, pose, payload.frames, pose_fit)
+        held = make_pin(reference, pin, latent, denoise, payload.frames, posed(pose, pose_fit, apdh))
         segments = plan_segments(payload.frames, segment_frames, held_frames, loop)
         run = fingerprint(
             *(model_fingerprint(model), reference.tokens, reference.height, reference.width, reference.fit),

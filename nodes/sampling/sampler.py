@@ -65,7 +65,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
         import comfy.model_management
 
         from ...bridge.model import require_echomimic
-        from ...bridge.pins import make_pin
+        from ...bridge.pins import make_pin, posed
         from ...bridge.sampling import SamplerSettings, sample_clip
 
         variant = require_echomimic(model, "EchoMimicV2 Sampler").variant
@@ -73,7 +73,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
         settings = SamplerSettings(seed, steps or variant.steps, cfg or variant.guidance_scale, sampler_name, denoise)
-        held = make_pin(reference, pin, latent, denoise, pose, payload.frames, pose_fit)
+        held = make_pin(reference, pin, latent, denoise, payload.frames, posed(pose, pose_fit, apdh))
         latents, mask = (None, None) if held is None else held.part(list(range(payload.frames)))
         samples = sample_clip(model, payload, settings, latents=latents, mask=mask).to(
             comfy.model_management.intermediate_device()
