@@ -34,7 +34,14 @@ WORK = (
         "test_gestures.py",
         "test_long_poses.py",
     ),
-    *("test_wheel.py", "test_beside_mediapipe.py", "test_ladder.py"),
+    *(
+        "test_wheel.py",
+        "test_beside_mediapipe.py",
+        "test_ladder.py",
+        "test_raster.py",
+        "test_people.py",
+        "test_paste.py",
+    ),
 )
 
 
