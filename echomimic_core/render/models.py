@@ -1,0 +1,75 @@
+"""The networks of a model, loaded once for many clips."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..config import VARIANTS, Variant
+from ..files.checkpoints import AUDIO_ENCODER, CheckpointError, find_released, open_one_file
+from ..files.tensor_file import TensorFile
+from ..models.audio_encoder import AudioEncoder, build_audio_encoder
+from ..models.build import NETWORKS, build, config_of
+from ..networks.frozen_vae import FrozenVAE, load_vae
+from ..sampling.denoiser import ClipDenoiser
+
+
+@dataclass(frozen=True)
+class Models:
+    """Everything that a clip needs, on one device. `size` is the side of the pictures that the model was trained on."""
+
+    denoiser: ClipDenoiser
+    reference_unet: nn.Module
+    audio_encoder: AudioEncoder
+    vae: FrozenVAE
+    variant: Variant
+    size: int
+    device: torch.device
+
+
+def load_models(
+    model: str | Path,
+    vae: str | Path | None = None,
+    audio_encoder: str | Path | None = None,
+    variant: str = "standard",
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+) -> Models:
+    """Load a model from its files.
+
+    Parameters
+    ----------
+    model : a one-file model, or a folder with the released weights, of which `variant` chooses the set.
+    vae, audio_encoder : files of sd-vae-ft-mse (or a TAESD) and of Whisper tiny; by default those inside the model.
+    device : "cuda" where there is one, else "cpu".
+    dtype : of the networks; float16 on a graphics card, float32 on the processor.
+
+    Raises
+    ------
+    ValueError : a file is missing, damaged or another model's.
+    """
+    model = Path(model)
+    files = find_released([model], variant) if model.is_dir() else open_one_file(model)
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    dtype = dtype or (torch.float32 if device.type == "cpu" else torch.float16)
+    config = config_of(files)
+    networks = {name: build(files, name, config, dtype).to(device) for name in NETWORKS}
+    return Models(
+        ClipDenoiser(networks["denoising_unet"], networks["pose_encoder"]),
+        networks["reference_unet"],
+        build_audio_encoder(_audio_weights(files, audio_encoder), torch.float32, config.audio_dim).to(device),
+        load_vae(vae or files.vae_file()).to(device),
+        VARIANTS[files.variant],
+        files.size,
+        device,
+    )
+
+
+def _audio_weights(files, path: str | Path | None) -> dict[str, torch.Tensor]:
+    if path is not None:
+        return TensorFile(path).state_dict()
+    if AUDIO_ENCODER not in files.networks:
+        raise CheckpointError("this model has no audio encoder inside: give the file of Whisper tiny")
+    file, prefix = files.networks[AUDIO_ENCODER][0]
+    return file.state_dict(prefix)

@@ -1,0 +1,118 @@
+"""A list of jobs: all are checked before the first begins, one that fails stops no other, and a rerun does the rest."""
+
+import csv
+import json
+import wave
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from echomimic_core.render import ClipSettings, __main__, read_jobs
+from echomimic_core.render.clip import noise_of, size_of
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder with a picture, two voices and a file that is neither."""
+    Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "face.png")
+    for name in ("one", "two"):
+        with wave.open(str(tmp_path / f"{name}.wav"), "wb") as sound:
+            sound.setnchannels(1), sound.setsampwidth(2), sound.setframerate(16000)
+            sound.writeframes(np.zeros(1600, np.int16).tobytes())
+    (tmp_path / "text.wav").write_text("no sound")
+    return tmp_path
+
+
+def write_list(path, rows):
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, sorted({key for row in rows for key in row}))
+            writer.writeheader(), writer.writerows(rows)
+    return path
+
+
+@pytest.fixture
+def command(files, monkeypatch):
+    """The command with networks that only write names: (exit code, videos rendered)."""
+    rendered = []
+
+    def render_job(models, job, progress):
+        if "broken" in job.output.name:
+            raise ValueError("this voice cannot be used")
+        rendered.append(job.output.name)
+        job.output.parent.mkdir(exist_ok=True)
+        job.output.touch()
+
+    monkeypatch.setattr(__main__, "load_models", lambda *_, **__: SimpleNamespace(size=64))
+    monkeypatch.setattr(__main__, "render_job", render_job)
+
+    def run(*arguments):
+        rendered.clear()
+        code = __main__.main(["--model", "m.safetensors", "--out", str(files / "out"), *map(str, arguments)])
+        return code, list(rendered)
+
+    return run
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_list_names_files_beside_it_and_flags_hold_for_all(files, ending):
+    rows = [{"audio": "one.wav", "seed": 3, "output": "a.mp4"}, {"audio": "two.wav", "width": "128"}]
+    first, second = read_jobs(
+        write_list(files / f"jobs.{ending}", rows), files / "out", {"image": files / "face.png", "seed": 5}
+    )
+    assert first.audio == files / "one.wav" and first.output == files / "out" / "a.mp4"
+    assert first.settings == ClipSettings(seed=3) and second.settings == ClipSettings(seed=5, width=128)
+    assert second.output.name == "two.mp4" and second.image == files / "face.png"
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"audio": "one.wav"}, "job 1: it has no image"),
+        ({"image": "face.png", "audio": "one.wav", "sead": "1"}, "'sead' is unknown"),
+        ({"image": "face.png", "audio": "one.wav", "seed": "many"}, "seed is 'many', which is not a number"),
+    ],
+)
+def test_a_job_that_cannot_be_understood_is_named(files, row, words):
+    with pytest.raises(ValueError, match=words):
+        read_jobs(write_list(files / "jobs.jsonl", [row]), files)
+
+
+def test_two_jobs_of_one_name_are_refused(files):
+    rows = [{"image": "face.png", "audio": "one.wav"}] * 2
+    with pytest.raises(ValueError, match="two jobs would write .*one.mp4"):
+        read_jobs(write_list(files / "jobs.csv", rows), files)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"audio": "three.wav"}, "three.wav does not exist"),
+        ({"audio": "text.wav"}, "text.wav"),
+        ({"audio": "one.wav", "width": 100}, "100x100 pixels are not multiples of 8"),
+        ({"audio": "one.wav", "image": "one.wav"}, "one.wav cannot be read as a picture"),
+    ],
+)
+def test_every_job_is_checked_before_the_first_one_begins(files, command, capsys, row, words):
+    rows = [{"image": "face.png", "audio": "two.wav"}, {"image": "face.png", **row}]
+    assert command(write_list(files / "jobs.jsonl", rows)) == (2, [])
+    assert words in capsys.readouterr().err
+
+
+def test_a_job_that_fails_stops_no_other_and_a_rerun_makes_what_is_missing(files, command, capsys):
+    rows = [{"image": "face.png", "audio": "one.wav", "output": name} for name in ("a.mp4", "broken.mp4", "c.mp4")]
+    jobs = write_list(files / "jobs.csv", rows)
+    assert command(jobs, "--dry-run") == (0, [])
+    assert command(jobs) == (1, ["a.mp4", "c.mp4"])
+    assert "failed" in (said := capsys.readouterr()).err and "2 of 3 videos made" in said.out
+    (files / "out" / "c.mp4").unlink()
+    assert command(jobs, "--resume") == (1, ["c.mp4"])
+
+
+def test_noise_and_size_are_those_of_the_graph():
+    assert noise_of(1, 3, 64, 96).shape == (3, 4, 8, 12) and not noise_of(1, 1, 64, 64).equal(noise_of(2, 1, 64, 64))
+    assert size_of(ClipSettings(), 768) == (768, 768) and size_of(ClipSettings(height=512), 768) == (512, 512)
