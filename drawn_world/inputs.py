@@ -25,8 +25,8 @@ SENTENCE = "Hello! I am only drawn, but I can speak."
 VOICE = Voice("en-gb-scotland", "f4", 150, 55)
 CHARACTER = HELD_OUT + 21
 SIZE = 512
-# Of the templates: hands wide open, which Align Pose finds at once, at the size of the released model.
-EXAMPLE, EXAMPLE_CHARACTER, EXAMPLE_SIZE = "echomimicv2_example", HELD_OUT + 23, 768
+# Of the templates: the same, hands wide open, which Align Pose finds at once, at the size of the released model.
+EXAMPLE, EXAMPLE_SIZE = "echomimicv2_example", 768
 # Somebody else, whose hands drive the third template.
 DRIVING_CHARACTER, DRIVING_FRAMES, DRIVING_SIZE = HELD_OUT + 24, 48, 512
 
@@ -72,7 +72,7 @@ def main() -> None:
     pose = gestures.clip("explaining", frames, seed=1)
     (given.demo / "gesture.json").unlink(missing_ok=True)  # A pose is never written over another
     save(replace(pose, faces=None, face_scores=None), given.demo / "gesture.json")
-    write_bytes(given.templates / f"{EXAMPLE}.png", draw(EXAMPLE_CHARACTER, "open_hands", EXAMPLE_SIZE))
+    write_bytes(given.templates / f"{EXAMPLE}.png", draw(CHARACTER, "open_hands", EXAMPLE_SIZE))
     write_flac(given.templates / f"{EXAMPLE}.flac", speech.sound)
     film(given.templates / f"{EXAMPLE}.mp4")
 

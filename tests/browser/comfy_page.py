@@ -49,7 +49,7 @@ def visit(page, server, **settings) -> None:
 
 def is_ours(said) -> bool:
     """Whether an error or a warning of the console is of one of our scripts."""
-    return said.type in ("error", "warning") and "echomimicv2" in f"{said.text} {said.location}".lower()
+    return said.type in ("error", "warning") and "extensions/echomimicv2" in f"{said.text} {said.location}"
 
 
 def load_workflow(page, workflow: dict) -> None:

@@ -28,7 +28,7 @@ SMALL_MODEL = REPO / "demo" / "models" / "nano.safetensors"
 NODE_WIDTH, COLUMN_GAP, ROW_GAP = 330, 50, 60
 NOTE_SIZE, NOTE_X = (370, 350), -420
 PACK = "echomimicv2"
-CELL, SECONDS, THUMBNAIL_QUALITY = 128, 2.0, 85
+CELL, SECONDS, THUMBNAIL_QUALITY = 128, 1.5, 85
 # What each thumbnail shows, on four by four cells: (what, column, row, cells per side).
 MOMENT, PICTURE, DRIVING = "a moment of the video", "the picture", "a moment of the driving video"
 QUARTERS = ((0, 0, 2), (2, 0, 2), (0, 2, 2), (2, 2, 2))
