@@ -1,6 +1,8 @@
 # One word for each thing that is done often. `just` lists them.
 
 python := env("PYTHON", "python3")
+# What tests/run.py makes, with torch, ComfyUI's packages and ruff.
+made := env("COMFYUI_PYTHON", justfile_directory() / ".cache/venv/bin/python")
 
 _default:
     @just --list
@@ -34,10 +36,17 @@ fuzz minutes="30":
 bench *arguments:
     {{python}} -m benchmarks {{arguments}}
 
-# Everything, on both ends of ComfyUI.
-release-check:
-    {{python}} tests/run.py -m "" --comfyui 0.33.0
+# What the registry checks before it takes a version.
+registry:
+    {{python}} -m venv .cache/registry
+    .cache/registry/bin/pip install --quiet comfy-cli
+    .cache/registry/bin/comfy --skip-prompt --no-enable-telemetry node validate
+
+# Everything: both ends of ComfyUI, older and newer pages, other people's environments, the registry.
+release-check: && registry
+    {{python}} tests/run.py -m "" --comfyui 0.33.0 --frontends 1.32.9 1.58.1
     {{python}} tests/run.py -m "" --comfyui 0.3.75
-    {{python}} -m echomimic_core.verify ../shared/parity
-    {{python}} -m ruff check .
-    {{python}} -m ruff format --check .
+    {{made}} -m tests.environments
+    if [ -d ../shared/parity ]; then {{made}} -m echomimic_core.verify ../shared/parity; fi
+    {{made}} -m ruff check .
+    {{made}} -m ruff format --check .
