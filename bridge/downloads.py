@@ -8,8 +8,10 @@ import folder_paths
 
 from ..echomimic_core.files import fetch
 from ..echomimic_core.files.checkpoints import AUDIO_ENCODER, open_one_file
+from ..echomimic_core.files.durable import WriteError
 from ..echomimic_core.files.published import ECHOMIMIC_FOLDER, VAE, VAE_FOLDER, WHISPER, Published, sentence
 from ..echomimic_core.files.tensor_file import CheckpointError
+from ..echomimic_core.files.transfer import DownloadError
 from .model_files import AUTO, RELEASED, audio_encoder_folders, echomimic_folders, one_file_names
 from .reports import say
 
@@ -37,18 +39,27 @@ def targets() -> dict[str, Path]:
 
 
 def check_complete(model: str, audio_encoder: str = AUTO) -> None:
-    """CheckpointError that names everything missing, if the model cannot be loaded; a VAE alone is asked for at use.
-
-    The node shows the sentence as well: the page's own error names the node only until its details are opened.
-    """
+    """CheckpointError that names everything missing, if the model cannot be loaded; a VAE alone is asked for at use."""
     missing = missing_files(model, audio_encoder)
     if [file for file in missing if file != VAE]:
         title = f"The {model} model" if model in RELEASED else f"The model {model}"
         others = one_file_names() if model in RELEASED else []
         more = f" Or choose an available model: {', '.join(others)}." if others else ""
-        text = sentence(title, missing, targets()) + more
-        say(text)
-        raise CheckpointError(text)
+        raise CheckpointError(sentence(title, missing, targets()) + more)
+
+
+def complete(model: str, audio_encoder: str, may_download: bool) -> None:
+    """Have everything that a choice of the loader needs, downloaded if that may be, or raise a sentence.
+
+    The node shows that sentence as well: the page's own error names only the node until its details are opened.
+    """
+    try:
+        if may_download:
+            download_missing(model, audio_encoder)
+        check_complete(model, audio_encoder)
+    except (CheckpointError, DownloadError, WriteError) as error:
+        say(str(error))
+        raise
 
 
 def download_missing(model: str, audio_encoder: str) -> None:

@@ -82,13 +82,11 @@ class EchoMimicV2Loader(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, weight_dtype, audio_encoder, download_missing=False) -> io.NodeOutput:
-        from ...bridge import downloads
+        from ...bridge.downloads import complete
         from ...bridge.model_files import load_audio_encoder, load_models, open_model
         from ...bridge.vae import LazyVAE
 
-        if download_missing:
-            downloads.download_missing(model, audio_encoder)
-        downloads.check_complete(model, audio_encoder)
+        complete(model, audio_encoder, download_missing)
         files = open_model(model, echomimic_folders())
         dtype = WEIGHT_DTYPES[weight_dtype]
         denoiser, reference_net = load_models(files, dtype)

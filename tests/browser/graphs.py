@@ -55,7 +55,7 @@ LOADER = Node(
     "EchoMimicV2Loader",
     0,
     {"model": "accelerated", "weight_dtype": "auto", "audio_encoder": "auto", "download_missing": False},
-    room=160,  # What is missing or comes: name, size, licence, address
+    room=160,  # What is missing or comes; the last of its column, since Nodes 2.0 draws it as long as it is
     models=(model_link(WHISPER), model_link(VAE)),
 )
 IMAGE = Node("3", "LoadImage", 0, {"image": PICTURE}, room=260)
@@ -154,7 +154,7 @@ def changed(node: Node, **inputs) -> Node:
 
 TALKING_PHOTO = Graph(
     f"{PREFIX}_1_talking_photo_lip_sync_avatar",
-    (LOADER, IMAGE, SOUND, AUDIO, HANDS, ALIGN, REFERENCE, SAMPLER, DECODE, SAVE),
+    (IMAGE, LOADER, SOUND, AUDIO, HANDS, ALIGN, REFERENCE, SAMPLER, DECODE, SAVE),
 )
 
 LIBRARY = tuple(
@@ -170,8 +170,8 @@ LIBRARY = tuple(
 GESTURES = Graph(
     f"{PREFIX}_2_gestures",
     (
-        LOADER,
         IMAGE,
+        LOADER,
         *LIBRARY,
         Node("32", "EchoMimicV2BlendPose", 1, {"first": ["30", 0], "second": ["31", 0], "transition": 12}),
         replace(SOUND, column=2),
@@ -187,8 +187,8 @@ GESTURES = Graph(
 DRIVING_VIDEO = Graph(
     f"{PREFIX}_3_driving_video",
     (
-        LOADER,
         IMAGE,
+        LOADER,
         SOUND,
         AUDIO,
         Node("40", "LoadVideo", 1, {"file": VIDEO}, room=260),
@@ -222,8 +222,8 @@ DRIVING_VIDEO = Graph(
 LONG_SPEECH = Graph(
     f"{PREFIX}_4_long_speech",
     (
-        LOADER,
         IMAGE,
+        LOADER,
         SOUND,
         AUDIO,
         HANDS,
@@ -242,8 +242,8 @@ LONG_SPEECH = Graph(
 LOW_MEMORY = Graph(
     f"{PREFIX}_5_low_memory",
     (
-        changed(LOADER, weight_dtype="float8_e4m3fn"),
         IMAGE,
+        changed(LOADER, weight_dtype="float8_e4m3fn"),
         SOUND,
         AUDIO,
         HANDS,
@@ -258,8 +258,8 @@ LOW_MEMORY = Graph(
 CUSTOM_SAMPLING = Graph(
     f"{PREFIX}_6_custom_sampling",
     (
-        LOADER,
         IMAGE,
+        LOADER,
         SOUND,
         AUDIO,
         HANDS,

@@ -26,7 +26,7 @@ WORKFLOWS = REPO / "workflows"
 SMALL_MODEL = REPO / "demo" / "models" / "nano.safetensors"
 # The page opens a template so that all of it fits, and draws no text below 57 %: 2420 by 1220 fit a Full HD screen.
 NODE_WIDTH, COLUMN_GAP, ROW_GAP = 330, 50, 60
-NOTE_SIZE, NOTE_X = (370, 350), -420
+NOTE_SIZE, NOTE_X, SECOND_NOTE_Y = (370, 350), -420, 620  # Older pages draw notes as long as their texts
 PACK = "echomimicv2"
 CELL, SECONDS, THUMBNAIL_QUALITY = 128, 1.5, 85
 # What each thumbnail shows, on four by four cells: (what, column, row, cells per side).
@@ -87,7 +87,7 @@ def write(page, graph: Graph) -> None:
     heights = {id: max(height, taller.get(id, 0)) for id, height in page.evaluate(HEIGHTS).items()}
     notes = [
         (graph.note("en"), "Read me", [NOTE_X, 0]),
-        (graph.note("zh"), "使用说明", [NOTE_X, NOTE_SIZE[1] + ROW_GAP]),
+        (graph.note("zh"), "使用说明", [NOTE_X, SECOND_NOTE_Y]),
     ]
     page.evaluate(PLACE, {"places": places(graph, heights), "notes": notes, "noteSize": NOTE_SIZE})
     page.wait_for_timeout(1000)

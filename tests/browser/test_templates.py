@@ -98,6 +98,12 @@ def test_template_is_opened_from_the_list_uploaded_to_and_run(page, name, artist
     assert [file for file in page.evaluate(SHOWN_VIDEO) if file.endswith(".mp4")]
     assert not red_nodes(page) and not page.complaints
     assert not overlaps(boxes(page))
+    try:
+        show_as_vue(page, True)
+        fit_view(page)
+        assert not overlaps(boxes(page, as_vue=True))
+    finally:
+        show_as_vue(page, False)
 
 
 @pytest.mark.parametrize("as_vue", [False, True], ids=["classic", "Nodes 2.0"])
