@@ -37,7 +37,7 @@ class EchoMimicV2Loader(io.ComfyNode):
                     options=[AUTO] + whisper_names(),
                     default=AUTO,
                     tooltip="The Whisper tiny encoder for the voice. auto uses the one inside a one-file model, "
-                    "otherwise tiny.pt from models/echomimic or models/audio_encoders.",
+                    "otherwise whisper-tiny.safetensors or tiny.pt from models/echomimic or models/audio_encoders.",
                 ),
                 io.Boolean.Input(
                     "download_missing",

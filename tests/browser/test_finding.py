@@ -8,14 +8,14 @@ from comfy_page import comfy_page
 RESULTS = "() => [...document.querySelectorAll('[role=option]')].map(entry => entry.textContent)"
 MENU = "() => [...document.querySelectorAll('.litecontextmenu .litemenu-entry')].map(entry => entry.textContent)"
 OFFERED = "type => [LiteGraph.slot_types_default_out[type] ?? [], LiteGraph.slot_types_default_in[type] ?? []]"
-ADD = """name => {
+ADD = """([name, slot]) => {
     window.app.graph.clear();
     const node = LiteGraph.createNode(name);
     window.app.graph.add(node);
     const {canvas, ds} = window.app.canvas;
     [ds.scale, ds.offset[0], ds.offset[1]] = [1, 0, 0];
     node.pos = [200, 200];
-    const [x, y] = node.getConnectionPos(false, 0);
+    const [x, y] = node.getConnectionPos(false, slot);
     const {left, top} = canvas.getBoundingClientRect();
     return [left + x, top + y];
 }"""
@@ -25,6 +25,7 @@ COLORS = """type => {
     return [classic, style.getPropertyValue(`--color-datatype-${type}`).trim()];
 }"""
 FIRST_FIVE = 5
+BESIDES = ("Search", "Add Node", "Add Reroute", "Reroute")  # What the page offers for every wire
 TYPES = ("POSE", "REFERENCE", "REFERENCE_NET", "AUDIO", "AUDIO_ENCODER", "APDH", "GESTURES")
 
 
@@ -117,17 +118,33 @@ def test_wires_of_other_packs_keypoints_offer_the_conversion(page):
     assert "EchoMimicV2PoseToKeypoints" in makers[:FIRST_FIVE]
 
 
-def test_pose_wire_dropped_on_empty_canvas_offers_the_sampler(page):
+SAMPLERS = {"EchoMimicV2Sampler", "EchoMimicV2LongSampler", "EchoMimicV2APDHConditioning"}
+
+
+@pytest.mark.parametrize(
+    ("node", "slot", "takers"),
+    [
+        ("EchoMimicV2LoadPose", 0, {"EchoMimicV2Sampler", "EchoMimicV2AlignPose", "EchoMimicV2PreviewPose"}),
+        ("EchoMimicV2ReferenceEncode", 0, SAMPLERS),
+        ("EchoMimicV2AudioEmbeds", 0, SAMPLERS),
+        ("EchoMimicV2APDHOptions", 0, SAMPLERS),
+        ("EchoMimicV2Loader", 1, {"EchoMimicV2ReferenceEncode"}),
+        ("EchoMimicV2Loader", 2, {"EchoMimicV2AudioEmbeds"}),
+        ("EchoMimicV2LoadGestures", 0, {"EchoMimicV2VoiceGestures"}),
+    ],
+)
+def test_wire_dropped_on_empty_canvas_offers_its_usual_partners(page, node, slot, takers):
     page.evaluate("async () => { await window.app.refreshComboInNodes() }")  # Registers every node once more.
-    x, y = page.evaluate(ADD, "EchoMimicV2LoadPose")
+    x, y = page.evaluate(ADD, [node, slot])
     page.wait_for_timeout(500)
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 300, y + 150, steps=10)
     page.mouse.up()
     page.wait_for_function("() => document.querySelector('.litecontextmenu .litemenu-entry')")
-    assert {"EchoMimicV2Sampler", "EchoMimicV2AlignPose", "EchoMimicV2PreviewPose"} <= set(page.evaluate(MENU))
+    offered = [entry for entry in page.evaluate(MENU) if entry not in BESIDES]
     page.keyboard.press("Escape")
+    assert takers <= set(offered[:FIRST_FIVE])
 
 
 def test_each_socket_type_has_a_colour_of_its_own(page):
