@@ -13,7 +13,7 @@ MODEL_FOLDERS = ("echomimic", "mediapipe")
 
 # The picture, the voice and the driving video of the templates.
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "workflows" / "inputs"
-EXAMPLES = tuple(f"echomimicv2_example.{ending}" for ending in ("png", "flac", "mp4"))
+EXAMPLES = (*(f"echomimicv2_example.{ending}" for ending in ("png", "flac", "mp4")), "echomimicv2_scene.png")
 
 SUFFIXES = (".json", ".safetensors", ".zip")
 

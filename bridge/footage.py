@@ -69,15 +69,14 @@ def clip_footage(clip, vae, upscale=None, fps: float = FPS) -> Footage:
     if samples.ndim != 4:
         raise ValueError(f"a clip has latents of shape {tuple(samples.shape)}: use the output of EchoMimicV2 Sampler")
 
-    def read() -> Iterator[np.ndarray]:
-        for start in until_cancelled(range(0, len(samples), FRAMES_PER_DECODE)):
-            decoded = vae.decode(samples[start : start + FRAMES_PER_DECODE])
-            yield from to_uint8(decoded if upscale is None else upscale(decoded))
+    def decoded(step: int = 1) -> Iterator[np.ndarray]:
+        chosen = samples[::step]
+        for start in until_cancelled(range(0, len(chosen), FRAMES_PER_DECODE)):
+            pictures = vae.decode(chosen[start : start + FRAMES_PER_DECODE])
+            yield from to_uint8(pictures if upscale is None else upscale(pictures))
 
-    height, width = to_uint8(vae.decode(samples[:1]) if upscale is None else upscale(vae.decode(samples[:1]))).shape[
-        1:3
-    ]
-    return Footage(read, width, height, float(clip.get("fps", fps)), len(samples))
+    height, width = next(decoded(len(samples))).shape[:2]
+    return Footage(decoded, width, height, float(clip.get("fps", fps)), len(samples), sparse=decoded)
 
 
 def upscaler(model):
@@ -104,7 +103,7 @@ def _of_file(video) -> Footage:
     rate = frame_rate(reader(file))
 
     def read() -> Iterator[np.ndarray]:
-        frames = read_frames(reader(file), rate)
+        frames = read_frames(reader(file), rate, exact=True)
         for _, picture in between(until_cancelled(frames), begin, length):
             yield picture
 

@@ -21,6 +21,8 @@ STILL_CRF = "10"
 AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
 FALLBACK_RATE = 48000
 BT709 = 1
+# Of swscale: bicubic, chroma at full resolution on both sides, rounding.
+_EXACT = 0x4 | 0x2000 | 0x4000 | 0x40000
 
 # Sides and pixels of a picture, and seconds between two pictures or before the first sound, that a file may have.
 MIN_SIDE, MAX_SIDE, MAX_PIXELS = 16, 16_384, 2**27
@@ -133,7 +135,7 @@ class VideoWriter:
             self.abort()
 
     def _options(self) -> dict[str, str]:
-        return {"crf": self.crf} if self.codec == "h264" else {"profile": "4444"}
+        return {"crf": self.crf}
 
     def _add_streams(self) -> None:
         self._video = self._container.add_stream(self.codec, rate=self.fps, options=self._options())
@@ -149,20 +151,6 @@ class VideoWriter:
         if self._sound:
             for frame in self._sound.until(self.frames / self.fps):
                 self._container.mux(self._audio.encode(frame))
-
-
-class AlphaWriter(VideoWriter):
-    """Write a QuickTime file (ProRes 4444, AAC) of frames with an alpha channel, for editors; as `VideoWriter`.
-
-    `write` takes frames (n, height, width, 4) uint8, whose colours are not multiplied by alpha.
-    """
-
-    container, codec, pixels, channels = "mov", "prores_ks", "yuva444p10le", 4
-
-    def _picture(self, picture: np.ndarray):
-        import av
-
-        return av.VideoFrame.from_ndarray(picture, format="rgba")
 
 
 class _Sound:
@@ -203,19 +191,21 @@ def to_uint8(frames: np.ndarray | torch.Tensor) -> np.ndarray:
     return (np.nan_to_num(frames).clip(0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
 
 
-def read_frames(source, fps: float | None = None) -> Iterator[tuple[float, np.ndarray]]:
+def read_frames(source, fps: float | None = None, exact: bool = False) -> Iterator[tuple[float, np.ndarray]]:
     """Yield (seconds, picture) for every frame, pictures (height, width, 3) uint8 RGB, upright and of square pixels.
 
     Parameters
     ----------
     source : a path, or a file object.
     fps : None for the frames as they are; else one picture every 1 / fps seconds, each the last one shown by then.
+    exact : round colours instead of cutting them off, for pictures that are written again: slower, and on average one
+        step of 255 lighter.
 
     Raises
     ------
     ValueError : no such file, not a video, damaged, sides beyond `MIN_SIDE` to `MAX_SIDE` pixels.
     """
-    frames = _decode_frames(source)
+    frames = _decode_frames(source, exact)
     return frames if fps is None else _at_rate(frames, fps, _name(source))
 
 
@@ -287,7 +277,7 @@ def _samples_before(seconds: float, rate: int, source) -> int:
     return round(seconds * rate)
 
 
-def _decode_frames(source) -> Iterator[tuple[float, np.ndarray]]:
+def _decode_frames(source, exact: bool = False) -> Iterator[tuple[float, np.ndarray]]:
     with open_media(source, "video") as (container, stream):
         stream.thread_type = "AUTO"
         name = _name(source)
@@ -302,11 +292,22 @@ def _decode_frames(source) -> Iterator[tuple[float, np.ndarray]]:
             # Of the first frame only: asking keeps a frame alive for long, and it does not change.
             matrix = display_matrix(frame) if index == 0 else matrix
             # Later frames of another size are brought to that of the first.
-            picture = frame.to_ndarray(format="rgb24", width=size[0], height=size[1])
+            picture = (_exact_rgb if exact else _rgb)(frame, *size)
             seconds = frame.time if frame.time is not None else float(index / rate)
             yield seconds, upright(picture, matrix)
         if index is None:
             raise MediaError(f"{name} contains no pictures: the file is empty or truncated")
+
+
+def _rgb(frame, width: int, height: int) -> np.ndarray:
+    return frame.to_ndarray(format="rgb24", width=width, height=height)
+
+
+def _exact_rgb(frame, width: int, height: int) -> np.ndarray:
+    try:
+        return frame.reformat(width, height, "rgb24", interpolation=_EXACT).to_ndarray()
+    except (ValueError, TypeError, KeyError):  # A PyAV that has no names for these.
+        return _rgb(frame, width, height)
 
 
 def _picture_size(width: int, height: int, stream, name: str) -> tuple[int, int] | None:

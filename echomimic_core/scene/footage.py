@@ -20,6 +20,7 @@ class Footage:
     width, height : of the frames, in pixels.
     fps : frames per second; 0 for a still picture, which lasts as long as it is needed.
     count : frames, as far as is known: a video's container may be wrong by some.
+    sparse : gives every so-manieth frame without making the others, where that is possible.
     """
 
     read: Callable[[], Iterator[np.ndarray]]
@@ -27,6 +28,7 @@ class Footage:
     height: int
     fps: float
     count: int
+    sparse: Callable[[int], Iterator[np.ndarray]] | None = None
 
     @property
     def still(self) -> bool:
@@ -36,10 +38,14 @@ class Footage:
         """The first frame."""
         return next(self.read())
 
+    def every(self, step: int) -> Iterator[np.ndarray]:
+        """Frames 0, step, 2 step, ..."""
+        return islice(self.read(), 0, None, step) if self.sparse is None else self.sparse(step)
+
     def ordered(self, order: Sequence[int] | np.ndarray) -> "Footage":
         """The footage whose frames are those of this one with the indices of `order`, any order."""
         order = np.asarray(order)
-        return replace(self, read=lambda: self._in_order(order), count=len(order))
+        return replace(self, read=lambda: self._in_order(order), count=len(order), sparse=None)
 
     def _in_order(self, order: np.ndarray) -> Iterator[np.ndarray]:
         frames, at, picture = iter(()), -1, None

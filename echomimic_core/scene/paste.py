@@ -81,11 +81,10 @@ def look(
         networks = networks or shared_networks()
     mask = None if crop.masks is None else crop.masks.amax(dim=0).float() / 255
     colours = ColourMatch()
-    for index, (picture, (place, ground)) in enumerate(zip(clip.read(), at_rate(background, clip.fps), strict=False)):
+    moments = zip(clip.every(LOOK_EVERY), at_rate(background, clip.fps / LOOK_EVERY), strict=False)
+    for index, (picture, (place, ground)) in enumerate(moments if searches or match_colour else ()):
         if progress is not None:
-            progress(index, max(clip.count, index + 1))
-        if index % LOOK_EVERY or not (searches or match_colour):
-            continue
+            progress(index * LOOK_EVERY, max(clip.count, index * LOOK_EVERY + 1))
         found = silhouette(picture, networks) if searches else None
         if found is not None:
             mask = found if mask is None else torch.maximum(_sized(mask, found.shape), found)

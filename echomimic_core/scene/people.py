@@ -1,7 +1,7 @@
 """People: everybody in a picture or a video, each with a box, a pose and a soft mask."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 import numpy as np
@@ -38,8 +38,6 @@ _ONE = Wanted(limit=1)
 _SEARCH_EVERY = 8
 # Masks of a video are kept at this part of the network's resolution: an hour of them fits in memory.
 _VIDEO_MASK = 2
-_GIVEN_SIDE = 256
-_EDGE = 0.5
 
 
 @dataclass(frozen=True)
@@ -170,43 +168,6 @@ def find_bodies(pictures: torch.Tensor, networks: Networks, most: int, small: bo
             bodies.append(body)
     largest = sorted(bodies, key=_size, reverse=True)[:most]
     return sorted(largest, key=lambda body: body.points[_HEAD_AND_SHOULDERS, 0].mean())
-
-
-def with_masks(people: People, masks: torch.Tensor) -> People:
-    """People whose masks are those of a segmenter, (n, height, width) in 0..1 of the picture's own shape.
-
-    In a picture each mask goes to the person it covers best; several masks of one person are one. In a video of one
-    person there is a mask for each frame.
-
-    Raises
-    ------
-    ValueError : masks of another shape, or that cannot be given to people.
-    """
-    height, width = people.footage.height, people.footage.width
-    if abs(masks.shape[2] / masks.shape[1] - width / height) > 0.02:
-        raise ValueError(
-            f"the mask is {masks.shape[2]}x{masks.shape[1]}, but the picture is {width}x{height}: connect the mask of "
-            "this picture"
-        )
-    factor = width / masks.shape[2]
-    if not people.footage.still:
-        if len(people) != 1 or len(masks) not in (1, len(people.people[0])):
-            raise ValueError(
-                f"there are {len(masks)} masks for {len(people)} people in a video of "
-                f"{len(people.people[0])} frames: masks of a video need one person, and one mask per frame"
-            )
-        return replace(people, people=(_masked(people.people[0], masks, factor),))
-    chosen: dict[int, torch.Tensor] = {}
-    for mask in masks:
-        covers = [_covered(person, mask, factor) for person in people.people]
-        best = int(np.argmax(covers))
-        if covers[best] > 0:
-            chosen[best] = torch.maximum(chosen[best], mask) if best in chosen else mask
-    kept = [
-        _masked(person, chosen[index][None], factor) if index in chosen else person
-        for index, person in enumerate(people.people)
-    ]
-    return replace(people, people=tuple(kept))
 
 
 def overlay(people: People) -> np.ndarray:
@@ -361,44 +322,3 @@ def _person(follow: _Follow, footage: Footage) -> Person:
     found = Detections(np.arange(len(follow.frames)) / fps, *columns, width=footage.width, height=footage.height)
     pose = steady(found, fps)
     return Person(np.stack(follow.boxes), pose, np.stack(follow.squares), torch.stack(follow.maps))
-
-
-def _masked(person: Person, masks: torch.Tensor, factor: float) -> Person:
-    """A person with masks (n, h, w), each pixel of which is `factor` pixels of the canvas."""
-    there = (masks > _EDGE).any(dim=0)
-    if not there.any():
-        return person
-    rows, columns = there.any(dim=1).nonzero()[:, 0], there.any(dim=0).nonzero()[:, 0]
-    low = np.array([float(columns[0]), float(rows[0])])
-    high = np.array([float(columns[-1]), float(rows[-1])]) + 1
-    middle, side = (low + high) / 2, float((high - low).max()) * 1.1
-    crop = (side / _GIVEN_SIDE, middle - side / 2)
-    steps = (torch.arange(_GIVEN_SIDE) + 0.5) * crop[0]
-    grid = (
-        torch.stack(torch.meshgrid(steps + float(crop[1][0]), steps + float(crop[1][1]), indexing="xy"), dim=-1)
-        / torch.tensor([masks.shape[2], masks.shape[1]])
-        * 2
-        - 1
-    )
-    maps = torch.cat(
-        [
-            torch.nn.functional.grid_sample(mask[None, None], grid[None].float(), align_corners=False)[0]
-            for mask in masks
-        ]
-    )
-    maps = maps.mul(255).round().clamp(0, 255).byte()
-    square = np.array([*(middle * factor), side * factor, 0.0])
-    count = len(person)
-    return replace(
-        person,
-        box=np.repeat(np.concatenate([low, high])[None] * factor, count, axis=0) if len(masks) == 1 else person.box,
-        squares=np.repeat(square[None], count, axis=0),
-        maps=maps if len(maps) == count else maps.expand(count, -1, -1),
-    )
-
-
-def _covered(person: Person, mask: torch.Tensor, factor: float) -> float:
-    """How much of a person a mask covers, less how much of the mask lies elsewhere: over 0 where it may be theirs."""
-    height, width = mask.shape
-    theirs = person.mask(0, np.eye(2, 3), height, width, 1 / factor)
-    return float((theirs * mask).sum() / torch.maximum(theirs, mask).sum().clamp(min=1e-6))

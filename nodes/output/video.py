@@ -115,7 +115,8 @@ def write_matte(path: str, clip, sound, alpha: bool = False) -> None:
 
     from ...bridge.landmarks import landmark_networks
     from ...bridge.progress import cancellable_progress
-    from ...echomimic_core.media.video import AlphaWriter, VideoWriter
+    from ...echomimic_core.media.alpha import AlphaWriter
+    from ...echomimic_core.media.video import VideoWriter
     from ...echomimic_core.scene.matte import person_matte
 
     networks, progress = landmark_networks(), cancellable_progress()

@@ -61,6 +61,9 @@ class EchoMimicV2FindPeople(io.ComfyNode):
                 io.Float.Output(
                     "fps", display_name="fps", tooltip="Frame rate of the video, for Audio Embeds; 24 for a picture."
                 ),
+                io.Mask.Output(
+                    "masks", display_name="mask", tooltip="One mask per person of the first frame, white is the person."
+                ),
             ],
         )
 
@@ -70,14 +73,17 @@ class EchoMimicV2FindPeople(io.ComfyNode):
         from ...bridge.landmarks import landmark_networks
         from ...bridge.progress import cancellable_progress
         from ...echomimic_core.config import FPS
-        from ...echomimic_core.scene import people
+        from ...echomimic_core.scene import masks, people
 
         footage = footage_of(source, source_fps)
         found = people.find_people(footage, most_people, small_people, landmark_networks(), cancellable_progress())
         if mask is not None:
-            found = people.with_masks(found, mask)
+            found = masks.with_masks(found, mask)
         shown = to_images(people.overlay(found)[None])
-        return io.NodeOutput(found, shown, len(found), footage.fps or float(FPS), ui=ui.PreviewImage(shown, cls=cls))
+        rate = footage.fps or float(FPS)
+        return io.NodeOutput(
+            found, shown, len(found), rate, masks.first_masks(found), ui=ui.PreviewImage(shown, cls=cls)
+        )
 
 
 NODES = [EchoMimicV2FindPeople]

@@ -12,6 +12,7 @@ from echomimic_core.files.published import VAE, WHISPER
 PREFIX = "EchoMimicV2"
 NOTES = Path(__file__).parent / "notes"
 PICTURE, VOICE, VIDEO = "echomimicv2_example.png", "echomimicv2_example.flac", "echomimicv2_example.mp4"
+SCENE = "echomimicv2_scene.png"
 
 
 @dataclass(frozen=True)
@@ -292,7 +293,136 @@ CUSTOM_SAMPLING = Graph(
     ),
 )
 
-GRAPHS = (TALKING_PHOTO, GESTURES, DRIVING_VIDEO, LONG_SPEECH, LOW_MEMORY, CUSTOM_SAMPLING)
+PEOPLE = Node("50", "EchoMimicV2FindPeople", 1, {"source": ["3", 0], "most_people": 4, "small_people": True}, room=260)
+CROP = Node(
+    "51",
+    "EchoMimicV2CropPerson",
+    2,
+    {
+        "people": ["50", 0],
+        "person": 1,
+        "size": 768,
+        "margin": 0.15,
+        "camera": "still",
+        "mask": "person",
+        "frames": 0,
+        "when_longer": "stop",
+    },
+    room=260,
+)
+PASTE = Node(
+    "52",
+    "EchoMimicV2PastePerson",
+    5,
+    {
+        "background": ["3", 0],
+        "clip_1": ["8", 0],
+        "crop_1": ["33", 6],
+        "feather": 16,
+        "match_colour": True,
+        "body": "silhouette",
+        "vae": ["1", 3],
+        "audio": ["7", 1],
+    },
+)
+SCENE_ALIGN = replace(changed(ALIGN, image=["51", 0], image_pose=["51", 1], crop=["51", 2], framing="keep"), column=3)
+SCENE_SAMPLER = replace(changed(SAMPLER, pin=["33", 6]), column=4)
+SCENE_SAVE = replace(changed(SAVE, video=["52", 0]), column=5)
+SCENE_IMAGE = changed(IMAGE, image=SCENE)
+
+
+def second(node: Node, **inputs) -> Node:
+    """The node once more, for the second person: wires from other nodes of one person lead to their second ones."""
+    own = {"51": "61", "33": "43", "7": "17", "5": "15", "6": "16", "8": "18"}
+    wires = {
+        name: [own.get(value[0], value[0]), value[1]] for name, value in node.inputs.items() if isinstance(value, list)
+    }
+    return replace(node, id=own[node.id], inputs={**node.inputs, **wires, **inputs})
+
+
+FULL_BODY = Graph(
+    f"{PREFIX}_7_full_body_whole_picture",
+    (
+        LOADER,
+        SCENE_IMAGE,
+        SOUND,
+        AUDIO,
+        HANDS,
+        PEOPLE,
+        CROP,
+        SCENE_ALIGN,
+        replace(REFERENCE, column=4),
+        SCENE_SAMPLER,
+        PASTE,
+        SCENE_SAVE,
+    ),
+)
+
+SPLIT = Node("53", "EchoMimicV2SplitSpeakers", 0, {"audio": ["4", 0], "turns": "Anna 0.0 2.1\nBen 2.1 4.3"})
+SPEAKER = changed(AUDIO, audio=["53", 0])
+TWO_PEOPLE = Graph(
+    f"{PREFIX}_8_two_people_talking",
+    (
+        LOADER,
+        SCENE_IMAGE,
+        SOUND,
+        SPLIT,
+        SPEAKER,
+        second(SPEAKER, audio=["53", 1]),
+        PEOPLE,
+        HANDS,
+        second(HANDS, seed=1),
+        CROP,
+        second(CROP, person=2),
+        SCENE_ALIGN,
+        second(SCENE_ALIGN),
+        replace(REFERENCE, column=4),
+        SCENE_SAMPLER,
+        replace(second(REFERENCE), column=4),
+        second(SCENE_SAMPLER),
+        changed(PASTE, audio=["4", 0], clip_2=["18", 0], crop_2=["43", 6]),
+        SCENE_SAVE,
+    ),
+)
+
+REDUB = Graph(
+    f"{PREFIX}_9_redub_video_new_voice",
+    (
+        LOADER,
+        Node("40", "LoadVideo", 0, {"file": VIDEO}, room=260),
+        SOUND,
+        changed(AUDIO, fps=["50", 3]),
+        changed(PEOPLE, source=["40", 0], most_people=1),
+        changed(CROP, camera="follow", mask="face", frames=["7", 2], when_longer="ping-pong", vae=["1", 3]),
+        changed(replace(REFERENCE, column=3), image=["51", 0], width=768, height=768),
+        changed(replace(SAMPLER, column=3), pose=["51", 1], pin=["51", 2], latent=["51", 3], denoise=0.6),
+        changed(replace(PASTE, column=4), background=["40", 0], crop_1=["51", 2]),
+        replace(SCENE_SAVE, column=4),
+    ),
+)
+
+GREEN_SCREEN = Graph(
+    f"{PREFIX}_10_green_screen_alpha_matte",
+    (
+        LOADER,
+        IMAGE,
+        SOUND,
+        AUDIO,
+        HANDS,
+        ALIGN,
+        replace(changed(PEOPLE, source=["33", 0], most_people=1), column=3),
+        changed(replace(REFERENCE, column=3), mask=["50", 4], fill="green"),
+        replace(SAMPLER, column=4),
+        replace(changed(DECODE, matte="both"), column=5),
+        replace(SAVE, column=5),
+        replace(changed(SAVE, video=["9", 1], filename_prefix="video/EchoMimicV2_matte"), id="54", column=5),
+    ),
+)
+
+GRAPHS = (
+    *(TALKING_PHOTO, GESTURES, DRIVING_VIDEO, LONG_SPEECH, LOW_MEMORY, CUSTOM_SAMPLING),
+    *(FULL_BODY, TWO_PEOPLE, REDUB, GREEN_SCREEN),
+)
 # What the page's App mode shows, where a graph has it: the artist's own picture, voice, gestures and seed.
 APP_INPUTS = (("3", "image"), ("4", "audio"), ("5", "energy"), ("5", "seed"), ("8", "seed"))
 APP_OUTPUTS = ("10",)

@@ -44,6 +44,10 @@ THUMBNAILS = {
         *((MOMENT, column, 3, 1) for column in range(3)),
     ),
 }
+# Others show what goes in, and moments of the video below.
+STRIP = ((PICTURE, 0, 0, 4), *((MOMENT, column, 3, 1) for column in range(4)))
+# Of Crop Person: the size that the small model knows, and twice that where no latents have to fit.
+SMALL_SIZE, SCENE_SIZE = 128, 256
 
 DRAW = """async ({prompt, rooms, models, width, pack}) => {
     await window.app.loadApiJson(prompt, "example");
@@ -144,20 +148,38 @@ def draw_thumbnail(server: ComfyServer, graph: Graph) -> None:
     change(prompt, "EchoMimicV2AudioEmbeds", duration=SECONDS)
     # The small model knows people in the frame in which they are drawn.
     change(prompt, "EchoMimicV2AlignPose", framing="keep")
-    (path,) = (path for path in server.outputs(server.run(prompt)) if path.suffix == ".mp4")
+    change(prompt, "EchoMimicV2CropPerson", size=SCENE_SIZE)
+    if "latent" in node_inputs(prompt, "EchoMimicV2Sampler"):
+        # Latents of a video have the model's own size.
+        change(prompt, "EchoMimicV2CropPerson", size=SMALL_SIZE)
+    path = next(path for path in server.outputs(server.run(prompt)) if path.suffix == ".mp4")
     frames = {
         MOMENT: pictures_of(path),
         DRIVING: pictures_of(WORKFLOWS / "inputs" / VIDEO),
         PICTURE: [Image.open(WORKFLOWS / "inputs" / PICTURE_NAME).convert("RGB")],
     }
-    shown, tiles = Image.new("RGB", (4 * CELL, 4 * CELL)), THUMBNAILS[graph.number]
+    if node_inputs(prompt, "EchoMimicV2PastePerson"):
+        frames[PICTURE] = frames[MOMENT][:1]
+    shown, tiles = Image.new("RGB", (4 * CELL, 4 * CELL)), THUMBNAILS.get(graph.number, STRIP)
     for what, column, row, cells in tiles:
         places = [tile for tile in tiles if tile[0] == what]
         index = places.index((what, column, row, cells))
-        moment = frames[what][(2 * index + 1) * len(frames[what]) // (2 * len(places))]
+        moment = squared(frames[what][(2 * index + 1) * len(frames[what]) // (2 * len(places))])
         side = cells * CELL
         shown.paste(moment.resize((side, side), Image.LANCZOS), (column * CELL, row * CELL))
     shown.save(WORKFLOWS / f"{graph.name}.jpg", quality=THUMBNAIL_QUALITY)
+
+
+def node_inputs(prompt: dict, kind: str) -> dict:
+    """Inputs of the first node of a kind, none if there is no such node."""
+    return next((node["inputs"] for node in prompt.values() if node["class_type"] == kind), {})
+
+
+def squared(picture):
+    """The middle square of the upper part of a picture."""
+    side = min(picture.size)
+    left = (picture.width - side) // 2
+    return picture.crop((left, 0, left + side, side))
 
 
 def pictures_of(path: Path) -> list:

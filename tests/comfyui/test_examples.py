@@ -8,7 +8,7 @@ from tiny_models import MODEL_NAME
 
 REPO = Path(__file__).resolve().parents[2]
 TEMPLATE = REPO / "workflows" / "EchoMimicV2_1_talking_photo_lip_sync_avatar.json"
-EXAMPLES = ("echomimicv2_example.png", "echomimicv2_example.flac", "echomimicv2_example.mp4")
+EXAMPLES = (*(f"echomimicv2_example.{ending}" for ending in ("png", "flac", "mp4")), "echomimicv2_scene.png")
 BYTES_IN_ALL = 300_000
 GOOD_SCORE = 90
 

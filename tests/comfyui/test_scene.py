@@ -24,7 +24,7 @@ def seen(tmp_path_factory) -> dict:
 
 
 def test_two_people_are_found_and_shown(seen):
-    assert seen["people"] == {"count": 2, "fps": 24.0, "overlay": [1, 320, 640, 3]}
+    assert seen["people"] == {"count": 2, "fps": 24.0, "overlay": [1, 320, 640, 3], "masks": [2, 320, 640]}
 
 
 def test_a_stereo_conversation_becomes_a_voice_for_each(seen):
@@ -53,9 +53,10 @@ def test_what_cannot_be_pasted_is_a_sentence(seen, what, words):
 
 def test_a_pin_holds_what_is_outside_and_nothing_else(seen):
     found = seen["pin"]
-    assert found["all free"] == 0
+    # Sampling from other latents than zeros rounds differently.
+    assert found["all free"] < 0.02
     assert max(found["all held"], found["held"], found["moving"], found["long"][1]) < ALMOST_NOTHING
-    assert found["free"] > 0.1 and found["long"][0] == 20
+    assert found["free"] > 0.1 and found["long"][0] == 19
     assert 0.05 < found["of a crop"] < 0.9
 
 

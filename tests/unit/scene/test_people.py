@@ -7,7 +7,8 @@ from PIL import Image
 
 from echomimic_core.scene.crop import crop_person, cropped_pose, cut
 from echomimic_core.scene.footage import Footage
-from echomimic_core.scene.people import find_people, overlay, with_masks
+from echomimic_core.scene.masks import with_masks
+from echomimic_core.scene.people import find_people, overlay
 
 
 def still(picture):
