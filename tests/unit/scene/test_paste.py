@@ -108,6 +108,21 @@ def test_colours_are_matched_once_for_the_whole_clip():
     assert np.abs(mended.mean((0, 1)) - cut(ground, crop).mean((0, 1))).max() < 2.5
 
 
+def test_only_every_sixth_frame_is_made_to_look_at_a_clip():
+    ground, asked = picture(), []
+    crop = crop_at(40, 16, 128, 128, disc(32, 0.2))
+    frame = cut(ground, crop)
+
+    def sparse(step):
+        for index in range(0, 20, step):
+            asked.append(index)
+            yield frame
+
+    clip = replace(clip_of([frame]), read=lambda: pytest.fail("all frames were made"), count=20, sparse=sparse)
+    look(clip, crop, still(ground))
+    assert asked == [0, 6, 12, 18]
+
+
 def test_a_clip_of_another_size_lands_in_the_same_place():
     ground = picture()
     crop = crop_at(40, 16, 128, 128)
