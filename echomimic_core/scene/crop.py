@@ -14,13 +14,14 @@ from .resample import product, resample
 
 # A mask has a quarter of the crop's resolution: its edge is widened and softened by more than that.
 MASK_SCALE = 4
-MASKS = ("person", "face")
+MASKS = ("person", "face", "lower face")
 CAMERAS = ("still", "follow")
 
 # A crop that follows a person does so smoothly: standard deviations of what evens out place and size, in seconds.
 _PLACE_SECONDS, _SIZE_SECONDS = 0.1, 1.0
 _SHOULDERS, _FOREARMS = [2, 5], ((6, 7), (3, 4))
 _HAND = 0.7  # Of the forearm.
+_NOSE_TIP = 30  # Of the 68 points.
 # A hand that was found wrongly in some frames decides nothing.
 _EXTENT_PERCENTILES = (2, 98)
 _SEEN = 0.3
@@ -109,7 +110,8 @@ def crop_person(
     size : side of the crop in pixels.
     margin : room added on each side, as a part of the square.
     camera : "still" is one square for the whole video, "follow" goes smoothly with the shoulders.
-    mask : what may change: the "person" over the whole clip, or in each frame only the "face".
+    mask : what may change: the "person" over the whole clip, or in each frame only the "face" or the "lower face", from
+        the tip of the nose down.
     frames : (n,) which frames of the person, in which order; None takes all. A still picture is repeated for free.
     """
     pose = person.pose
@@ -126,7 +128,16 @@ def crop_person(
     if not still:
         frames = np.arange(len(pose)) if frames is None else frames
         crop = replace(crop, frames=frames, fps=pose.fps)
-    masks = _face_masks(pose, crop) if mask == "face" and pose.faces is not None else _person_mask(person, crop)
+    if mask not in MASKS:
+        raise ValueError(f"the mask is {mask!r}, but it must be one of {', '.join(MASKS)}")
+    if mask == "person":
+        masks = _person_mask(person, crop)
+    elif pose.faces is None:
+        raise ValueError(
+            f"mask is {mask}, but no face was found: choose person, or a picture in which the face is seen"
+        )
+    else:
+        masks = _face_masks(pose, crop, lower=mask == "lower face")
     if not still:
         crop = replace(crop, matrices=matrices[frames] if len(matrices) > 1 else matrices)
         masks = masks[frames] if len(masks) > 1 else masks
@@ -259,8 +270,8 @@ def _person_mask(person: Person, crop: Crop) -> torch.Tensor:
     return total.mul(255).round().clamp(0, 255).byte()[None]
 
 
-def _face_masks(pose: HandPose, crop: Crop) -> torch.Tensor:
-    """(F, h, w) uint8: in each frame an ellipse over the face, brows to below the chin, soft at its edge."""
+def _face_masks(pose: HandPose, crop: Crop, lower: bool) -> torch.Tensor:
+    """(F, h, w) uint8: in each frame a soft ellipse from the brows, or the tip of the nose, to below the chin."""
     height, width = _small(crop)
     faces = cropped_pose(pose, replace(crop, frames=None)).faces
     masks = np.zeros((len(pose), height, width), np.uint8)
@@ -271,5 +282,8 @@ def _face_masks(pose: HandPose, crop: Crop) -> torch.Tensor:
         low, high = points[scores > 0].min(axis=0), points[scores > 0].max(axis=0)
         middle, half = (low + high) / 2 + [0, 0.08 * (high - low)[1]], np.maximum((high - low) / 2, 1e-6) * [1.08, 1.12]
         away = np.hypot((x - middle[0]) / half[0], (y - middle[1]) / half[1])
-        masks[index] = np.clip((1.1 - away) / 0.2, 0, 1) * 255
+        mask = np.clip((1.1 - away) / 0.2, 0, 1)
+        if lower:
+            mask = mask * np.clip((y - points[_NOSE_TIP, 1]) / (0.1 * half[1]), 0, 1)
+        masks[index] = mask * 255
     return torch.from_numpy(masks)

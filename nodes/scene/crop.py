@@ -55,8 +55,8 @@ class EchoMimicV2CropPerson(io.ComfyNode):
                     "mask",
                     options=list(MASKS),
                     default=MASKS[0],
-                    tooltip="What may change. person: the whole person. face: only the face, frame by frame, to give "
-                    "a video a new voice while its own hands and head movements stay.",
+                    tooltip="What may change. person: the whole person. face or lower face: only that, frame by "
+                    "frame, to give a video a new voice while its own hands, head movements and eyes stay.",
                 ),
                 io.Int.Input(
                     "frames",

@@ -393,7 +393,7 @@ REDUB = Graph(
         SOUND,
         changed(AUDIO, fps=["50", 3]),
         changed(PEOPLE, source=["40", 0], most_people=1),
-        changed(CROP, camera="follow", mask="face", frames=["7", 2], when_longer="ping-pong", vae=["1", 3]),
+        changed(CROP, camera="follow", mask="lower face", frames=["7", 2], when_longer="ping-pong", vae=["1", 3]),
         changed(replace(REFERENCE, column=3), image=["51", 0], width=768, height=768),
         changed(replace(SAMPLER, column=3), pose=["51", 1], pin=["51", 2], latent=["51", 3], denoise=0.6),
         changed(replace(PASTE, column=4), background=["40", 0], crop_1=["51", 2]),

@@ -247,7 +247,9 @@ def video_scene() -> None:
         writer.write(np.stack(pictures))
     source = latest.InputImpl.VideoFromFile(str(path))
     people, *_ = run(find, source, 1, True)
-    picture, pose, crop, latent = run(crop_person, people, 1, 128, 0.1, "follow", "face", 12, "ping-pong", vae=vae)
+    picture, pose, crop, latent = run(
+        crop_person, people, 1, 128, 0.1, "follow", "lower face", 12, "ping-pong", vae=vae
+    )
     heard, _, _ = run(embeds, encoder, voice, 24.0, 0.0, 12 / 24, False, 1.0)
     reference, _ = run(encode, net, vae, picture, 0, 0, "crop")
     clip = sampled(sampler, reference, heard, pose, pin=crop, latent=latent, denoise=0.5)

@@ -106,3 +106,8 @@ def test_a_crop_that_follows_keeps_a_moving_person_in_place(samples):
         inside = mask[face[:, 1].astype(int).clip(0, 63), face[:, 0].astype(int).clip(0, 63)]
         assert (inside > 100).all()
         assert 0.03 < (mask > 100).float().mean() < 0.3
+    lower = crop_person(person, 256, camera="follow", mask="lower face")
+    assert (lower.masks <= moving.masks).all()
+    points = cropped_pose(person.pose, lower).faces * 64
+    for mask, face in zip(lower.masks, points.round().astype(int), strict=True):
+        assert (mask[face[48:, 1], face[48:, 0]] > 200).all() and not mask[face[36:48, 1], face[36:48, 0]].any()
