@@ -21,6 +21,8 @@ CAMERAS = ("still", "follow")
 _PLACE_SECONDS, _SIZE_SECONDS = 0.1, 1.0
 _SHOULDERS, _FOREARMS = [2, 5], ((6, 7), (3, 4))
 _HAND = 0.7  # Of the forearm.
+# A crop is no wider than this many of its heights on each side of the neck; masks are looked at in this resolution.
+_WIDEST, _LOOKED_HEIGHT, _LOOKED_FRAMES, _EDGE = 1.0, 256, 24, 0.5
 _NOSE_TIP = 30  # Of the 68 points.
 # A hand that was found wrongly in some frames decides nothing.
 _EXTENT_PERCENTILES = (2, 98)
@@ -120,7 +122,7 @@ def crop_person(
     steady = pose
     if camera == "follow" and not still:
         moves, steady = _steadied(pose)
-    left, top, side = _square(steady, person.box, margin)
+    left, top, side = _square(steady, person, moves, margin)
     scale = size / side
     to_crop = np.array([[scale, 0, -left * scale], [0, scale, -top * scale]])
     matrices = product(to_crop, moves)
@@ -180,11 +182,11 @@ def _moved(mask: torch.Tensor, matrix: np.ndarray, height: int, width: int) -> t
     return moved.round().clamp(0, 255).byte()
 
 
-def _square(pose: HandPose, boxes: np.ndarray, margin: float) -> tuple[float, float, float]:
+def _square(pose: HandPose, person: Person, moves: np.ndarray, margin: float) -> tuple[float, float, float]:
     """Left, top and side in pixels of the square around a person, inside the canvas as far as it can be."""
     rows = framed_rows(pose)
     if rows is None:
-        low, high = boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)
+        low, high = person.box[:, :2].min(axis=0), person.box[:, 2:].max(axis=0)
         side = float((high - low).max())
         left, top = (low + high - side) / 2
     else:
@@ -192,13 +194,28 @@ def _square(pose: HandPose, boxes: np.ndarray, margin: float) -> tuple[float, fl
         middle = rows[2] * pose.width
         # Half a hand left in the picture would be seen beside the generated one.
         low, high = _hands_reach(pose)
-        bottom, half = max(bottom, high[1]), max((bottom - top) / 2, middle - low[0], high[0] - middle)
-        side = max(bottom - top, 2 * half)
+        bottom = max(bottom, high[1])
+        first, last = _columns(person, moves, top, bottom)
+        half = max(middle - min(low[0], first), max(high[0], last) - middle)
+        side = max(bottom - top, 2 * min(half, _WIDEST * (bottom - top)))
         left = middle - side / 2
     left, top, side = left - margin * side, top - margin * side, side * (1 + 2 * margin)
     # Beyond the canvas there is nothing to see.
     side = min(side, max(pose.width, pose.height))
     return (*(_inside(at, side, room) for at, room in ((left, pose.width), (top, pose.height))), side)
+
+
+def _columns(person: Person, moves: np.ndarray, top: float, bottom: float) -> tuple[float, float]:
+    """First and last column, in pixels, that a person's masks cover between two rows in any of some frames."""
+    scale = _LOOKED_HEIGHT / person.pose.height
+    size = _LOOKED_HEIGHT, max(round(person.pose.width * scale), 1)
+    rows = slice(int(top * scale), max(int(np.ceil(bottom * scale)), int(top * scale) + 1))
+    covered = torch.zeros(size[1], dtype=torch.bool)
+    for index in np.linspace(0, len(person) - 1, min(len(person), _LOOKED_FRAMES)).astype(int):
+        matrix = moves[min(index, len(moves) - 1)]
+        covered |= (person.mask(index, matrix, *size, scale)[rows] > _EDGE).any(dim=0)
+    columns = covered.nonzero()[:, 0] / scale
+    return (float(columns[0]), float(columns[-1]) + 1 / scale) if len(columns) else (np.inf, -np.inf)
 
 
 def _hands_reach(pose: HandPose) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,8 @@ LOOK_EVERY = 6
 _EDGE = 0.5
 # Masks are widened and softened in cells of which the feather has so many.
 _CELLS = 4
+# Where the crop ends within a body, the clip fades over so many feathers, from one feather inside the border on.
+_BORDER = 3
 # A clip that ends before the video fades out over so many seconds.
 _FADE_SECONDS = 0.25
 
@@ -201,10 +203,10 @@ def _patch(layer: Layer, index: int, background: Footage, feather: int, device) 
     if mask is not None:
         to_clip = np.array([[crop.width / mask.shape[1], 0, 0], [0, crop.height / mask.shape[0], 0]])
         inner = (resample(mask[..., None], product(to_cells, to_clip), *size)[..., 0] > _EDGE).float()
-        inner = _softened(_widened(inner, round(reach / 2)), min(round(reach), 1))
-    # Where the crop ends inside the canvas, the clip has to end before; at the canvas's own edge it need not.
+        inner = _softened(_widened(inner, round(reach / 4)), min(round(reach), 1))
+    # At the canvas's own edge the clip need not end before the crop does.
     inside = _distance_inside(corners, room, low, size, cell)
-    inner = inner * (inside >= 1.5 * feather)
+    inner = inner * ((inside / max(feather, 1) - 1) / _BORDER).clamp(0, 1)
     window = _softened(_widened(inner, round(reach)), round(reach)) * (inside / max(feather, 1)).clamp(0, 1)
     window = window * window * (3 - 2 * window)
     inner, window = (
