@@ -1,6 +1,6 @@
 """What travels with ComfyUI's conditioning to our denoiser: a clip's audio, pose and reference, and how to run it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import comfy.conds
 import torch
@@ -53,6 +53,10 @@ class ClipPayload:
     width: int
     windows: WindowSettings
     latent_copies: int = CORE_LATENT_COPIES
+
+    def unconditional(self) -> "ClipPayload":
+        """The same for the other half of guidance."""
+        return replace(self, conditions=None)
 
 
 class ClipCond(comfy.conds.CONDConstant):
@@ -107,16 +111,15 @@ def check_latents(noise: torch.Tensor, payload: ClipPayload) -> None:
         )
 
 
-def make_payloads(reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop=True):
-    """(payload of the conditional half, payload of the unconditional half) for a clip; ValueError for bad settings."""
+def make_payload(reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop=True):
+    """The payload of a clip, of the conditional half of guidance; ValueError for bad settings."""
     SamplingConfig(context_frames=context_frames, context_overlap=context_overlap)
     frames = frames or len(audio_embeds)
     if pose is None:
         pose = gestures.clip(IDLE, frames, fps=audio_embeds.fps)
     conditions = assemble(reference, audio_embeds, pose, frames, pose_fit, apdh or ORIGINAL, audio_embeds.fps)
     windows = WindowSettings(context_frames, context_overlap, wrap=loop)
-    size = (frames, reference.height, reference.width)
-    return ClipPayload(conditions, *size, windows), ClipPayload(None, *size, windows)
+    return ClipPayload(conditions, frames, reference.height, reference.width, windows)
 
 
 def as_conditioning(payload) -> list:

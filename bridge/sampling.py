@@ -80,7 +80,7 @@ def sample_clip(
     Parameters
     ----------
     model : MODEL of Load EchoMimicV2, with whatever patches it has.
-    payload : the conditional half; the unconditional one is the same without its conditions.
+    payload : the conditional half of guidance.
     noise : as `latents`; by default ComfyUI's own of the seed.
     latents : (F, 4, height, width), what is kept where `mask` (F, 1, height, width) is 0, and what a clip of
         `denoise` below 1 starts from.
@@ -94,7 +94,7 @@ def sample_clip(
     progress = SamplingProgress(model, settings.steps, update)
     model.model_options["transformer_options"][PROGRESS] = progress.on_windows
     guider = ClipGuider(model)
-    guider.set_conds(as_conditioning(payload), as_conditioning(replace(payload, conditions=None)))
+    guider.set_conds(as_conditioning(payload), as_conditioning(payload.unconditional()))
     guider.set_cfg(settings.cfg)
     samples = guider.sample(
         comfy.sample.prepare_noise(latents, settings.seed) if noise is None else noise,

@@ -4,10 +4,10 @@ from comfy_api.latest import io, ui
 
 from ...bridge.footage import timed_frames
 from ...bridge.progress import cancellable_progress
-from ...echomimic_core.config import FPS
 from ...echomimic_core.pose.clean import LONG_GAPS
 from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from .. import types
+from .inputs import fps_of_video_input, source_fps_input
 
 
 class EchoMimicV2HandPose(io.ComfyNode):
@@ -28,23 +28,8 @@ class EchoMimicV2HandPose(io.ComfyNode):
                     tooltip="The driving video from Load Video, or a batch of pictures. One person, hands visible. "
                     "Video is read frame by frame, so it can be long.",
                 ),
-                io.Float.Input(
-                    "source_fps",
-                    default=FPS,
-                    min=1.0,
-                    max=240.0,
-                    step=0.001,
-                    tooltip="Frame rate of an image batch. Ignored for video, which has its own.",
-                ),
-                io.Float.Input(
-                    "fps",
-                    default=FPS,
-                    min=1.0,
-                    max=120.0,
-                    step=0.001,
-                    tooltip="Frames per second of the pose: the same as the video to generate. Gestures keep their "
-                    "speed.",
-                ),
+                source_fps_input("Frame rate of an image batch. Ignored for video, which has its own."),
+                fps_of_video_input(),
                 io.Float.Input(
                     "start",
                     default=0.0,

@@ -11,10 +11,10 @@ from ...bridge.folders import find_pose, list_poses, output_directory
 from ...bridge.images import first_picture, one_by_one, to_images
 from ...bridge.progress import cancellable_progress
 from ...bridge.reports import say, warn
-from ...echomimic_core.config import FPS
 from ...echomimic_core.files import durable
 from ...echomimic_core.pose import draw, edit, files, preview
 from .. import types
+from .inputs import fps_input
 
 # Frames shown in the node itself; the IMAGE output carries all that were asked for.
 FRAMES_IN_NODE = 16
@@ -51,14 +51,9 @@ class EchoMimicV2LoadPose(io.ComfyNode):
                     max=MAX_FRAMES,
                     tooltip="Frames to load; 0 loads all. A pose shorter than the voice is extended by the sampler.",
                 ),
-                io.Float.Input(
-                    "fps",
-                    default=FPS,
-                    min=1.0,
-                    max=120.0,
-                    step=0.001,
-                    tooltip="Frame rate of the pose folder (24 for the released ones). Ignored for pose files, which "
-                    "store their own.",
+                fps_input(
+                    "Frame rate of the pose folder (24 for the released ones). Ignored for pose files, which "
+                    "store their own."
                 ),
             ],
             outputs=[types.Pose.Output("pose", display_name="pose")],

@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
-from ...echomimic_core.config import FPS
 from .. import types
+from .inputs import fps_of_video_input, source_fps_input
 
 # OpenPose-like keypoints, as core's and other packs' detectors pass them on.
 PoseKeypoint = io.Custom("POSE_KEYPOINT")
@@ -21,23 +21,8 @@ class EchoMimicV2PoseFromKeypoints(io.ComfyNode):
             "动作捕捉, 手势",
             inputs=[
                 PoseKeypoint.Input("keypoints", tooltip="POSE_KEYPOINT for a whole clip, one entry per frame."),
-                io.Float.Input(
-                    "source_fps",
-                    default=FPS,
-                    min=1.0,
-                    max=240.0,
-                    step=0.001,
-                    tooltip="Frame rate of the keypoints: that of the video they were detected in.",
-                ),
-                io.Float.Input(
-                    "fps",
-                    default=FPS,
-                    min=1.0,
-                    max=120.0,
-                    step=0.001,
-                    tooltip="Frames per second of the pose: the same as the video to generate. Gestures keep their "
-                    "speed.",
-                ),
+                source_fps_input("Frame rate of the keypoints: that of the video they were detected in."),
+                fps_of_video_input(),
             ],
             outputs=[types.Pose.Output("pose", display_name="pose")],
         )

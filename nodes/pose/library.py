@@ -3,9 +3,9 @@
 from comfy_api.latest import io, ui
 
 from ...bridge.images import to_images
-from ...echomimic_core.config import FPS
 from ...echomimic_core.pose import gestures
 from .. import types
+from .inputs import fps_input
 
 THUMBNAIL_FRAMES = 8
 
@@ -35,7 +35,7 @@ class EchoMimicV2PoseLibrary(io.ComfyNode):
                     tooltip="Length of the clip: connect the frames output of Audio Embeds to match the voice. A "
                     "long clip repeats the gesture; one too short for it (2 to 4 seconds) shows its main part.",
                 ),
-                io.Float.Input("fps", default=FPS, min=1.0, max=120.0, step=0.001, tooltip="Frames per second."),
+                fps_input(),
                 io.Boolean.Input("mirror", default=False, tooltip="Swaps the right and left hands."),
                 io.Float.Input(
                     "energy",

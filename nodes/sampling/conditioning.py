@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...bridge.payload import as_conditioning, make_payloads
+from ...bridge.payload import as_conditioning, make_payload
 from ..types import schema
 from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, window_inputs, windows_fit
 
@@ -41,11 +41,13 @@ class EchoMimicV2APDHConditioning(io.ComfyNode):
     def execute(
         cls, reference, audio_embeds, frames, pose_fit, context_frames, context_overlap, pose=None, apdh=None, loop=True
     ) -> io.NodeOutput:
-        positive, negative = make_payloads(
+        payload = make_payload(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
         return io.NodeOutput(
-            as_conditioning(positive), as_conditioning(negative), empty_latent(positive, audio_embeds.fps)
+            as_conditioning(payload),
+            as_conditioning(payload.unconditional()),
+            empty_latent(payload, audio_embeds.fps),
         )
 
 

@@ -5,7 +5,7 @@ import os
 
 from comfy_api.latest import io
 
-from ...bridge.payload import make_payloads
+from ...bridge.payload import make_payload
 from ..types import schema
 from .inputs import APDH_INPUT, clip_inputs, length_inputs, pin_inputs, sampling_inputs, window_inputs, windows_fit
 
@@ -101,7 +101,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         variant = require_echomimic(model, "EchoMimicV2 Long Sampler").variant
         steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
         # Wrapping windows only where one segment is the whole clip
-        payload, _ = make_payloads(
+        payload = make_payload(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
         held = make_pin(reference, pin, latent, denoise, payload.frames, posed(pose, pose_fit, apdh))

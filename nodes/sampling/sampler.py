@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...bridge.payload import make_payloads
+from ...bridge.payload import make_payload
 from ..types import schema
 from .inputs import (
     APDH_INPUT,
@@ -69,7 +69,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
         from ...bridge.sampling import SamplerSettings, sample_clip
 
         variant = require_echomimic(model, "EchoMimicV2 Sampler").variant
-        payload, _ = make_payloads(
+        payload = make_payload(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )
         settings = SamplerSettings(seed, steps or variant.steps, cfg or variant.guidance_scale, sampler_name, denoise)
