@@ -164,7 +164,7 @@ LIBRARY = tuple(
         "EchoMimicV2PoseLibrary",
         1,
         {"gesture": gesture, "frames": frames, "fps": 24.0, "mirror": False, "energy": 1.0, "seed": 0},
-        room=260,
+        room=340,
     )
     for id, gesture, frames in (("30", "waving", 48), ("31", "explaining", 240))
 )
@@ -174,8 +174,8 @@ GESTURES = Graph(
         IMAGE,
         LOADER,
         *LIBRARY,
-        Node("32", "EchoMimicV2BlendPose", 1, {"first": ["30", 0], "second": ["31", 0], "transition": 12}),
         replace(SOUND, column=2),
+        Node("32", "EchoMimicV2BlendPose", 2, {"first": ["30", 0], "second": ["31", 0], "transition": 12}),
         changed(ALIGN, pose=["32", 0]),
         replace(AUDIO, column=3),
         REFERENCE,
@@ -190,13 +190,11 @@ DRIVING_VIDEO = Graph(
     (
         IMAGE,
         LOADER,
-        SOUND,
-        AUDIO,
-        Node("40", "LoadVideo", 1, {"file": VIDEO}, room=260),
+        Node("40", "LoadVideo", 1, {"file": VIDEO}, room=340),
         Node(
             "41",
             "EchoMimicV2HandPose",
-            2,
+            1,
             {
                 "source": ["40", 0],
                 "source_fps": 24.0,
@@ -210,9 +208,11 @@ DRIVING_VIDEO = Graph(
                 "tracking": False,
                 "detector": "built-in",
             },
-            room=60,
+            room=120,
         ),
+        replace(SOUND, column=2),
         changed(ALIGN, pose=["41", 0]),
+        replace(AUDIO, column=3),
         REFERENCE,
         SAMPLER,
         DECODE,
