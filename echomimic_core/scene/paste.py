@@ -26,7 +26,8 @@ LOOK_EVERY = 6
 _EDGE = 0.5
 # Masks are widened and softened in cells of which the feather has so many.
 _CELLS = 4
-# Where the crop ends within a body, the clip fades over so many feathers, from one feather inside the border on.
+# Where the crop ends within a body, the clip fades over so many feathers, from one feather inside the border on;
+# elsewhere over half of one.
 _BORDER = 3
 # A clip that ends before the video fades out over so many seconds.
 _FADE_SECONDS = 0.25
@@ -205,9 +206,13 @@ def _patch(layer: Layer, index: int, background: Footage, feather: int, device) 
         inner = (resample(mask[..., None], product(to_cells, to_clip), *size)[..., 0] > _EDGE).float()
         inner = _softened(_widened(inner, round(reach / 4)), min(round(reach), 1))
     # At the canvas's own edge the clip need not end before the crop does.
-    inside = _distance_inside(corners, room, low, size, cell)
-    inner = inner * ((inside / max(feather, 1) - 1) / _BORDER).clamp(0, 1)
-    window = _softened(_widened(inner, round(reach)), round(reach)) * (inside / max(feather, 1)).clamp(0, 1)
+    sides = [side / max(feather, 1) for side in _distances_inside(corners, room, low, size, cell)]
+    fades = [_BORDER if (inner * (side.abs() < 2)).any() else _EDGE for side in sides]
+    for side, fade in zip(sides, fades, strict=True):
+        inner = inner * ((side - 1) / fade).clamp(0, 1)
+    window = _softened(_widened(inner, round(reach)), round(reach))
+    for side in sides:
+        window = window * side.clamp(0, 1)
     window = window * window * (3 - 2 * window)
     inner, window = (
         F.interpolate(x[None, None], scale_factor=cell, mode="bilinear" if cell > 1 else "nearest")[
@@ -219,15 +224,20 @@ def _patch(layer: Layer, index: int, background: Footage, feather: int, device) 
     return _Patch(rows, columns, to_box, inner.to(device), window.to(device))
 
 
-def _distance_inside(corners: np.ndarray, room: np.ndarray, low: np.ndarray, size: tuple[int, int], cell: int):
-    """(h, w) how far inside the crop each cell is, in pixels; edges of the crop on those of the canvas do not count."""
-    lines = []
+def _distances_inside(corners: np.ndarray, room: np.ndarray, low: np.ndarray, size: tuple[int, int], cell: int) -> list:
+    """How far inside each side of the crop each cell is, in pixels: (h, 1) and (1, w) for the sides inside the canvas.
+
+    Sides of the crop on those of the canvas are left out.
+    """
+    sides = []
     for axis, count in ((1, size[0]), (0, size[1])):
         places = low[axis] + (torch.arange(count) + 0.5) * cell
-        before = places - corners[0, axis] if corners[0, axis] > 0.5 else torch.full_like(places, torch.inf)
-        after = corners[1, axis] - places if corners[1, axis] < room[axis] - 0.5 else torch.full_like(places, torch.inf)
-        lines.append(torch.minimum(before, after))
-    return torch.minimum(lines[0][:, None], lines[1][None])
+        places = places[:, None] if axis == 1 else places[None]
+        if corners[0, axis] > 0.5:
+            sides.append(places - corners[0, axis])
+        if corners[1, axis] < room[axis] - 0.5:
+            sides.append(corners[1, axis] - places)
+    return sides
 
 
 def _widened(mask: torch.Tensor, cells: int) -> torch.Tensor:

@@ -16,7 +16,7 @@ CORE = [path for path in SOURCES if "echomimic_core" in path.parts]
 
 # Modules that ComfyUI is, or installs for itself on every machine.
 COMFYUI = {"comfy", "comfy_api", "comfy_execution", "comfyui_version", "folder_paths", "latent_preview", "node_helpers"}
-COMFYUI |= {"nodes", "server"}
+COMFYUI |= {"comfy_extras", "nodes", "server"}
 COMFYUI_PACKAGES = {"torch", "torchvision", "numpy", "PIL", "psutil", "scipy", "tqdm", "yaml"}
 # What ComfyUI's own requirements bring to every machine, of which ours may name some.
 BROUGHT_BY_COMFYUI = {
