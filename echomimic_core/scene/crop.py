@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from ..media.picture import fit_scale
 from ..pose.align import framed_rows
@@ -23,6 +24,8 @@ _SHOULDERS, _FOREARMS = [2, 5], ((6, 7), (3, 4))
 _HAND = 0.7  # Of the forearm.
 # A crop is no wider than this many of its heights on each side of the neck; masks are looked at in this resolution.
 _WIDEST, _LOOKED_HEIGHT, _LOOKED_FRAMES, _EDGE = 1.0, 256, 24, 0.5
+# Masks lose fingertips and hair: a person's is widened by this part of the crop.
+_WIDENED = 0.02
 _NOSE_TIP = 30  # Of the 68 points.
 # A hand that was found wrongly in some frames decides nothing.
 _EXTENT_PERCENTILES = (2, 98)
@@ -279,12 +282,14 @@ def _small(crop: Crop) -> tuple[int, int]:
 
 
 def _person_mask(person: Person, crop: Crop) -> torch.Tensor:
-    """(1, h, w) uint8: where the person is in any frame of the clip."""
+    """(1, h, w) uint8: where the person is in any frame of the clip, with some room."""
     total = None
     for index in range(len(person)):
         mask = person.mask(index, crop.matrix(index), *_small(crop), 1 / MASK_SCALE)
         total = mask if total is None else torch.maximum(total, mask)
-    return total.mul(255).round().clamp(0, 255).byte()[None]
+    reach = max(round(_WIDENED * total.shape[1]), 1)
+    total = F.max_pool2d(total[None], 2 * reach + 1, 1, reach)
+    return total.mul(255).round().clamp(0, 255).byte()
 
 
 def _face_masks(pose: HandPose, crop: Crop, lower: bool) -> torch.Tensor:
