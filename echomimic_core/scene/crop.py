@@ -10,6 +10,7 @@ from ..media.picture import fit_scale
 from ..pose.align import framed_rows
 from ..pose.hand_pose import HandPose
 from ..pose.track import present
+from ..runtime import Progress
 from .people import Person
 from .resample import product, resample
 
@@ -107,6 +108,7 @@ def crop_person(
     camera: str = "still",
     mask: str = "person",
     frames: np.ndarray | None = None,
+    progress: Progress | None = None,
 ) -> Crop:
     """The square around a person, from above the head to below the elbows as the model was trained.
 
@@ -136,13 +138,13 @@ def crop_person(
     if mask not in MASKS:
         raise ValueError(f"the mask is {mask!r}, but it must be one of {', '.join(MASKS)}")
     if mask == "person":
-        masks = _person_mask(person, crop)
+        masks = _person_mask(person, crop, progress)
     elif pose.faces is None:
         raise ValueError(
             f"mask is {mask}, but no face was found: choose person, or a picture in which the face is seen"
         )
     else:
-        masks = _face_masks(pose, crop, lower=mask == "lower face")
+        masks = _face_masks(pose, crop, mask == "lower face", progress)
     if not still:
         crop = replace(crop, matrices=matrices[frames] if len(matrices) > 1 else matrices)
         masks = masks[frames] if len(masks) > 1 else masks
@@ -281,10 +283,12 @@ def _small(crop: Crop) -> tuple[int, int]:
     return max(crop.height // MASK_SCALE, 1), max(crop.width // MASK_SCALE, 1)
 
 
-def _person_mask(person: Person, crop: Crop) -> torch.Tensor:
+def _person_mask(person: Person, crop: Crop, progress: Progress | None) -> torch.Tensor:
     """(1, h, w) uint8: where the person is in any frame of the clip, with some room."""
     total = None
     for index in range(len(person)):
+        if progress is not None:
+            progress(index, len(person))
         mask = person.mask(index, crop.matrix(index), *_small(crop), 1 / MASK_SCALE)
         total = mask if total is None else torch.maximum(total, mask)
     reach = max(round(_WIDENED * total.shape[1]), 1)
@@ -292,13 +296,15 @@ def _person_mask(person: Person, crop: Crop) -> torch.Tensor:
     return total.mul(255).round().clamp(0, 255).byte()
 
 
-def _face_masks(pose: HandPose, crop: Crop, lower: bool) -> torch.Tensor:
+def _face_masks(pose: HandPose, crop: Crop, lower: bool, progress: Progress | None) -> torch.Tensor:
     """(F, h, w) uint8: in each frame a soft ellipse from the brows, or the tip of the nose, to below the chin."""
     height, width = _small(crop)
     faces = cropped_pose(pose, replace(crop, frames=None)).faces
     masks = np.zeros((len(pose), height, width), np.uint8)
     x, y = (np.arange(width) + 0.5) / width, (np.arange(height)[:, None] + 0.5) / height
     for index, (points, scores) in enumerate(zip(faces, pose.face_scores, strict=True)):
+        if progress is not None:
+            progress(index, len(pose))
         if not (scores > 0).any():
             continue
         low, high = points[scores > 0].min(axis=0), points[scores > 0].max(axis=0)

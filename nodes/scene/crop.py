@@ -94,12 +94,13 @@ class EchoMimicV2CropPerson(io.ComfyNode):
 
     @classmethod
     def execute(cls, people, person, size, margin, camera, mask, frames, when_longer, vae=None) -> io.NodeOutput:
+        from ...bridge.progress import cancellable_progress
         from ...echomimic_core.scene import crop as core_crop
         from ...echomimic_core.scene.footage import extended
 
         footage, someone = people.footage, people.person(person)
         order = None if footage.still else extended(len(someone), frames or len(someone), when_longer)
-        crop = core_crop.crop_person(someone, size, margin, camera, mask, order)
+        crop = core_crop.crop_person(someone, size, margin, camera, mask, order, cancellable_progress())
         picture = to_images(core_crop.cut(footage.first(), crop)[None])
         latent = None if vae is None else encoded(footage, crop, vae)
         pose = core_crop.cropped_pose(someone.pose, crop)

@@ -424,5 +424,5 @@ GRAPHS = (
     *(FULL_BODY, TWO_PEOPLE, REDUB, GREEN_SCREEN),
 )
 # What the page's App mode shows, where a graph has it: the artist's own picture, voice, gestures and seed.
-APP_INPUTS = (("3", "image"), ("4", "audio"), ("5", "energy"), ("5", "seed"), ("8", "seed"))
+APP_INPUTS = (("3", "image"), ("40", "file"), ("4", "audio"), ("5", "energy"), ("5", "seed"), ("8", "seed"))
 APP_OUTPUTS = ("10",)
