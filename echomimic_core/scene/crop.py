@@ -211,7 +211,7 @@ def _square(pose: HandPose, person: Person, moves: np.ndarray, margin: float) ->
 
 
 def _columns(person: Person, moves: np.ndarray, top: float, bottom: float) -> tuple[float, float]:
-    """First and last column, in pixels, that a person's masks cover between two rows in any of some frames."""
+    """First and last column, in pixels, that a person's masks cover between two rows in some frames, with some room."""
     scale = _LOOKED_HEIGHT / person.pose.height
     size = _LOOKED_HEIGHT, max(round(person.pose.width * scale), 1)
     rows = slice(int(top * scale), max(int(np.ceil(bottom * scale)), int(top * scale) + 1))
@@ -220,7 +220,8 @@ def _columns(person: Person, moves: np.ndarray, top: float, bottom: float) -> tu
         matrix = moves[min(index, len(moves) - 1)]
         covered |= (person.mask(index, matrix, *size, scale)[rows] > _EDGE).any(dim=0)
     columns = covered.nonzero()[:, 0] / scale
-    return (float(columns[0]), float(columns[-1]) + 1 / scale) if len(columns) else (np.inf, -np.inf)
+    room = _WIDENED * (bottom - top)
+    return (float(columns[0]) - room, float(columns[-1]) + 1 / scale + room) if len(columns) else (np.inf, -np.inf)
 
 
 def _hands_reach(pose: HandPose) -> tuple[np.ndarray, np.ndarray]:

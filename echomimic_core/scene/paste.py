@@ -207,7 +207,7 @@ def _patch(layer: Layer, index: int, background: Footage, feather: int, device) 
         inner = _softened(_widened(inner, round(reach / 4)), min(round(reach), 1))
     # At the canvas's own edge the clip need not end before the crop does.
     sides = [side / max(feather, 1) for side in _distances_inside(corners, room, low, size, cell)]
-    fades = [_BORDER if (inner * (side.abs() < 2)).any() else _EDGE for side in sides]
+    fades = [_BORDER if (inner * (side < 1)).any() else _EDGE for side in sides]
     for side, fade in zip(sides, fades, strict=True):
         inner = inner * ((side - 1) / fade).clamp(0, 1)
     window = _softened(_widened(inner, round(reach)), round(reach))
