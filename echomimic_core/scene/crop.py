@@ -67,6 +67,11 @@ class Crop:
         """(2, 3) of a frame; the last one's after the end."""
         return self.matrices[min(index, len(self.matrices) - 1)]
 
+    def place(self, index: int) -> tuple[int, int]:
+        """Which of its matrices and masks a frame has: the same for frames that are pasted alike."""
+        masks = 1 if self.masks is None else len(self.masks)
+        return min(index, len(self.matrices) - 1), min(index, masks - 1)
+
     def mask(self, index: int) -> torch.Tensor | None:
         """(h, w) float in 0..1 of a frame, or None."""
         return None if self.masks is None else self.masks[min(index, len(self.masks) - 1)].float() / 255

@@ -139,10 +139,7 @@ def paste(
             weight = 1 - ended[number] / max(_FADE_SECONDS * fps, 1)
             if weight <= 0 or last[number] is None:
                 continue
-            key = (
-                layer.crop.matrix(index).tobytes(),
-                0 if layer.crop.masks is None else min(index, len(layer.crop.masks) - 1),
-            )
+            key = layer.crop.place(index)
             if patches[number][0] != key:
                 patches[number] = (key, _patch(layer, index, background, feather, device))
             if shown is ground:

@@ -100,9 +100,8 @@ class EchoMimicV2PastePerson(io.ComfyNode):
         clips = [footage.clip_footage(clip, vae, upscale) for clip, _ in pairs.values()]
         ground = footage.footage_of(background, clips[0].fps)
         crops = [on_canvas(crop, ground) for _, crop in pairs.values()]
-        orders = [crop.frames for crop in crops if crop.frames is not None]
-        if orders and not ground.still:
-            ground = ground.ordered(max(orders, key=len))
+        if not ground.still:
+            ground = extended_as(ground, crops)
         networks, progress = landmark_networks(), cancellable_progress()
         layers = [
             look(clip, crop, ground, body, match_colour, networks, progress)
@@ -111,6 +110,15 @@ class EchoMimicV2PastePerson(io.ComfyNode):
         fps = ground.fps or max(clip.fps for clip in clips)
         sound = (audio["waveform"], audio["sample_rate"]) if audio is not None else None
         return io.NodeOutput(temp_video(lambda path: write_scene(path, ground, layers, fps, feather, sound)))
+
+
+def extended_as(ground, crops):
+    """A video in the order of the frames of its crops, where Crop Person has extended it; otherwise as it is."""
+    import numpy as np
+
+    orders = [crop.frames for crop in crops if crop.frames is not None]
+    orders = [order for order in orders if not np.array_equal(order, np.arange(len(order)))]
+    return ground.ordered(max(orders, key=len)) if orders else ground
 
 
 def on_canvas(crop, ground):

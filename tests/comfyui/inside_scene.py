@@ -258,8 +258,11 @@ def video_scene() -> None:
     original = np.stack([frame for _, frame in video.read_frames(str(path), exact=True)])
     order = core_footage.extended(8, 12, "ping-pong")
     apart = np.abs(luma(made) - luma(original[order]))
+    short = {"samples": clip["samples"][:4], "fps": 24.0}
+    _, _, first, _ = run(crop_person, people, 1, 128, 0.1, "still", "person", 4, "stop")
     results["dub"] = {
         "frames": len(made),
+        "shorter voice": len(frames_of(run(paste, source, short, first, 4, False, "box", vae=vae)[0])),
         "latents": list(latent["samples"].shape),
         "held": float((clip["samples"] - latent["samples"])[:, :, -2:].abs().max()),
         "away": float(apart[:, :, 400:].mean()),

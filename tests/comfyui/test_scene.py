@@ -89,6 +89,7 @@ def test_a_matte_shows_the_person_and_the_alpha_channel_is_the_same(seen):
 
 def test_a_video_gets_a_new_voice_and_keeps_the_rest(seen):
     found = seen["dub"]
+    assert found["shorter voice"] == 8
     assert found["frames"] == 12 and found["latents"] == [12, 4, 16, 16]
     assert found["matrices"] == found["masks"][0] == 12
     assert found["held"] < ALMOST_NOTHING
