@@ -12,7 +12,7 @@ from ..echomimic_core.pose.detect import between
 from ..echomimic_core.scene.footage import Footage
 from .images import uint8_frames
 from .progress import until_cancelled
-from .values import latent
+from .values import latent, shown
 from .video import active_window, is_as_in_file, reader
 
 FRAMES_PER_DECODE = 4
@@ -42,6 +42,8 @@ def footage_of(source, fps: float = FPS) -> Footage:
     if hasattr(source, "get_components"):
         components = source.get_components()
         source, fps = components.images, float(components.frame_rate)
+    if not isinstance(source, torch.Tensor) or source.ndim != 4:
+        raise ValueError(f"the input is {shown(source)}, but it has to be a VIDEO or an IMAGE")
     still = len(source) == 1
     return Footage(
         lambda: until_cancelled(uint8_frames(source)),

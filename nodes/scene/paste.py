@@ -92,13 +92,15 @@ class EchoMimicV2PastePerson(io.ComfyNode):
 
         pairs = {1: (clip_1, crop_1)}
         pairs |= {n: (more.get(f"clip_{n}"), more.get(f"crop_{n}")) for n in range(2, MOST_CLIPS + 1)}
-        pairs = {number: pair for number, pair in pairs.items() if pair != (None, None)}
-        lone = [number for number, pair in pairs.items() if None in pair]
+        pairs = {number: pair for number, pair in pairs.items() if any(part is not None for part in pair)}
+        lone = [number for number, pair in pairs.items() if any(part is None for part in pair)]
         if lone:
             raise ValueError(f"clip_{lone[0]} and crop_{lone[0]} belong together: connect both, or neither")
         upscale = footage.upscaler(upscale_model)
         clips = [footage.clip_footage(clip, vae, upscale) for clip, _ in pairs.values()]
-        ground = footage.footage_of(background, clips[0].fps)
+        # A batch of pictures does not say its rate; its crops do.
+        rates = [crop.fps for _, crop in pairs.values() if crop.fps]
+        ground = footage.footage_of(background, rates[0] if rates else clips[0].fps)
         crops = [on_canvas(crop, ground) for _, crop in pairs.values()]
         if not ground.still:
             ground = extended_as(ground, crops)
