@@ -60,7 +60,7 @@ LOADER = Node(
     models=(model_link(WHISPER), model_link(VAE)),
 )
 IMAGE = Node("3", "LoadImage", 0, {"image": PICTURE}, room=260)
-SOUND = Node("4", "LoadAudio", 1, {"audio": VOICE}, room=60)
+SOUND = Node("4", "LoadAudio", 0, {"audio": VOICE}, room=60)
 AUDIO = Node(
     "7",
     "EchoMimicV2AudioEmbeds",
@@ -107,7 +107,7 @@ ALIGN = Node(
         "overlay_frames": 6,
         "detector": "built-in",
     },
-    room=380,
+    room=360,
 )
 REFERENCE = Node(
     "6",
@@ -155,7 +155,7 @@ def changed(node: Node, **inputs) -> Node:
 
 TALKING_PHOTO = Graph(
     f"{PREFIX}_1_talking_photo_lip_sync_avatar",
-    (IMAGE, LOADER, SOUND, AUDIO, HANDS, ALIGN, REFERENCE, SAMPLER, DECODE, SAVE),
+    (IMAGE, SOUND, LOADER, AUDIO, HANDS, ALIGN, REFERENCE, SAMPLER, DECODE, SAVE),
 )
 
 LIBRARY = tuple(
@@ -164,7 +164,7 @@ LIBRARY = tuple(
         "EchoMimicV2PoseLibrary",
         1,
         {"gesture": gesture, "frames": frames, "fps": 24.0, "mirror": False, "energy": 1.0, "seed": 0},
-        room=340,
+        room=320,
     )
     for id, gesture, frames in (("30", "waving", 48), ("31", "explaining", 240))
 )
@@ -172,12 +172,12 @@ GESTURES = Graph(
     f"{PREFIX}_2_gestures",
     (
         IMAGE,
+        SOUND,
         LOADER,
         *LIBRARY,
-        replace(SOUND, column=2),
+        replace(AUDIO, column=2),
         Node("32", "EchoMimicV2BlendPose", 2, {"first": ["30", 0], "second": ["31", 0], "transition": 12}),
         changed(ALIGN, pose=["32", 0]),
-        replace(AUDIO, column=3),
         REFERENCE,
         SAMPLER,
         DECODE,
@@ -189,6 +189,7 @@ DRIVING_VIDEO = Graph(
     f"{PREFIX}_3_driving_video",
     (
         IMAGE,
+        SOUND,
         LOADER,
         Node("40", "LoadVideo", 1, {"file": VIDEO}, room=340),
         Node(
@@ -210,9 +211,8 @@ DRIVING_VIDEO = Graph(
             },
             room=120,
         ),
-        replace(SOUND, column=2),
+        replace(AUDIO, column=2),
         changed(ALIGN, pose=["41", 0]),
-        replace(AUDIO, column=3),
         REFERENCE,
         SAMPLER,
         DECODE,
@@ -224,8 +224,8 @@ LONG_SPEECH = Graph(
     f"{PREFIX}_4_long_speech",
     (
         IMAGE,
-        LOADER,
         SOUND,
+        LOADER,
         AUDIO,
         HANDS,
         ALIGN,
@@ -244,8 +244,8 @@ LOW_MEMORY = Graph(
     f"{PREFIX}_5_low_memory",
     (
         IMAGE,
-        changed(LOADER, weight_dtype="float8_e4m3fn"),
         SOUND,
+        changed(LOADER, weight_dtype="float8_e4m3fn"),
         AUDIO,
         HANDS,
         changed(ALIGN, width=512, height=512),
@@ -260,8 +260,8 @@ CUSTOM_SAMPLING = Graph(
     f"{PREFIX}_6_custom_sampling",
     (
         IMAGE,
-        LOADER,
         SOUND,
+        LOADER,
         AUDIO,
         HANDS,
         ALIGN,
@@ -343,9 +343,9 @@ def second(node: Node, **inputs) -> Node:
 FULL_BODY = Graph(
     f"{PREFIX}_7_full_body_whole_picture",
     (
-        LOADER,
         SCENE_IMAGE,
         SOUND,
+        LOADER,
         AUDIO,
         HANDS,
         PEOPLE,
@@ -363,10 +363,10 @@ SPEAKER = changed(AUDIO, audio=["53", 0])
 TWO_PEOPLE = Graph(
     f"{PREFIX}_8_two_people_talking",
     (
-        LOADER,
         SCENE_IMAGE,
         SOUND,
         SPLIT,
+        LOADER,
         SPEAKER,
         second(SPEAKER, audio=["53", 1]),
         PEOPLE,
@@ -388,9 +388,9 @@ TWO_PEOPLE = Graph(
 REDUB = Graph(
     f"{PREFIX}_9_redub_video_new_voice",
     (
-        LOADER,
-        Node("40", "LoadVideo", 0, {"file": VIDEO}, room=260),
+        Node("40", "LoadVideo", 0, {"file": VIDEO}, room=340),
         SOUND,
+        LOADER,
         changed(AUDIO, fps=["50", 3]),
         changed(PEOPLE, source=["40", 0], most_people=1),
         changed(CROP, camera="follow", mask="lower face", frames=["7", 2], when_longer="ping-pong", vae=["1", 3]),
@@ -404,9 +404,9 @@ REDUB = Graph(
 GREEN_SCREEN = Graph(
     f"{PREFIX}_10_green_screen_alpha_matte",
     (
-        LOADER,
         IMAGE,
         SOUND,
+        LOADER,
         AUDIO,
         HANDS,
         ALIGN,

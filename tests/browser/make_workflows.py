@@ -120,9 +120,12 @@ def node_of(graph: Graph, id: str):
 
 
 def vue_heights(page) -> dict[str, float]:
-    """How tall Nodes 2.0 draws the nodes that are there now."""
+    """How tall Nodes 2.0 draws the nodes that are there now, once their pictures are there."""
     show_as_vue(page, True)
-    heights = page.evaluate(VUE_HEIGHTS)
+    before, heights = None, page.evaluate(VUE_HEIGHTS)
+    while heights != before:
+        page.wait_for_timeout(1000)
+        before, heights = heights, page.evaluate(VUE_HEIGHTS)
     show_as_vue(page, False)
     return heights
 
