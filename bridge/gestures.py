@@ -1,19 +1,26 @@
 """Where gesture libraries, and what they are made of, lie in ComfyUI's own folders."""
 
-import os
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
+import comfy.model_management
 import folder_paths
+import torch
 
+from ..echomimic_core import audio
 from ..echomimic_core.config import FPS
 from ..echomimic_core.files.names import is_hidden
-from ..echomimic_core.pose import HandPose, detect, files
+from ..echomimic_core.files.tensor_file import TensorFile
+from ..echomimic_core.gestures.sources import clips_in
+from ..echomimic_core.gestures.trained import is_planner
+from ..echomimic_core.models.audio_encoder import build_audio_encoder
+from ..echomimic_core.pose import HandPose, detect
 from ..echomimic_core.runtime import Progress
-from .folders import MODELS_MARK, OUTPUT_MARK, SUFFIXES, model_folders
+from .folders import MODELS_MARK, OUTPUT_MARK, model_folders
+from .model_files import AUTO, echomimic_folders, find_whisper
+from .patcher import make_patcher
 from .progress import until_cancelled
 
-VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 LIBRARY = ".safetensors"
 
 
@@ -38,7 +45,7 @@ def list_sources() -> list[str]:
                 continue
             if mark and entry.suffix == LIBRARY and entry.is_file():
                 names.append(entry.name + mark)
-            elif not mark and entry.is_dir() and any(True for _ in _clips_in(entry)):
+            elif not mark and entry.is_dir() and any(True for _ in clips_in(entry)):
                 names.append(entry.name)
     return list(dict.fromkeys(names))
 
@@ -57,42 +64,47 @@ def find_source(name: str) -> Path:
     )
 
 
-def _clips_in(folder: Path) -> Iterator[Path]:
-    """Poses and videos in a folder: itself if it is a pose, else what is in it."""
-    entries = [entry for entry in sorted(folder.iterdir()) if not is_hidden(entry.name)]
-    if any(entry.suffix == ".npy" for entry in entries):
-        yield folder
-        return
-    for entry in entries:
-        is_pose = entry.is_dir() and any(child.suffix == ".npy" for child in entry.iterdir())
-        if is_pose or (entry.is_file() and entry.suffix.lower() in (*SUFFIXES, *VIDEOS)):
-            yield entry
-
-
-def read_clips(folder: Path, kept: Path, progress: Progress) -> Iterator[tuple[str, HandPose]]:
-    """(name, pose) of each clip in a folder; poses found in videos are kept in `kept`, so that they are found once."""
-    clips = list(_clips_in(folder))
-    for number, path in enumerate(clips):
-        progress(number, len(clips))
-        if path.suffix.lower() in VIDEOS:
-            yield path.stem, _of_video(path, kept / f"{path.stem}.safetensors", progress)
-        else:
-            yield path.stem, files.load_folder(path) if path.is_dir() else files.load(path)
-
-
-def _of_video(path: Path, kept: Path, progress: Progress) -> HandPose:
-    if kept.is_file() and os.path.getmtime(kept) >= os.path.getmtime(path):
-        return files.load(kept)
+def find_hands(path: Path, progress: Progress) -> HandPose:
+    """The pose in a video, at the method's frame rate; `progress` is called while it goes on."""
     from ..echomimic_core.media.video import read_frames
     from .landmarks import landmark_networks
 
-    def part(done: int, total: int) -> None:
-        progress(0, 1)
+    frames = until_cancelled(read_frames(path))
+    return detect.hand_pose(frames, landmark_networks(), fps=FPS, progress=progress, track=True)[0]
 
-    pose, _ = detect.hand_pose(
-        until_cancelled(read_frames(path)), landmark_networks(), fps=FPS, progress=part, track=True
+
+def list_planners() -> list[str]:
+    """Names of trained planners in models/echomimic/gestures."""
+    return sorted(
+        {
+            path.name
+            for mark, root in _roots()
+            if mark == MODELS_MARK and root.is_dir()
+            for path in root.iterdir()
+            if path.suffix == LIBRARY and not is_hidden(path.name) and is_planner(path)
+        }
     )
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.unlink(missing_ok=True)
-    files.save(pose, kept)
-    return pose
+
+
+def find_planner(name: str) -> Path:
+    """The planner of a name as `list_planners` gives it; ValueError for a name that is not there."""
+    for mark, root in _roots():
+        path = root / name
+        if mark == MODELS_MARK and Path(name).name == name and path.is_file():
+            return path
+    raise ValueError(
+        f"there is no gesture model {name!r} in models/echomimic/gestures: put it there, then press R to refresh, or "
+        "choose none"
+    )
+
+
+def whisper_states(voice: torch.Tensor, progress: Progress) -> torch.Tensor:
+    """Whisper's states (T, 5, 384) of a voice (samples,) at 16 kHz, by the encoder in ComfyUI's folders."""
+    encoder = _whisper(str(find_whisper(AUTO, echomimic_folders())))
+    comfy.model_management.load_models_gpu([encoder])
+    return audio.encode(encoder.model, voice, progress)
+
+
+@lru_cache(maxsize=1)
+def _whisper(path: str):
+    return make_patcher(build_audio_encoder(TensorFile(path).state_dict()))

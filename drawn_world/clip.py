@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.pose import gestures
@@ -16,6 +17,8 @@ from .speech import Speech
 # Of the library's gestures, those that nothing is trained on.
 HELD_OUT_GESTURES = ("thumbs_up",)
 TRAINED_GESTURES = tuple(name for name in gestures.GESTURES if name not in HELD_OUT_GESTURES)
+# Hands that no gesture of the library moves, but the voice.
+FROM_VOICE = "voice"
 # Half width of the mouth and its largest opening, in face widths; larger than life, as a small picture needs.
 MOUTH_HALF_WIDTH, MOUTH_OPENING, LIP = 0.2, 0.3, 0.06
 # So is the head: factors of the pose library's face in width and height, and how far it then sits lower.
@@ -55,7 +58,8 @@ def make_clip(
 ) -> WorldClip:
     """A clip of `frames` at 24 fps from `begin` seconds of a speech on; character and movements follow the seed.
 
-    gesture : of the pose library; None draws one of `TRAINED_GESTURES`. energy : of the gesture, 0..1.5.
+    gesture : of the pose library; FROM_VOICE lets the hands follow the speech by rule (strokes before its accents, rest
+        in its pauses); None draws one of `TRAINED_GESTURES`. energy : of the gesture, 0..1.5.
     """
     rng = np.random.default_rng([seed, 1])
     who = random_character(rng)
@@ -65,8 +69,11 @@ def make_clip(
     longer = frames + int(rng.integers(1, 96))
     motion_seed = int(rng.integers(2**31))
     part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
-    pose = gestures.clip(name, longer, energy=energy, seed=motion_seed).take(part)
-    depth = gestures.skeleton(name, longer, energy=energy, seed=motion_seed)[0][part][..., 2]
+    if name == FROM_VOICE:
+        pose, depth = _voiced(speech, round(begin * FPS), frames, energy, motion_seed)
+    else:
+        pose = gestures.clip(name, longer, energy=energy, seed=motion_seed).take(part)
+        depth = gestures.skeleton(name, longer, energy=energy, seed=motion_seed)[0][part][..., 2]
     first = round(begin * AUDIO_SAMPLE_RATE)
     sound = speech.sound[first : first + round(frames / FPS * AUDIO_SAMPLE_RATE)]
     mouth = mouth_track(speech.phonemes, frames, FPS, begin)
@@ -74,6 +81,17 @@ def make_clip(
     pose = _place(_talk(pose, who, mouth, stress, rng), rng)
     gaze = np.repeat(rng.uniform(-0.6, 0.6, (1, 2)), frames, axis=0)
     return WorldClip(who, pose, depth, mouth, _blinks(frames, rng), gaze, sound)
+
+
+def _voiced(speech: Speech, first: int, frames: int, energy: float, seed: int) -> tuple[HandPose, np.ndarray]:
+    """Hands that follow the speech, from a frame of it on; all at one depth."""
+    from echomimic_core.gestures.library import built_in
+    from echomimic_core.gestures.motion import gestures_for
+    from echomimic_core.gestures.plan import PlanSettings
+
+    sound = torch.from_numpy(np.ascontiguousarray(speech.sound))
+    pose, _, _ = gestures_for(sound, built_in(FPS), PlanSettings(energy, seed=seed), frames=first + frames)
+    return pose.take(np.arange(first, first + frames)), np.zeros((frames, 2, 21))
 
 
 def _talk(pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray, rng) -> HandPose:

@@ -1,7 +1,7 @@
 """The drawn world as training clips: python -m drawn_world.make OUT --speeches 60 --size 128 --whisper FILE."""
 
 import argparse
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,11 +23,12 @@ from echomimic_core.training.data.shards import (
     write_shard,
 )
 
-from .clip import HELD_OUT_GESTURES, WorldClip, make_clip
+from .clip import FROM_VOICE, HELD_OUT_GESTURES, WorldClip, make_clip
 from .speech import Speaker, Speech, random_sentence, random_voice
 
 SENTENCES, CLIPS_PER_SPEECH, CLIP_FRAMES = 7, 8, 72
 HEADSHOT_SHARE = 0.2
+LONGEST_PAUSE = 2.0  # Seconds between sentences, where hands follow the voice.
 # A headshot is this many times larger than the head of a semi-body clip.
 HEADSHOT_ZOOM = 2.0
 # Seeds from here on are never trained on: their voices, and a third of their gestures, are others.
@@ -35,12 +36,22 @@ HELD_OUT = 100_000
 HELD_OUT_VOICES = (("es", "en-gb-scotland", "cmn", "de"), ("f4", "f5", "m4", "m5"))
 
 
-def random_speech(speaker: Speaker, seed: int) -> tuple[Speech, str]:
-    """About 20 seconds of one voice, and a name of the voice."""
+def random_speech(speaker: Speaker, seed: int, pauses: bool = False) -> tuple[Speech, str]:
+    """About 20 seconds of one voice, and a name of the voice; with `pauses`, of up to 2 s more between sentences."""
     rng = np.random.default_rng([seed, 0])
     voice = random_voice(rng, *HELD_OUT_VOICES) if seed >= HELD_OUT else random_voice(rng)
-    text = " ".join(random_sentence(rng, voice.language) for _ in range(SENTENCES))
-    return speaker.say(text, voice), f"{voice.language}+{voice.variant} {voice.rate}/{voice.pitch}"
+    sentences = [random_sentence(rng, voice.language) for _ in range(SENTENCES)]
+    name = f"{voice.language}+{voice.variant} {voice.rate}/{voice.pitch}"
+    if not pauses:
+        return speaker.say(" ".join(sentences), voice), name
+    sounds, phonemes, begin = [], [], 0.0
+    for sentence in sentences:
+        said = speaker.say(sentence, voice)
+        silence = np.zeros(round(rng.uniform(0, LONGEST_PAUSE) * AUDIO_SAMPLE_RATE), np.float32)
+        sounds += [said.sound, silence]
+        phonemes += [replace(p, begin=p.begin + begin, end=p.end + begin) for p in said.phonemes]
+        begin += (len(said.sound) + len(silence)) / AUDIO_SAMPLE_RATE
+    return Speech(np.concatenate(sounds), tuple(phonemes)), name
 
 
 def headshot(clip: WorldClip, size: int) -> tuple[list[np.ndarray], HandPose]:
@@ -55,36 +66,48 @@ def headshot(clip: WorldClip, size: int) -> tuple[list[np.ndarray], HandPose]:
     return frames, replace(pose, hand_scores=np.zeros_like(pose.hand_scores))
 
 
-def film_speech(seed: int, out: Path, size: int, whisper: Path) -> list[ClipInfo]:
+@dataclass(frozen=True)
+class Shooting:
+    """How a speech is filmed: pixels, clips and their frames, and whether the hands follow the voice."""
+
+    size: int
+    clips: int = CLIPS_PER_SPEECH
+    frames: int = CLIP_FRAMES
+    from_voice: bool = False
+
+
+def film_speech(seed: int, out: Path, shooting: Shooting, whisper: Path) -> list[ClipInfo]:
     """Film a speech in several clips, each with another character, into one shard."""
-    speech, name = random_speech(Speaker(), seed)
+    size, length = shooting.size, shooting.frames
+    speech, name = random_speech(Speaker(), seed, pauses=shooting.from_voice)
     states = encode(build_audio_encoder(TensorFile(whisper).state_dict()), speech.sound).numpy()
     rng = np.random.default_rng([seed, 2])
-    latest = max(0.0, len(speech.sound) / AUDIO_SAMPLE_RATE - CLIP_FRAMES / FPS)
+    latest = max(0.0, len(speech.sound) / AUDIO_SAMPLE_RATE - length / FPS)
     clips = []
-    for index, begin in enumerate(np.linspace(0, latest, CLIPS_PER_SPEECH)):
+    for index, begin in enumerate(np.linspace(0, latest, shooting.clips)):
         begin = round(begin * 50) / 50  # Whisper's states are 20 ms apart
         held_out = seed >= HELD_OUT
         gesture = HELD_OUT_GESTURES[0] if held_out and index % 3 == 0 else None
-        clip = make_clip(seed * CLIPS_PER_SPEECH + index, speech, CLIP_FRAMES, begin, gesture)
-        kind = HEADSHOT if rng.random() < HEADSHOT_SHARE and not held_out else SEMI_BODY
+        gesture = FROM_VOICE if shooting.from_voice else gesture
+        clip = make_clip(seed * CLIPS_PER_SPEECH + index, speech, length, begin, gesture)
+        kind = HEADSHOT if rng.random() < HEADSHOT_SHARE and not held_out and not shooting.from_voice else SEMI_BODY
         frames, pose = headshot(clip, size) if kind == HEADSHOT else (clip.frames(size), clip.pose)
-        info = ClipInfo(f"speech-{seed:05d}.safetensors", f"{index}", kind, CLIP_FRAMES, size, name, begin)
+        info = ClipInfo(f"speech-{seed:05d}.safetensors", f"{index}", kind, length, size, name, begin)
         first = round(begin * 50)
-        audio = states[first : first + round(CLIP_FRAMES / FPS * 50)]
+        audio = states[first : first + round(length / FPS * 50)]
         pose = replace(pose, width=size, height=size)
         clips.append(ClipData(info, [encode_jpeg(frame) for frame in frames], pose, audio, clip.sound))
     write_shard(out / clips[0].info.shard, clips)
     return [clip.info for clip in clips]
 
 
-def make_world(out: Path, seeds: range, size: int, whisper: Path, workers: int = 2) -> int:
+def make_world(out: Path, seeds: range, shooting: Shooting, whisper: Path, workers: int = 2) -> int:
     """Film a speech per seed into a folder that training reads; the number of clips."""
     from tqdm import tqdm
 
     out.mkdir(parents=True, exist_ok=True)
     with get_context("spawn").Pool(workers) as pool:
-        films = pool.imap(partial(film_speech, out=out, size=size, whisper=whisper), seeds)
+        films = pool.imap(partial(film_speech, out=out, shooting=shooting, whisper=whisper), seeds)
         clips = [info for film in tqdm(films, total=len(seeds), unit="speech") for info in film]
     write_manifest(out, clips)
     return len(clips)
@@ -98,9 +121,13 @@ def main() -> None:
     parser.add_argument("--speeches", type=int, default=60)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--clips", type=int, default=CLIPS_PER_SPEECH, help="per speech (default %(default)s)")
+    parser.add_argument("--frames", type=int, default=CLIP_FRAMES, help="per clip (default %(default)s)")
+    parser.add_argument("--from-voice", action="store_true", help="hands follow the voice; no headshots")
     given = parser.parse_args()
+    shooting = Shooting(given.size, given.clips, given.frames, given.from_voice)
     seeds = range(given.first, given.first + given.speeches)
-    count = make_world(given.out, seeds, given.size, given.whisper, given.workers)
+    count = make_world(given.out, seeds, shooting, given.whisper, given.workers)
     print(f"{count} clips in {given.out}")
 
 

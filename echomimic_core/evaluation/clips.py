@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..media.video import VIDEO_SUFFIXES
 from ..pose import HandPose
 from .passes.cache import file_hash
 
-VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 POSE_SUFFIXES = (".json", ".safetensors")
 # By this an evaluation's own .json is known, which may lie among the clips.

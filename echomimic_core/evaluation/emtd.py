@@ -23,10 +23,11 @@ import numpy as np
 from ..config import FPS, FRAME_SIZE
 from ..files.durable import Draft, write_json
 from ..landmarks import load_networks
+from ..media.video import VIDEO_SUFFIXES
 from ..pose.bundles import Bundles
 from ..pose.framing import frame_pose, framing
 from ..runtime import Progress, is_out_of_memory
-from .clips import VIDEO_SUFFIXES, Clip
+from .clips import Clip
 from .passes.cache import file_hash
 from .settings import Settings
 from .slices import frame_picture, frames_between, sound_between

@@ -14,7 +14,7 @@ ARMS = ((5, 6, 7), (2, 3, 4))  # Shoulder, elbow, wrist of the person's left and
 # For each of the 20 bones of a hand the point it begins at, the point it ends at being 1..20 in this order.
 PARENTS = np.array([0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19])
 BONES = 2 + len(PARENTS)
-MIDDLE_FINGER = slice(10, 14)  # Its bones among all of a side.
+MIDDLE_TIP = 12  # The point of a hand that is the tip of its middle finger.
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,18 @@ class Chains:
         second, share = np.minimum(first + 1, len(self) - 1), (frames - first)[:, None, None]
         return Chains(*(x[first] + (x[second] - x[first]) * share for x in self.parts()))
 
+    def part(self, first: int, end: int) -> "Chains":
+        """The frames from `first` up to `end`, which is not among them."""
+        return Chains(*(x[first:end] for x in self.parts()))
+
+    def side(self, side: int) -> "Chains":
+        """One side alone, as (F, 1, ...)."""
+        return Chains(*(x[:, side : side + 1] for x in self.parts()))
+
+    def tips(self) -> np.ndarray:
+        """Where wrists and tips of the middle fingers are (F, sides, 2, 2)."""
+        return hands_of(self)[:, :, [0, MIDDLE_TIP]]
+
     def mirrored(self) -> "Chains":
         """As in a mirror: sides exchanged, x turned around the middle of the canvas."""
         roots = self.roots[:, ::-1] * (-1, 1) + (1, 0)
@@ -69,16 +81,30 @@ def chains_of(pose: HandPose) -> Chains:
 
 def posed(chains: Chains, base: HandPose) -> HandPose:
     """The pose `base` of as many frames, on a square canvas, with these arms and hands."""
-    bones = chains.lengths[..., None] * np.stack([np.cos(chains.angles), np.sin(chains.angles)], axis=-1)
-    elbows = chains.roots + bones[:, :, 0]
-    points = np.zeros((len(chains), 2, 21, 2))
-    points[:, :, 0] = elbows + bones[:, :, 1]
-    for bone, parent in enumerate(PARENTS):
-        points[:, :, bone + 1] = points[:, :, parent] + bones[:, :, 2 + bone]
+    elbows, points = _elbows(chains), hands_of(chains)
     bodies = base.bodies.copy()
     for side, arm in enumerate(ARMS):
         bodies[:, list(arm)] = np.stack([chains.roots[:, side], elbows[:, side], points[:, side, 0]], axis=1)
     return replace(base, hands=points, hand_scores=np.ones(points.shape[:3]), bodies=bodies)
+
+
+def _bones(chains: Chains) -> np.ndarray:
+    """Each bone as a vector (F, sides, 22, 2)."""
+    return chains.lengths[..., None] * np.stack([np.cos(chains.angles), np.sin(chains.angles)], axis=-1)
+
+
+def _elbows(chains: Chains) -> np.ndarray:
+    return chains.roots + _bones(chains)[:, :, 0]
+
+
+def hands_of(chains: Chains) -> np.ndarray:
+    """The points (F, sides, 21, 2) of the hands, in heights of the canvas."""
+    bones = _bones(chains)
+    points = np.empty((*bones.shape[:2], 21, 2))
+    points[:, :, 0] = chains.roots + bones[:, :, :2].sum(2)
+    for bone, parent in enumerate(PARENTS):
+        points[:, :, bone + 1] = points[:, :, parent] + bones[:, :, 2 + bone]
+    return points
 
 
 def blend(first: Chains, second: Chains, share: np.ndarray) -> Chains:

@@ -77,7 +77,7 @@ def _library(file: TensorFile) -> GestureLibrary:
 def _stroke(told: dict, chains: Chains) -> Stroke:
     marks = [int(told[mark]) for mark in MARKS]
     sides = tuple(side for side in BOTH if side in told["sides"])
-    if not 0 <= marks[0] <= marks[1] <= marks[2] < len(chains) + 1 or not sides:
+    if not 0 <= marks[0] <= marks[1] <= marks[2] < len(chains) or not sides:
         raise ValueError(f"the stroke {told['name']!r:.60} has impossible marks")
     return Stroke(str(told["kind"]), str(told["name"]), chains, *marks, sides, float(told["size"]))
 

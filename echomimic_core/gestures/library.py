@@ -5,17 +5,19 @@ timing of people: preparation, stroke, hold, retraction.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from ..config import FPS
 from ..pose import HandPose, gestures
 from ..pose.gestures import FIST, FOUR, OPEN, POINT, RELAXED, SOFT, THREE, THUMB_UP, TWO, Gesture, Key
-from .chains import Chains, chains_of, posed
+from .chains import Chains, chains_of, hands_of
 
 LEFT, RIGHT, BOTH = (0,), (1,), (0, 1)
 
+# Kinds that say something by themselves: cues ask for them, a voice alone rarely does.
+EMBLEMS = ("one", "two", "three", "four", "five", "thumb up")
 # Timing of a stroke in seconds: people prepare at ease, strike in a fifth of a second, hold, and take their time.
 PREPARE, STRIKE, HOLD, RETRACT = 0.6, 0.21, 0.35, 1.0
 MOST_HASTE = 0.03  # Largest second difference of a point in a stroke, in heights of the canvas per frame² at 24 fps.
@@ -56,6 +58,12 @@ class GestureLibrary:
     rests: tuple[Chains, ...]
     base: HandPose
     fps: float = FPS
+
+    @cached_property
+    def haste(self) -> float:
+        """99th percentile of the second differences of the hands' points in all strokes, in heights per frame²."""
+        seconds = [np.diff(hands_of(stroke.chains), 2, axis=0).ravel() for stroke in self.strokes]
+        return float(np.quantile(np.abs(np.concatenate(seconds)), 0.99))
 
     def find(self, name: str) -> Stroke:
         """The first stroke of that kind or name; ValueError lists the kinds."""
@@ -198,9 +206,11 @@ def _stroke(made: _Made, sides: tuple[int, ...], size: float, fps: float) -> Str
     apex, strike = _scaled(made.ready, made.apex, size), STRIKE
     for _ in range(3):
         chains, marks = _motion(made, apex, sides, strike, fps)
-        hands = posed(chains, gestures.clip("idle", 1, fps).take(np.zeros(len(chains), dtype=int))).hands
-        haste = np.abs(np.diff(hands[marks[0] - 4 : marks[1] + 2], 2, axis=0)).max() * (fps / FPS) ** 2
-        strike *= max(np.sqrt(haste / MOST_HASTE), 1.0)
+        hands = hands_of(chains.part(max(marks[0] - 4, 0), marks[1] + 3))
+        haste = np.abs(np.diff(hands, 2, axis=0)).max() * (fps / FPS) ** 2
+        if haste <= MOST_HASTE:
+            break
+        strike *= np.sqrt(haste / MOST_HASTE)
     way = float(np.linalg.norm(np.array(apex.wrist) - np.array(made.ready.wrist)))
     which = {LEFT: "left hand", RIGHT: "right hand", BOTH: "both hands"}[sides]
     return Stroke(made.kind, f"{made.kind}, {which}, {size:g}", chains, *marks, sides, way * len(sides))

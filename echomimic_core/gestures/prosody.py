@@ -57,9 +57,18 @@ def listen(waveform: torch.Tensor, frames: int = 0, fps: float = FPS, progress: 
     waveform : (samples,) mono at 16 kHz in -1..1.
     frames : of the result; 0 is as long as the voice. Beyond the voice there is silence.
     progress : called with (seconds done, seconds in all); may raise to cancel.
+
+    Raises
+    ------
+    ValueError : frames below 0.
     """
+    if frames < 0:
+        raise ValueError(f"frames is {frames}, but must be 0 (as long as the voice) or more")
     waveform = waveform.flatten().float()
     frames = frames or max(round(len(waveform) / RATE * fps), 1)
+    if not len(waveform):
+        nothing = torch.zeros(0)
+        return Prosody(fps, torch.zeros(frames), torch.zeros(frames, dtype=torch.bool), nothing, nothing, [])
     level, flux, pitch = _looks(waveform, progress)
     speech = _speech(level)
     loud = level[speech].quantile(0.95) if speech.any() else level.new_zeros(())
@@ -68,11 +77,9 @@ def listen(waveform: torch.Tensor, frames: int = 0, fps: float = FPS, progress: 
     accents, strengths = _accents(level, flux, pitch, speech)
     at = ((torch.arange(frames) + 0.5) / fps * LOOKS).long()
     inside = at < len(level)
-    at = at.clamp_max(max(len(level) - 1, 0))
-    in_frames = (torch.zeros(frames), torch.zeros(frames, dtype=torch.bool))
-    if len(level):
-        smooth = torch.nn.functional.avg_pool1d(loudness[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
-        in_frames = (smooth[at] * inside, speech[at] & inside)
+    at = at.clamp_max(len(level) - 1)
+    smooth = torch.nn.functional.avg_pool1d(loudness[None, None], 5, 1, 2, count_include_pad=False)[0, 0]
+    in_frames = (smooth[at] * inside, speech[at] & inside)
     accents = accents / LOOKS * fps
     kept = accents < frames
     return Prosody(fps, *in_frames, accents[kept], strengths[kept], _runs(in_frames[1]))
@@ -82,7 +89,7 @@ def _looks(waveform: torch.Tensor, progress: Progress | None) -> tuple[torch.Ten
     """(level in dB, spectral flux, pitch in octaves or NaN), each 100 times per second, block by block."""
     window, seconds = torch.hann_window(WINDOW), max(math.ceil(len(waveform) / RATE), 1)
     padded = torch.nn.functional.pad(waveform, (WINDOW // 2, WINDOW // 2 + HOP))
-    total = len(waveform) // HOP + 1 if len(waveform) else 0
+    total = len(waveform) // HOP + 1
     levels, fluxes, pitches, before = [], [], [], None
     for first in range(0, total, BLOCK_SECONDS * LOOKS):
         if progress is not None:
@@ -96,8 +103,6 @@ def _looks(waveform: torch.Tensor, progress: Progress | None) -> tuple[torch.Ten
         fluxes.append((compressed - earlier).clamp_min(0).mean(1))
         before = compressed[-1:]
         pitches.append(_pitch(views[::PITCH_EVERY]).repeat_interleave(PITCH_EVERY)[:count])
-    if not levels:
-        return torch.zeros(0), torch.zeros(0), torch.zeros(0)
     return torch.cat(levels), torch.cat(fluxes), torch.cat(pitches)
 
 
@@ -114,8 +119,6 @@ def _pitch(views: torch.Tensor) -> torch.Tensor:
 
 def _speech(level: torch.Tensor) -> torch.Tensor:
     """Whether each look is speech: louder than this recording's own floor, short gaps closed."""
-    if not len(level):
-        return torch.zeros(0, dtype=torch.bool)
     quiet, loud = level.quantile(0.05), level.quantile(0.95)
     if loud < SILENCE_DB:
         return torch.zeros(len(level), dtype=torch.bool)

@@ -52,12 +52,14 @@ def _peaks(waveform: torch.Tensor, samples: int) -> np.ndarray:
     return peaks / max(float(peaks.max()), 1e-6)
 
 
-def report(heard: Prosody, plan: Plan) -> str:
-    """The analysis and the plan, in sentences and a list."""
+def report(heard: Prosody, plan: Plan, planner: str = "") -> str:
+    """The analysis and the plan, in sentences and a list; `planner` is the name of a trained one."""
     fps, seconds = heard.fps, len(heard) / heard.fps
     spoken = float(heard.speech.float().mean())
     if not heard.phrases:
         return f"{seconds:.1f} s, no speech: the hands rest."
+    if planner:
+        return f"{seconds:.1f} s, {spoken:.0%} of them speech; {len(heard.accents)} accents; hands by {planner}."
     on_accents = sum(event.accent is not None for event in plan.events)
     lines = [
         f"{seconds:.1f} s, {spoken:.0%} of them speech; {len(heard.accents)} accents, {on_accents} with a stroke; "

@@ -15,6 +15,7 @@ from ..pose.motion import speed, strokes
 TOLERANCE = 3  # Frames between a stroke and its accent.
 SHIFTS, SHORTEST_SHIFT = 200, 12
 MOST_LEAD = 12  # Frames by which hands may lead the loudness.
+BEAT_SIGMA = 0.3  # Seconds.
 STILL = 0.2  # Of the 90th percentile of speed.
 LONG_PAUSE = 1.0  # Seconds.
 
@@ -27,9 +28,9 @@ class Beats:
     ----------
     f : F-measure of strokes and accents within TOLERANCE frames. chance, spread : its mean and standard deviation over
         the same motion shifted in time.
-    correlation, lead : Pearson correlation of hand speed with loudness at the best lead, and that lead in frames.
+    correlation, lead : Pearson correlation of hand speed with log loudness at the best lead, and that lead in frames.
     still : share of frames in which the hands are still. pause : speed in long pauses over that in speech, or NaN.
-    jitter : 99th percentile of the second difference of the points.
+    jitter : 99th percentile of the second difference of the points. beat : BEAT's own number, see `beat_alignment`.
     """
 
     f: float
@@ -40,6 +41,7 @@ class Beats:
     still: float
     pause: float
     jitter: float
+    beat: float
 
     @property
     def above_chance(self) -> float:
@@ -53,7 +55,7 @@ def measure(pose: HandPose, accents: np.ndarray, loudness: np.ndarray, speech: n
     Parameters
     ----------
     accents : (n,) frames of accents, best by a detector that no planner of the hands used.
-    loudness : (F,) of each frame, 0..1. speech : (F,) bool.
+    loudness : (F,) of each frame, 0..1, see `loudness_of`. speech : (F,) bool.
 
     Raises
     ------
@@ -65,29 +67,71 @@ def measure(pose: HandPose, accents: np.ndarray, loudness: np.ndarray, speech: n
     pace, loud = speed(pose)[:frames], np.log(np.maximum(loudness[:frames], 1e-3))
     if pace.std() < 1e-9 or loud.std() < 1e-9:
         raise ValueError("the hands or the loudness never change, so they cannot be compared")
-    found = strokes(pace)
-    shifts = np.linspace(SHORTEST_SHIFT, frames - SHORTEST_SHIFT, SHIFTS).astype(int)
-    by_chance = [f_measure((found + shift) % frames, accents) for shift in shifts]
-    leads = [np.corrcoef(pace[: frames - lead], loud[lead:])[0, 1] for lead in range(MOST_LEAD + 1)]
+    own, by_chance = hits(pace, accents)
+    by_chance = f_of(by_chance)
+    leads = correlations(pace, loud)
     return Beats(
-        f_measure(found, accents),
-        float(np.mean(by_chance)),
-        float(np.std(by_chance)),
+        float(f_of(own)),
+        float(by_chance.mean()),
+        float(by_chance.std()),
         float(np.max(leads)),
         int(np.argmax(leads)),
         float((pace < STILL * np.quantile(pace, 0.9)).mean()),
-        _pause(pace, speech[:frames], pose.fps),
+        float(np.divide(*pause_and_speech(pace, speech[:frames], pose.fps))),
         jitter(pose),
+        beat_alignment(pace, accents, pose.fps),
     )
 
 
-def f_measure(strokes: np.ndarray, accents: np.ndarray) -> float:
-    """F-measure of strokes and accents (frames) that lie within TOLERANCE frames of each other."""
-    if not len(strokes) or not len(accents):
+def hits(pace: np.ndarray, accents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many strokes in a speed (F,) have an accent within TOLERANCE frames, of how many; the same of accents.
+
+    Returns
+    -------
+    (4,) of the motion itself and (SHIFTS, 4) of the same motion shifted in time; counts of several clips add up.
+    """
+    frames, found = len(pace), strokes(pace)
+    shifts = np.linspace(SHORTEST_SHIFT, frames - SHORTEST_SHIFT, SHIFTS).astype(int)
+    return _hits(found, accents), np.stack([_hits((found + shift) % frames, accents) for shift in shifts])
+
+
+def _hits(found: np.ndarray, accents: np.ndarray) -> np.ndarray:
+    if not len(found) or not len(accents):
+        return np.array([0, len(found), 0, len(accents)])
+    near = np.abs(found[:, None] - np.asarray(accents)[None]) <= TOLERANCE
+    return np.array([near.any(1).sum(), len(found), near.any(0).sum(), len(accents)])
+
+
+def f_of(counts: np.ndarray) -> np.ndarray:
+    """F-measure (...) of counts (..., 4) as `hits` gives them."""
+    precision, recall = counts[..., 0] / np.maximum(counts[..., 1], 1), counts[..., 2] / np.maximum(counts[..., 3], 1)
+    return 2 * precision * recall / np.maximum(precision + recall, 1e-9)
+
+
+def beat_alignment(pace: np.ndarray, accents: np.ndarray, fps: float) -> float:
+    """BEAT's own number, 0..1: how near the pauses of a speed (F,) lie to accents (frames), within about 0.3 s.
+
+    Any lively motion scores high, a loop too (BEAT, arXiv 2203.05297, with its code's sigma).
+    """
+    slowest = np.flatnonzero((pace[1:-1] < pace[:-2]) & (pace[1:-1] <= pace[2:])) + 1
+    if not len(slowest) or not len(accents):
         return 0.0
-    apart = np.abs(np.asarray(strokes)[:, None] - np.asarray(accents)[None])
-    precision, recall = (apart.min(1) <= TOLERANCE).mean(), (apart.min(0) <= TOLERANCE).mean()
-    return float(2 * precision * recall / max(precision + recall, 1e-9))
+    apart = np.abs(slowest[:, None] - np.asarray(accents)[None]).min(1) / fps
+    return float(np.exp(-(apart**2) / (2 * BEAT_SIGMA**2)).mean())
+
+
+def correlations(pace: np.ndarray, loud: np.ndarray) -> list[float]:
+    """Pearson correlation of speed (F,) with loudness (F,), the hands leading by 0, 1, ... MOST_LEAD frames."""
+    frames = len(pace)
+    return [float(np.corrcoef(pace[: frames - lead], loud[lead:])[0, 1]) for lead in range(MOST_LEAD + 1)]
+
+
+def loudness_of(waveform: np.ndarray, frames: int, fps: float, rate: int = 16_000) -> np.ndarray:
+    """Loudness (frames,) of a mono waveform: root mean square of each frame, of the loudest twentieth, 0..1."""
+    ends = np.minimum((np.arange(frames + 1) / fps * rate).round().astype(int), len(waveform))
+    power = np.concatenate([[0.0], np.cumsum(np.asarray(waveform, np.float64) ** 2)])
+    level = np.sqrt((power[ends[1:]] - power[ends[:-1]]) / np.maximum(np.diff(ends), 1))
+    return np.minimum(level / max(float(np.quantile(level, 0.95)), 1e-9), 1.0)
 
 
 def jitter(pose: HandPose) -> float:
@@ -122,12 +166,13 @@ def accents_of(waveform: np.ndarray, fps: float, rate: int = 16_000) -> np.ndarr
     return strong / 100 * fps
 
 
-def _pause(pace: np.ndarray, speech: np.ndarray, fps: float) -> float:
+def pause_and_speech(pace: np.ndarray, speech: np.ndarray, fps: float) -> tuple[float, float]:
+    """Mean speed in pauses longer than LONG_PAUSE, NaN if there are none, and in speech."""
     edges = np.flatnonzero(np.diff(np.concatenate([[1], speech.astype(int), [1]])))
     long = np.zeros(len(pace), dtype=bool)
     for first, end in zip(edges[::2], edges[1::2], strict=True):
         if end - first > LONG_PAUSE * fps:
             long[first:end] = True
     if not long.any() or not speech.any():
-        return float("nan")
-    return float(pace[long].mean() / max(pace[speech].mean(), 1e-9))
+        return float("nan"), 1.0
+    return float(pace[long].mean()), max(float(pace[speech].mean()), 1e-9)

@@ -14,6 +14,9 @@ from ..files.durable import Draft
 from .orientation import display_matrix, square_size, upright
 from .waveform import check_sound, mix, resample_channels, to_float
 
+# Extensions of the video files that are looked for in folders.
+VIDEO_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
+
 # Visually lossless H.264: the pixels cost minutes, the bits cost nothing.
 CRF = "18"
 # Of videos whose background is a still picture or another video: it is to be as it was.

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from comfy_api.latest import io
 
-from ...echomimic_core.config import FPS
 from .. import types
+from .inputs import fps_input
 
 NOTHING = "no gestures found"
 
@@ -29,14 +29,7 @@ class EchoMimicV2LoadGestures(io.ComfyNode):
                     tooltip="A folder of poses or driving videos in ComfyUI's input folder, or a saved library: "
                     "[models] marks those in models/echomimic/gestures, [output] those in output/gestures.",
                 ),
-                io.Float.Input(
-                    "fps",
-                    default=FPS,
-                    min=1.0,
-                    max=120.0,
-                    step=0.001,
-                    tooltip="Frames per second of a new library. A saved library uses its own.",
-                ),
+                fps_input("Frames per second of a new library. A saved library uses its own."),
                 io.String.Input(
                     "name",
                     default="",
@@ -56,12 +49,15 @@ class EchoMimicV2LoadGestures(io.ComfyNode):
 
     @classmethod
     def execute(cls, source, fps, name) -> io.NodeOutput:
-        from ...bridge.gestures import find_source, output_folder, read_clips
+        from functools import partial
+
+        from ...bridge.gestures import find_hands, find_source, output_folder
         from ...bridge.progress import cancellable_progress
         from ...bridge.reports import say
-        from ...echomimic_core.files.durable import check_name
+        from ...echomimic_core.files.durable import check_name, make_folder
         from ...echomimic_core.gestures.cutting import library_of
         from ...echomimic_core.gestures.files import load_library, save_library
+        from ...echomimic_core.gestures.sources import read_clips
 
         path = find_source(source)
         if path.is_file():
@@ -71,9 +67,10 @@ class EchoMimicV2LoadGestures(io.ComfyNode):
             check_name(name)
             if Path(name).name != name:
                 raise ValueError(f"the name {name!r:.60} leads out of output/gestures: give a plain name")
-            kept = output_folder() / name
-            library, said = library_of(read_clips(path, kept, progress), fps)
-            path = save_library(library, output_folder() / f"{name}.safetensors", progress)
+            find, said = partial(find_hands, progress=progress), []
+            library, nothing_in = library_of(read_clips(path, output_folder() / name, find, said, progress), fps)
+            said += nothing_in
+            path = save_library(library, make_folder(output_folder()) / f"{name}.safetensors", progress)
         kinds = ", ".join(dict.fromkeys(stroke.kind for stroke in library.strokes))
         report = "\n".join([f"{len(library.strokes)} strokes, {len(library.rests)} rests, in {path}", kinds, *said])
         say(report)

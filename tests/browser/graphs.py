@@ -32,10 +32,14 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A template: its name, and its nodes in the order in which they stand in their columns."""
+    """A template: its name, its nodes in the order in which they stand in their columns, and how long its thumbnail is.
+
+    seconds : of the voice from which the thumbnail is drawn; 0 is all of it.
+    """
 
     name: str
     nodes: tuple[Node, ...]
+    seconds: float = 1.5
 
     @property
     def number(self) -> str:
@@ -419,9 +423,34 @@ GREEN_SCREEN = Graph(
     ),
 )
 
+DIRECTED_HANDS = Graph(
+    f"{PREFIX}_11_voice_gestures_with_cues",
+    (
+        LOADER,
+        IMAGE,
+        SOUND,
+        AUDIO,
+        changed(HANDS, energy=1.2, cues="# seconds and a gesture\n0.8 open hands\n2.2 pointing"),
+        Node("50", "PreviewAny", 2, {"source": ["5", 1]}, room=120),
+        Node(
+            "51",
+            "EchoMimicV2PreviewPose",
+            2,
+            {"pose": ["5", 0], "max_frames": 16, "body_and_face": True, "contact_sheet": True},
+            room=260,
+        ),
+        ALIGN,
+        REFERENCE,
+        SAMPLER,
+        DECODE,
+        SAVE,
+    ),
+    seconds=0,
+)
+
 GRAPHS = (
     *(TALKING_PHOTO, GESTURES, DRIVING_VIDEO, LONG_SPEECH, LOW_MEMORY, CUSTOM_SAMPLING),
-    *(FULL_BODY, TWO_PEOPLE, REDUB, GREEN_SCREEN),
+    *(FULL_BODY, TWO_PEOPLE, REDUB, GREEN_SCREEN, DIRECTED_HANDS),
 )
 # What the page's App mode shows, where a graph has it: the artist's own picture, voice, gestures and seed.
 APP_INPUTS = (("3", "image"), ("40", "file"), ("4", "audio"), ("5", "energy"), ("5", "seed"), ("8", "seed"))

@@ -28,7 +28,7 @@ SMALL_MODEL = REPO / "demo" / "models" / "nano.safetensors"
 NODE_WIDTH, COLUMN_GAP, ROW_GAP = 330, 50, 60
 NOTE_SIZE, NOTE_X, SECOND_NOTE_Y = (370, 350), -420, 620  # Older pages draw notes as long as their texts
 PACK = "echomimicv2"
-CELL, SECONDS, THUMBNAIL_QUALITY = 128, 1.5, 85
+CELL, THUMBNAIL_QUALITY = 128, 85
 # What each thumbnail shows, on four by four cells: (what, column, row, cells per side).
 MOMENT, PICTURE, DRIVING = "a moment of the video", "the picture", "a moment of the driving video"
 QUARTERS = ((0, 0, 2), (2, 0, 2), (0, 2, 2), (2, 2, 2))
@@ -148,7 +148,7 @@ def draw_thumbnail(server: ComfyServer, graph: Graph) -> None:
     prompt = to_api(workflow, server.get("/object_info"))
     change(prompt, "EchoMimicV2Loader", model=SMALL_MODEL.name, weight_dtype="auto")
     change(prompt, "EchoMimicV2ReferenceEncode", width=0, height=0)
-    change(prompt, "EchoMimicV2AudioEmbeds", duration=SECONDS)
+    change(prompt, "EchoMimicV2AudioEmbeds", duration=graph.seconds)
     # The small model knows people in the frame in which they are drawn.
     change(prompt, "EchoMimicV2AlignPose", framing="keep")
     change(prompt, "EchoMimicV2CropPerson", size=SCENE_SIZE)

@@ -10,4 +10,5 @@ VALUES = {
     "EchoMimicV2AlignPose": SMALL,
     "EchoMimicV2AudioEmbeds": SMALL,
     "EchoMimicV2HandPose": SMALL,
+    "EchoMimicV2VoiceGestures": {"cues": "0.1 beat"},
 }

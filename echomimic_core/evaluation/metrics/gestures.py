@@ -29,10 +29,12 @@ def _beats(store: Store, clip: Clip) -> float:
     import torch
 
     heard = listen(torch.from_numpy(waveform), len(pose), pose.fps)
-    found = beats.measure(pose, accents, heard.loudness.numpy(), heard.speech.numpy())
+    loudness = beats.loudness_of(waveform, len(pose), pose.fps)
+    found = beats.measure(pose, accents, loudness, heard.speech.numpy())
     by_chance = f"{found.chance:.2f} ± {found.spread:.2f}"
     lead = f"hands lead the loudness by {found.lead} frames (correlation {found.correlation:.2f})"
-    store.remark(clip, f"strokes on accents: F {found.f:.2f}, by chance {by_chance}; {lead}; still {found.still:.0%}")
+    rest = f"still {found.still:.0%}; BEAT's alignment {found.beat:.2f}"
+    store.remark(clip, f"strokes on accents: F {found.f:.2f}, by chance {by_chance}; {lead}; {rest}")
     return found.above_chance
 
 

@@ -22,7 +22,7 @@ from ...config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
 from ...files.durable import write_json
 from ...landmarks import find_bodies, load_networks
 from ...media.scaling import shrink
-from ...media.video import read_audio, read_frames
+from ...media.video import VIDEO_SUFFIXES, read_audio, read_frames
 from ...media.waveform import resample
 from ...pose.bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, find_bundle
 from ...pose.detect import Detections, steady
@@ -36,7 +36,6 @@ from .shards import LATENTS, MANIFEST, ClipData, ClipInfo, encode_jpeg, write_ma
 
 logger = logging.getLogger(__name__)
 
-SUFFIXES = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
 RESULTS, REPORT = "results", "report.json"
 SMALL = 48
 PEOPLE_EVERY = 12
@@ -172,9 +171,10 @@ def find_videos(folder: Path) -> list[Path]:
     """Videos below a folder, in order; ValueError where there are none."""
     if not folder.exists():
         raise ValueError(f"there is no folder {folder}")
-    found = [folder] if folder.is_file() else sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    videos = (path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    found = [folder] if folder.is_file() else sorted(videos)
     if not found:
-        raise ValueError(f"{folder} contains no videos ({', '.join(sorted(SUFFIXES))})")
+        raise ValueError(f"{folder} contains no videos ({', '.join(VIDEO_SUFFIXES)})")
     return found
 
 

@@ -9,12 +9,14 @@ import torch
 if not (Path(__file__).resolve().parents[3] / "drawn_world").is_dir():
     pytest.skip("the drawn world is left out of this copy", allow_module_level=True)
 
-from drawn_world.clip import make_clip
+from drawn_world.clip import FROM_VOICE, make_clip
 from drawn_world.make import HEADSHOT_ZOOM, HELD_OUT, HELD_OUT_VOICES, headshot
 from drawn_world.measure import correlation, flicker, mouth_opening, psnr, still_mask, true_opening
 from drawn_world.mouth import CLOSED, mouth_track
 from drawn_world.speech import Phoneme, Speech, random_sentence, random_voice
 from echomimic_core.config import AUDIO_SAMPLE_RATE
+from echomimic_core.measures.beats import correlations, loudness_of
+from echomimic_core.pose.motion import speed
 
 SIZE = 128
 
@@ -125,3 +127,17 @@ def test_a_narrow_vae_and_its_widened_file_are_the_same(tmp_path):
     wide = load_vae(tmp_path / "vae.safetensors")
     assert torch.allclose(wide.encode(pictures), latents, atol=5e-3)
     assert torch.allclose(wide.decode(latents), made, atol=5e-3)
+
+
+def test_hands_follow_the_voice_where_they_should():
+    """Loud syllables of random length, with a pause: hands move with them, and lie still in it."""
+    rng, t = np.random.default_rng(0), np.arange(12 * AUDIO_SAMPLE_RATE) / AUDIO_SAMPLE_RATE
+    loud = np.sin(2 * np.pi * 1.1 * t + 2 * np.sin(t)).clip(0, 1) * ((t < 5) | (t > 8))
+    speech = Speech((0.3 * loud * rng.normal(size=len(t))).astype(np.float32), ())
+    pose = make_clip(3, speech, 240, begin=1.0, gesture=FROM_VOICE, energy=1.0).pose
+    pace = speed(pose)
+    assert len(pose) == 240 and pace[24 * 5 : 24 * 6].mean() < 0.4 * pace[: 24 * 4].mean()
+    leads = correlations(pace, np.log(np.maximum(loudness_of(speech.sound[AUDIO_SAMPLE_RATE:], 240, 24.0), 1e-3)))
+    assert max(leads) > 0.3 and np.argmax(leads) <= 9
+    first = make_clip(3, speech, 48, gesture="idle").pose.hands
+    assert np.array_equal(first, make_clip(3, spoken(), 48, gesture="idle").pose.hands)

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from echomimic_core.gestures.cutting import library_of, to_body
 from echomimic_core.gestures.files import load_library, save_library
 from echomimic_core.gestures.library import built_in
-from echomimic_core.gestures.plan import gestures_for
+from echomimic_core.gestures.motion import gestures_for
 from echomimic_core.pose import gestures
 
 from .test_gestures import voice

@@ -80,6 +80,20 @@ def test_a_loop_is_less_diverse_than_a_walk():
     assert beats.diversity(loop) < 1e-9 < beats.diversity(pose)
 
 
+def test_beat_alignment_is_one_on_accents_and_less_beside_them():
+    pace = np.ones(100)
+    pace[[20, 60]] = 0.1
+    assert beats.beat_alignment(pace, np.array([20.0, 60.0]), FPS) == pytest.approx(1)
+    assert beats.beat_alignment(pace, np.array([32.0, 72.0]), FPS) == pytest.approx(np.exp(-(0.5**2) / 0.18))
+    assert beats.beat_alignment(np.ones(100), np.array([3.0]), FPS) == 0
+
+
+def test_loudness_is_the_root_mean_square_of_each_frame():
+    waveform = np.concatenate([np.zeros(8000), 0.5 * np.ones(8000)])
+    loudness = beats.loudness_of(waveform, 30, FPS)
+    assert (loudness[:11] == 0).all() and loudness[13:24] == pytest.approx(1) and (loudness[25:] == 0).all()
+
+
 def test_librosa_hears_clicks_where_they_are():
     pytest.importorskip("librosa")
     waveform = np.zeros(16_000 * 4, np.float32)
