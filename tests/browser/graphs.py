@@ -426,26 +426,18 @@ GREEN_SCREEN = Graph(
 DIRECTED_HANDS = Graph(
     f"{PREFIX}_11_voice_gestures_with_cues",
     (
-        LOADER,
         IMAGE,
         SOUND,
+        LOADER,
         AUDIO,
-        changed(HANDS, energy=1.2, cues="# seconds and a gesture\n0.8 open hands\n2.2 pointing"),
-        Node("50", "PreviewAny", 2, {"source": ["5", 1]}, room=120),
-        Node(
-            "51",
-            "EchoMimicV2PreviewPose",
-            2,
-            {"pose": ["5", 0], "max_frames": 16, "body_and_face": True, "contact_sheet": True},
-            room=260,
-        ),
+        changed(HANDS, energy=1.2, cues="# seconds and a gesture\n0.4 open hands\n1.2 pointing"),
+        Node("55", "PreviewAny", 2, {"source": ["5", 1]}, room=100),
         ALIGN,
         REFERENCE,
         SAMPLER,
         DECODE,
         SAVE,
     ),
-    seconds=0,
 )
 
 GRAPHS = (
