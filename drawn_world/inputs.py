@@ -31,8 +31,7 @@ SIZE = 512
 EXAMPLE, EXAMPLE_SIZE = "echomimicv2_example", 768
 # Somebody else, whose hands drive the third template.
 DRIVING_CHARACTER, DRIVING_FRAMES, DRIVING_SIZE = HELD_OUT + 24, 48, 512
-# Of the templates: hands wide open, which Align Pose finds at once, at the size of the released model.
-# Two of them in a room: walls, floor, furniture (left, top, right, bottom in 0..1) and what they wear below.
+# Two people in a room: walls, floor, furniture (left, top, right, bottom in 0..1) and what they wear below.
 SCENE, SCENE_CHARACTERS, SCENE_SIZE = "echomimicv2_scene", (HELD_OUT + 23, HELD_OUT + 21), (1280, 960)
 WALL, FLOOR, TROUSERS, SHOES = (214, 206, 190), (150, 118, 92), (52, 60, 84), (40, 34, 32)
 FURNITURE = (
@@ -40,7 +39,6 @@ FURNITURE = (
     ((0.44, 0.2, 0.56, 0.36), (196, 120, 88)),
     ((0.88, 0.3, 0.97, 0.9), (110, 140, 104)),
 )
-EXAMPLE, EXAMPLE_CHARACTER, EXAMPLE_SIZE = "echomimicv2_example", HELD_OUT + 23, 768
 
 
 def write_flac(path: Path, sound: np.ndarray) -> None:
@@ -54,6 +52,12 @@ def write_flac(path: Path, sound: np.ndarray) -> None:
         container.mux(stream.encode(None))
 
 
+def png(picture: np.ndarray) -> bytes:
+    """A picture (height, width, 3) uint8 RGB as a PNG, as small as it gets: these come along with the pack."""
+    smallest = [cv2.IMWRITE_PNG_COMPRESSION, 9, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT]
+    return cv2.imencode(".png", picture[..., ::-1], smallest)[1].tobytes()
+
+
 def pictures(character: int, gesture: str, size: int, frames: int = 1) -> np.ndarray:
     """A character who says nothing: frames (N, size, size, 3) uint8 RGB."""
     silence = Speech(np.zeros(round((1 + frames / FPS) * AUDIO_SAMPLE_RATE), np.float32), ())
@@ -63,7 +67,7 @@ def pictures(character: int, gesture: str, size: int, frames: int = 1) -> np.nda
 def draw(character: int, gesture: str, size: int) -> bytes:
     """The PNG of a character at rest."""
     (picture,) = pictures(character, gesture, size)
-    return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
+    return png(picture)
 
 
 def film(path: Path) -> None:
@@ -118,7 +122,6 @@ def main() -> None:
     (given.demo / "gesture.json").unlink(missing_ok=True)  # A pose is never written over another
     save(replace(pose, faces=None, face_scores=None), given.demo / "gesture.json")
     write_bytes(given.templates / f"{EXAMPLE}.png", draw(CHARACTER, "open_hands", EXAMPLE_SIZE))
-    write_bytes(given.templates / f"{EXAMPLE}.png", draw(EXAMPLE_CHARACTER, "open_hands", EXAMPLE_SIZE))
     write_bytes(given.templates / f"{SCENE}.png", draw_scene(SCENE_CHARACTERS, *SCENE_SIZE))
     write_flac(given.templates / f"{EXAMPLE}.flac", speech.sound)
     film(given.templates / f"{EXAMPLE}.mp4")

@@ -362,7 +362,7 @@ FULL_BODY = Graph(
     ),
 )
 
-SPLIT = Node("53", "EchoMimicV2SplitSpeakers", 0, {"audio": ["4", 0], "turns": "Anna 0.0 2.1\nBen 2.1 4.3"})
+SPLIT = Node("53", "EchoMimicV2SplitSpeakers", 0, {"audio": ["4", 0], "turns": "Anna 0.0 2.1\nBen 2.1 4.3"}, room=160)
 SPEAKER = changed(AUDIO, audio=["53", 0])
 TWO_PEOPLE = Graph(
     f"{PREFIX}_8_two_people_talking",
@@ -374,11 +374,11 @@ TWO_PEOPLE = Graph(
         SPEAKER,
         second(SPEAKER, audio=["53", 1]),
         PEOPLE,
-        HANDS,
+        replace(HANDS, room=400),  # Nodes 2.0 draws their reports as long as they are
         second(HANDS, seed=1),
         CROP,
         second(CROP, person=2),
-        SCENE_ALIGN,
+        replace(SCENE_ALIGN, room=600),
         second(SCENE_ALIGN),
         replace(REFERENCE, column=4),
         SCENE_SAMPLER,
@@ -417,7 +417,7 @@ GREEN_SCREEN = Graph(
         replace(changed(PEOPLE, source=["33", 0], most_people=1), column=3),
         changed(replace(REFERENCE, column=3), mask=["50", 4], fill="green"),
         replace(SAMPLER, column=4),
-        replace(changed(DECODE, matte="both"), column=5),
+        replace(changed(DECODE, matte="both"), column=5, room=400),
         replace(SAVE, column=5),
         replace(changed(SAVE, video=["9", 1], filename_prefix="video/EchoMimicV2_matte"), id="54", column=5),
     ),

@@ -122,6 +122,7 @@ def node_of(graph: Graph, id: str):
 def vue_heights(page) -> dict[str, float]:
     """How tall Nodes 2.0 draws the nodes that are there now, once their pictures are there."""
     show_as_vue(page, True)
+    page.wait_for_function("() => [...document.images].every(image => image.complete)")
     before, heights = None, page.evaluate(VUE_HEIGHTS)
     while heights != before:
         page.wait_for_timeout(1000)

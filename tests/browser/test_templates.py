@@ -29,7 +29,7 @@ NAMES = [graph.name for graph in GRAPHS]
 CHINESE = re.compile("[\u4e00-\u9fff]")
 # The page draws text from 57 % of its size on, and opens a template at no more than about three quarters of its own.
 READABLE, FULL_HD, FILLED = 0.57, (1920, 950), 0.73
-UPLOADED = {"LoadImage": ("image", ".png"), "LoadAudio": ("audio", ".flac"), "LoadVideo": ("file", ".mp4")}
+UPLOADED = {"LoadImage": "image", "LoadAudio": "audio", "LoadVideo": "file"}  # Their widgets with the file's name
 SHOWN_VIDEO = """() => {
     const [node] = window.app.graph._nodes.filter(node => node.type === "SaveVideo");
     const { images, gifs, video } = window.app.nodeOutputs[node.id] ?? {};
@@ -53,23 +53,13 @@ def chinese_page(comfy, page):
     visit(page, comfy, Comfy_Locale="en")
 
 
-@pytest.fixture
-def artists_own(tmp_path) -> dict[str, Path]:
-    """Files of the artist's own, by their endings."""
-    mine = {}
-    for path in (TEMPLATES / "inputs").glob("*.*"):
-        mine[path.suffix] = tmp_path / f"of_mine{path.suffix}"
-        shutil.copy(path, mine[path.suffix])
-    return mine
-
-
 def read(name: str) -> dict:
     return json.loads((TEMPLATES / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def upload(page, kind: str, path: Path) -> None:
     """Choose a file with the upload button of the node of a kind."""
-    name, _ = UPLOADED[kind]
+    name = UPLOADED[kind]
     with page.expect_file_chooser() as chooser:
         page.evaluate(
             """kind => {
@@ -86,12 +76,14 @@ def upload(page, kind: str, path: Path) -> None:
 
 @pytest.mark.both_ends
 @pytest.mark.parametrize("name", NAMES)
-def test_template_is_opened_from_the_list_uploaded_to_and_run(page, name, artists_own):
+def test_template_is_opened_from_the_list_uploaded_to_and_run(page, name, tmp_path):
     page.complaints.clear()
     open_template(page, name)
     assert not red_nodes(page)
-    for kind in {node["type"] for node in read(name)["nodes"]} & UPLOADED.keys():
-        upload(page, kind, artists_own[UPLOADED[kind][1]])
+    for node in read(name)["nodes"]:
+        if node["type"] in UPLOADED:
+            example = TEMPLATES / "inputs" / node["widgets_values"][0]
+            upload(page, node["type"], Path(shutil.copy(example, tmp_path / f"my_{example.name}")))
     set_values(page, VALUES)
     run(page)
     page.wait_for_timeout(1000)  # What the nodes show is drawn
