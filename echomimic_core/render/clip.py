@@ -10,7 +10,8 @@ from ..apdh.steering import ORIGINAL, APDHOptions
 from ..audio import AudioTokens, clip_frames, encode
 from ..config import AUDIO_SAMPLE_RATE, FPS, LATENT_CHANNELS, PIXELS_PER_LATENT, SamplingConfig
 from ..gestures.library import built_in
-from ..gestures.plan import PlanSettings, gestures_for
+from ..gestures.motion import gestures_for
+from ..gestures.plan import PlanSettings
 from ..landmarks import Networks, shared_networks
 from ..media.picture import fit_picture
 from ..media.video import to_uint8
