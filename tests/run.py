@@ -1,7 +1,8 @@
 """Run the tests on a fresh machine: python3 tests/run.py [arguments for pytest]; standard library only.
 
 Sets up a real ComfyUI (see demo/comfy_setup.py) and runs pytest in its Python. The exit code is pytest's. Tests marked
-slow, which train networks, are left out: -m "" runs all, as CI does, -m slow only these.
+slow, which train networks, and those marked release, every template in every mode of the page, are left out: -m "" runs
+all, -m "not release" what CI runs, -m slow only the slow ones.
 
 --comfyui VERSION before them runs on that ComfyUI, say 0.33.0 or 0.3.75; -m both_ends is the short set that CI runs on
 the older one. --frontends VERSION ... fetches these pages of ComfyUI, in which the templates are opened as well.
@@ -80,7 +81,7 @@ def main(arguments: list[str]) -> int:
         environment["CHROMIUM"] = browser
     environment["COMFYUI_FRONTENDS"] = os.pathsep.join(frontends)
     command = [str(installation.python), "-m", "pytest", "-n", workers, "--dist", "loadfile"]
-    command += ["--no-loadscope-reorder", "-m", "not slow", *arguments]
+    command += ["--no-loadscope-reorder", "-m", "not slow and not release", *arguments]
     return subprocess.run(command, cwd=REPO, env=environment).returncode
 
 
