@@ -31,21 +31,32 @@ def main(arguments: list[str] | None = None) -> int:
             jobs = [job_of(common, Path(), given.out)]
         if given.resume:
             jobs = [job for job in jobs if not job.output.exists()]
-        models = load_models(
-            given.model, given.vae, given.audio_encoder, given.variant, given.device, DTYPES.get(given.dtype)
-        )
-        for job in jobs:
-            check_job(job, models.size)
+        good = [job for job in jobs if usable(job)]
+        if given.dry_run:
+            for job in good:
+                print(f"{job.image} + {job.audio} -> {job.output}")
+            return 0 if len(good) == len(jobs) else 1
+        done = 0
+        if good:
+            models = load_models(
+                given.model, given.vae, given.audio_encoder, given.variant, given.device, DTYPES.get(given.dtype)
+            )
+            done = sum(made(models, job) for job in good)
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    if given.dry_run:
-        for job in jobs:
-            print(f"{job.image} + {job.audio} -> {job.output}")
-        return 0
-    failed = [job for job in jobs if not made(models, job)]
-    print(f"{len(jobs) - len(failed)} of {len(jobs)} videos made")
-    return 1 if failed else 0
+    print(f"{done} of {len(jobs)} videos made")
+    return 0 if done == len(jobs) else 1
+
+
+def usable(job: Job) -> bool:
+    """Whether a job can begin; says why not."""
+    try:
+        check_job(job)
+    except (ValueError, OSError) as error:
+        print(f"failed: {job.output}: {error}", file=sys.stderr)
+        return False
+    return True
 
 
 def made(models, job: Job) -> bool:

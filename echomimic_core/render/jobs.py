@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..config import AUDIO_SAMPLE_RATE
+from ..config import AUDIO_SAMPLE_RATE, FRAME_SIZE
 from ..files.durable import check_name
 from ..media.sound import read_mono
 from ..media.video import VideoWriter, sound_pieces
@@ -100,13 +100,13 @@ def job_of(values: Mapping, folder: Path, out: Path) -> Job:
     return Job(paths["image"], paths["audio"], output, paths.get("pose"), ClipSettings(**numbers))
 
 
-def check_job(job: Job, trained_at: int) -> None:
+def check_job(job: Job) -> None:
     """ValueError with a sentence for what would stop this job, as far as can be known without computing."""
     for what, path in (("image", job.image), ("audio", job.audio), ("pose", job.pose)):
         if path is not None and not path.exists():
             raise ValueError(f"{what} {path} does not exist")
     check_name(job.output.name)
-    size_of(job.settings, trained_at)
+    size_of(job.settings, FRAME_SIZE)
     read_picture(job.image)
     next(sound_pieces(job.audio))
 

@@ -60,7 +60,8 @@ def test_saved_workflows_stay_valid(object_info, request):
     if request.config.getoption("--freeze-schema"):
         SCHEMA.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     frozen = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    assert found == frozen
+    changed = [name for name in found.keys() | frozen.keys() if found.get(name) != frozen.get(name)]
+    assert found == frozen, f"{', '.join(sorted(changed))}: new inputs stand at the end; then run just schema"
 
 
 def test_every_input_explains_itself(object_info):
@@ -78,6 +79,7 @@ def test_every_node_has_a_description_and_a_help_page(comfy, object_info):
     for name, node in ours(object_info).items():
         assert node["description"], name
         assert node["category"].startswith("EchoMimicV2"), name
+        assert (REPO / "web" / "docs" / f"{name}.md").is_file(), f"{name} has no help page: write web/docs/{name}.md"
         assert comfy.fetch(f"/extensions/echomimicv2/docs/{name}.md").startswith(b"# "), name
 
 
@@ -129,6 +131,8 @@ def test_a_broken_node_file_is_loud(tmp_path):
 def test_translations_are_complete_and_of_nothing_else(comfy, object_info):
     for language, content in comfy.get("/i18n").items():
         nodes = {name: texts for name, texts in content["nodeDefs"].items() if name.startswith("EchoMimicV2")}
+        untold = ours(object_info).keys() - nodes.keys()
+        assert not untold, f"locales/{language}/nodeDefs.json lacks {', '.join(untold)}"
         assert nodes.keys() == ours(object_info).keys(), language
         for name, texts in nodes.items():
             schema = schema_of(object_info[name])

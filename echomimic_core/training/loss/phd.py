@@ -5,7 +5,7 @@ the decoded one-step prediction of one or two frames with the frames of the clip
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import nn
@@ -21,6 +21,10 @@ PHASE_NAMES = tuple(PHASES)
 SMALLEST_SHARE = 1e-3
 
 
+# Weights that belong to the latent loss.
+NO_TERMS = ("latent", "min_snr_gamma")
+
+
 @dataclass(frozen=True)
 class PhDWeights:
     """Factors of the terms and of min-SNR; 0 switches a term off."""
@@ -33,6 +37,10 @@ class PhDWeights:
 
     def of_phase(self, name: str) -> float:
         return getattr(self, name)
+
+    def of_terms(self) -> dict[str, float]:
+        """The factors of the terms on decoded pictures, by name."""
+        return {item.name: getattr(self, item.name) for item in fields(PhDWeights) if item.name not in NO_TERMS}
 
 
 def masked_mean(errors: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
@@ -85,7 +93,12 @@ class PhDLoss(nn.Module):
         self.weights, self.decode = weights, decode
         self.keypoints, self.perceptual = keypoints, perceptual  # As attributes, so that modules move with this one.
         # The term of each phase, by its name: two batches of pictures and squares -> distance, None where it is off.
+        # Those of a phase count in it, any other at every timestep.
         self.terms = {"pose": keypoints, "detail": edge_error, "low": perceptual and without_squares(perceptual)}
+        self.always = tuple(name for name in self.terms if name not in PHASE_NAMES)
+        without = [name for name in weights.of_terms() if name not in self.terms]
+        if without:
+            raise ValueError(f"loss.{without[0]} has a weight but no term: add what it compares to PhDLoss.terms")
 
     def forward(
         self,
@@ -122,17 +135,18 @@ class PhDLoss(nn.Module):
         clean = self.prediction(velocity, target, noisy, timesteps, mask)
         terms = []
         for sample, timestep in enumerate(timesteps.tolist()):
-            name = PHASE_NAMES[phase_of(timestep)]
-            weight = self.weights.of_phase(name)
-            if weight == 0 or self.terms[name] is None:
-                terms.append(latent.new_zeros(()))
+            names = (PHASE_NAMES[phase_of(timestep)], *self.always)
+            wanted = [name for name in names if self.weights.of_phase(name) and self.terms[name] is not None]
+            terms.append(latent.new_zeros(()))
+            if not wanted:
                 continue
             decoded = self.decode(clean[sample, picked[sample]])
             keep = None if pixel_mask is None else pixel_mask[sample : sample + 1]
             places = None if squares is None else squares[sample]
-            term = self.term(name, decoded, frames[sample], keep, places)
-            parts.setdefault(name, torch.full_like(latent, torch.nan).detach())[sample] = term.detach()
-            terms.append(weight * term)
+            for name in wanted:
+                term = self.term(name, decoded, frames[sample], keep, places)
+                parts.setdefault(name, torch.full_like(latent, torch.nan).detach())[sample] = term.detach()
+                terms[-1] = terms[-1] + self.weights.of_phase(name) * term
         return (total + torch.stack(terms)).mean(), parts
 
     @staticmethod

@@ -51,7 +51,7 @@ def build_loss(settings: Settings, vae: FrozenVAE, device: torch.device) -> PhDL
     weights = settings.loss
     keypoints = build_keypoints(weights.keypoints) if weights.pose else None
     perceptual = build_perceptual(weights.lpips) if weights.low else None
-    decode = vae.decode if weights.pose or weights.detail or weights.low else None
+    decode = vae.decode if any(weights.of_terms().values()) else None
     return PhDLoss(weights, decode, keypoints, perceptual).to(device)
 
 

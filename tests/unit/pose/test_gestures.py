@@ -200,6 +200,8 @@ def test_a_clip_a_little_too_short_is_the_whole_cycle_played_faster(name):
 def test_the_help_page_tells_the_natural_lengths():
     page = (Path(__file__).parents[3] / "web" / "docs" / "EchoMimicV2PoseLibrary.md").read_text("utf-8")
     rows = re.findall(r"^\| (\w+) \| (\d+) s \| ([\d.]+) s \|$", page, re.MULTILINE)
+    untold = set(gestures.GESTURES) - {name for name, _, _ in rows}
+    assert not untold, f"the table of lengths in web/docs/EchoMimicV2PoseLibrary.md lacks {', '.join(untold)}"
     assert {name: float(cycle) for name, cycle, _ in rows} == {
         name: gesture.seconds for name, gesture in gestures.GESTURES.items()
     }

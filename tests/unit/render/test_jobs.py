@@ -97,10 +97,13 @@ def test_two_jobs_of_one_name_are_refused(files):
         ({"audio": "one.wav", "image": "one.wav"}, "one.wav cannot be read as a picture"),
     ],
 )
-def test_every_job_is_checked_before_the_first_one_begins(files, command, capsys, row, words):
-    rows = [{"image": "face.png", "audio": "two.wav"}, {"image": "face.png", **row}]
-    assert command(write_list(files / "jobs.jsonl", rows)) == (2, [])
+def test_a_job_that_cannot_begin_is_named_first_and_stops_no_other(files, command, capsys, row, words):
+    rows = [{"image": "face.png", "audio": "two.wav"}, {"image": "face.png", "output": "bad.mp4", **row}]
+    assert command(write_list(files / "jobs.jsonl", rows), "--dry-run") == (1, [])
     assert words in capsys.readouterr().err
+    assert command(write_list(files / "jobs.jsonl", rows)) == (1, ["two.mp4"])
+    said = capsys.readouterr()
+    assert said.err.startswith("failed: ") and "bad.mp4" in said.err and "1 of 2 videos made" in said.out
 
 
 def test_a_job_that_fails_stops_no_other_and_a_rerun_makes_what_is_missing(files, command, capsys):

@@ -18,7 +18,7 @@ from echomimic_core.training.loss.diffusion import (
 from echomimic_core.training.loss.edges import soft_canny
 from echomimic_core.training.loss.keypoints import MapError, build_keypoints
 from echomimic_core.training.loss.perceptual import MultiScaleGradientSSIM, build_perceptual
-from echomimic_core.training.loss.phd import PhDLoss, PhDWeights, latent_loss, masked_mean
+from echomimic_core.training.loss.phd import PhDLoss, PhDWeights, edge_error, latent_loss, masked_mean
 
 
 class Decoder(nn.Module):
@@ -101,6 +101,25 @@ def test_frames_that_are_right_cost_nothing():
     clean = one_step_clean(given["noisy"], given["target"], given["timesteps"])
     given["frames"] = loss.decode(clean[:, 0])[:, None]
     assert loss(**given)[0] < 1e-6
+
+
+def test_a_term_of_no_phase_counts_at_every_timestep(monkeypatch):
+    loss = phd(latent=0.0)
+    loss.terms["colour"], loss.always = edge_error, ("colour",)
+    monkeypatch.setattr(PhDWeights, "colour", 2.0, raising=False)
+    total, parts = loss(**batch([950, 500, 100]))
+    own = [parts[name][place] * 0.1 for place, name in enumerate(("pose", "detail", "low"))]
+    assert torch.allclose(total, (2 * parts["colour"] + torch.stack(own)).mean())
+
+
+def test_a_weight_without_a_term_is_named():
+    @dataclasses.dataclass(frozen=True)
+    class More(PhDWeights):
+        def of_terms(self):
+            return {**super().of_terms(), "colour": 0.1}
+
+    with pytest.raises(ValueError, match="loss.colour has a weight but no term: add what it compares to PhDLoss.terms"):
+        PhDLoss(More())
 
 
 def test_weight_of_a_term_zero_switches_it_off():
