@@ -28,6 +28,7 @@ HARMLESS = {
     "echomimic_core/files/hub.py:_waited_for",
     "echomimic_core/files/hub.py:work",
     "echomimic_core/parity/__main__.py:verify",
+    "echomimic_core/render/__main__.py:made",  # Says that memory was short for this job
 }
 
 

@@ -13,7 +13,7 @@ from echomimic_core.networks.frozen_vae import load_vae  # noqa: E402
 from echomimic_core.training.data.dataset import ClipDataset  # noqa: E402
 from echomimic_core.training.data.latents import fingerprint, keep_latents  # noqa: E402
 from echomimic_core.training.data.shards import ShardError, latents_path, read_latents, write_latents  # noqa: E402
-from echomimic_core.training.settings import DataSettings, Settings, TrainSettings  # noqa: E402
+from echomimic_core.training.settings import DataSettings, LossSettings, Settings, TrainSettings  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,7 @@ def test_the_loss_is_the_same_with_kept_latents(tmp_path, vae):
                 folders=(str(tmp_path / "clips"),), size=64, frames=4, headshot_share=0.5, workers=0, keep_latents=keep
             ),
             train=TrainSettings(stage=2, steps=1, batch_size=4, gradient_checkpointing=False),
+            loss=LossSettings(lpips="stand-in"),
         )
         trainer = Trainer(settings)
         samples = iter(trainer.loader())
