@@ -36,6 +36,14 @@ def save_library(library: GestureLibrary, path: str | Path, progress: Progress |
     return write_tensors(path, tensors, metadata, progress)
 
 
+def open_ours(path: str | Path, kind: str, version: str, otherwise: str) -> TensorFile:
+    """A file of ours whose metadata name this kind and version; ValueError with the sentence `otherwise` if not."""
+    file = TensorFile(path)
+    if file.metadata.get("format") != kind or file.metadata.get("version") != version:
+        raise ValueError(otherwise)
+    return file
+
+
 def load_library(path: str | Path) -> GestureLibrary:
     """Read a library of `save_library`.
 
@@ -44,10 +52,8 @@ def load_library(path: str | Path) -> GestureLibrary:
     ValueError : no such file, another kind of file, or one that is damaged, in a sentence with its name.
     """
     try:
-        file = TensorFile(path)
-        if file.metadata.get("format") != FORMAT or file.metadata.get("version") != VERSION:
-            raise ValueError("it is not a gesture library of this version: create one with Load Gestures")
-        return _library(file)
+        why = "it is not a gesture library of this version: create one with Load Gestures"
+        return _library(open_ours(path, FORMAT, VERSION, why))
     except CheckpointError:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -21,6 +21,7 @@ from ..files.tensor_file import CheckpointError, TensorFile
 from ..pose import HandPose
 from ..runtime import Progress
 from .chains import BONES, Chains, chains_of, posed
+from .files import open_ours
 from .library import built_in
 from .motion import calmed, softened
 from .plan import Plan
@@ -288,9 +289,7 @@ def load_planner(path: str | Path) -> GesturePlanner:
     ValueError : no such file, another kind of file, or one that is damaged, in a sentence with its name.
     """
     try:
-        file = TensorFile(path)
-        if file.metadata.get("format") != FORMAT or file.metadata.get("version") != VERSION:
-            raise ValueError("it is not a gesture planner of this version: train one with this pack")
+        file = open_ours(path, FORMAT, VERSION, "it is not a gesture planner of this version: train one with this pack")
         planner = GesturePlanner(PlannerConfig(**json.loads(file.metadata["config"])))
         state = file.state_dict()
         if not all(torch.isfinite(value).all() for value in state.values()):
