@@ -113,10 +113,17 @@ def run_workflow(server: ComfyServer, options: argparse.Namespace, choice: Choic
     with Progress(server.url, titles) as progress:
         entry = server.run(prompt, PATIENCE_SECONDS, progress)
         say(f"done in {clock(time.monotonic() - progress.started)} ({progress.summary()})")
+    for report in reports_of(entry):
+        say(report)
     videos = [file for file in server.outputs(entry) if file.suffix == ".mp4"]
     if not videos:
         raise SetupError(f"ComfyUI finished without a video; see {server.log}")
     return videos[0]
+
+
+def reports_of(entry: dict) -> list[str]:
+    """What nodes show as text below them: how well picture and pose fit, and what to change."""
+    return [text for output in entry["outputs"].values() for text in output.get("text", ()) if isinstance(text, str)]
 
 
 def take_pose(prompt: dict, pose: str) -> None:

@@ -13,6 +13,11 @@ from comfy_setup import CPU_ARGUMENTS, Installation  # noqa: E402
 from model_choice import Choice  # noqa: E402
 
 
+def test_reports_of_nodes_are_told_and_files_are_not():
+    shown = {"33": {"text": ["as given: 0 of 100"], "images": [{"filename": "a.png"}]}, "9": {"images": []}}
+    assert run.reports_of({"outputs": shown}) == ["as given: 0 of 100"]
+
+
 class Stopped(Exception):
     pass
 
