@@ -76,6 +76,8 @@ def test_every_node_of_comfyui_that_patches_a_model_is_told_of(object_info):
         specs = [spec for group in ("required", "optional") for spec in node["input"].get(group, {}).values()]
         patches = "MODEL" in node["output"] and any(spec[0] == "MODEL" for spec in specs)
         core = str(node["python_module"]).startswith(("nodes", "comfy_extras"))
-        if patches and core and "model specific" not in node["category"] and not is_told(name):
+        # The older ComfyUI writes model_specific, and its trainer gives back the MODEL that it took.
+        apart = any(word in node["category"].replace("_", " ") for word in ("model specific", "training"))
+        if patches and core and not apart and not is_told(name):
             silent.append(name)
     assert not silent, f"docs/compatibility.md does not tell what these do on our MODEL: {', '.join(silent)}"
