@@ -1,10 +1,14 @@
 """Matte: how much of each pixel is the person, sharpened along the picture's own edges."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..landmarks import Networks, as_pictures, person_masks
+from .footage import Footage
 from .people import find_bodies
 
 # The network's mask is this coarse: its edge is moved to the nearest one in the picture within so much of the side.
@@ -24,6 +28,21 @@ def person_matte(picture: np.ndarray, networks: Networks) -> torch.Tensor:
         refined = guided(mask, guide, max(round(_REACH * min(height, width)), 1))
     # Softness far from any edge is the network's doubt, not the person's outline.
     return ((refined - 0.1) / 0.8).clamp(0, 1)
+
+
+def matte_picture(picture: np.ndarray, networks: Networks) -> np.ndarray:
+    """The matte of everybody in a picture (h, w, 3) uint8 as a grey picture (h, w) uint8."""
+    return person_matte(picture, networks).mul(255).round().byte().numpy()
+
+
+def matte_footage(clip: Footage, networks: Networks) -> Footage:
+    """The mattes of a clip's frames, white on black, as footage of its size, rate and length."""
+
+    def read() -> Iterator[np.ndarray]:
+        for picture in clip.read():
+            yield matte_picture(picture, networks)[..., None].repeat(3, axis=-1)
+
+    return replace(clip, read=read, sparse=None)
 
 
 def guided(mask: torch.Tensor, guide: torch.Tensor, radius: int) -> torch.Tensor:

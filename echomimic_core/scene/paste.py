@@ -17,6 +17,7 @@ from ..runtime import Progress
 from .colour import IDENTITY, ColourMatch
 from .crop import MASK_SCALE, Crop
 from .footage import Footage, at_rate
+from .matte import matte_footage
 from .people import find_bodies
 from .resample import inverse, product, resample
 
@@ -146,6 +147,24 @@ def paste(
                 shown = ground.copy()
             _blend_into(shown, last[number], layer.colour, patches[number][1], feather, weight)
         yield shown
+
+
+def paste_mattes(
+    background: Footage,
+    layers: Sequence[Layer],
+    fps: float,
+    feather: int = 16,
+    device: torch.device | str = "cpu",
+    networks: Networks | None = None,
+) -> Iterator[np.ndarray]:
+    """The mattes (H, W) uint8 of `paste` with the same arguments: white where the people of the clips are."""
+    networks = networks or shared_networks()
+    black = np.zeros((background.height, background.width, 3), np.uint8)
+    count = 1 if background.still else background.count
+    empty = replace(background, read=lambda: (black for _ in range(count)), sparse=None)
+    people = [replace(layer, clip=matte_footage(layer.clip, networks), colour=IDENTITY) for layer in layers]
+    for shown in paste(empty, people, fps, feather, device):
+        yield shown[..., 0]
 
 
 def frames_of(background: Footage, layers: Sequence[Layer], fps: float) -> int:

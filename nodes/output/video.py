@@ -1,22 +1,19 @@
 """The video: latents in, a video file with sound out, a few frames at a time."""
 
-import os
 from contextlib import ExitStack
 
 import comfy.model_management
 import comfy.utils
-import folder_paths
 from comfy_api.latest import io
 
+from ...bridge import matte as mattes
 from ...bridge.footage import clip_footage
-from ...bridge.reports import say, warn
+from ...bridge.reports import warn
 from ...bridge.temp_video import temp_video
 from ..types import schema
 
 LATENT_DIMENSIONS = 4
 PREVIEW_SIZE = 512
-ALPHA = "ProRes 4444"
-MATTES = ["none", "video", ALPHA, "both"]
 
 
 class EchoMimicV2DecodeToVideo(io.ComfyNode):
@@ -60,11 +57,10 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "matte",
-                    options=MATTES,
-                    default=MATTES[0],
+                    options=mattes.MATTES,
+                    default=mattes.MATTES[0],
                     optional=True,
-                    tooltip="For compositing. video: also a second video in which the person is white on black. ProRes "
-                    "4444: also saves a .mov with an alpha channel to the output folder. both: both.",
+                    tooltip=mattes.TOOLTIP,
                 ),
             ],
             outputs=[
@@ -76,7 +72,7 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
         )
 
     @classmethod
-    def execute(cls, samples, vae, fps, frames_per_batch, audio=None, matte=MATTES[0]) -> io.NodeOutput:
+    def execute(cls, samples, vae, fps, frames_per_batch, audio=None, matte=mattes.MATTES[0]) -> io.NodeOutput:
         from ...echomimic_core.config import FPS
 
         latents = _frames_first(samples["samples"])
@@ -90,42 +86,21 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
         sound = (audio["waveform"], audio["sample_rate"]) if audio is not None else None
         video = temp_video(lambda path: write_video(path, latents, vae, fps, frames_per_batch, sound))
         person = None
-        if matte != "none":
+        if matte != mattes.MATTES[0]:
             clip = clip_footage({"samples": latents, "fps": fps}, vae)
-            person = temp_video(lambda path: write_matte(path, clip, sound)) if matte != ALPHA else None
-            if matte in (ALPHA, "both"):
-                path = alpha_path(clip)
-                write_matte(path, clip, sound, alpha=True)
-                say(f"saved with alpha: {path}")
+            size = (clip.width, clip.height)
+            person = mattes.save_mattes(matte, lambda: with_mattes(clip), fps, size, clip.count, sound)
         return io.NodeOutput(video, person)
 
 
-def alpha_path(clip) -> str:
-    """A new .mov in ComfyUI's output folder, next to what Save Video writes."""
-    name = "video/EchoMimicV2_alpha"
-    size = (clip.width, clip.height)
-    folder, name, counter, _, _ = folder_paths.get_save_image_path(name, folder_paths.get_output_directory(), *size)
-    os.makedirs(folder, exist_ok=True)
-    return os.path.join(folder, f"{name}_{counter:05}_.mov")
-
-
-def write_matte(path: str, clip, sound, alpha: bool = False) -> None:
-    """Write the person of a clip, white on black (mp4, silent), or in colour with an alpha channel (ProRes 4444)."""
-    import numpy as np
-
+def with_mattes(clip):
+    """Each picture of a clip with the matte of everybody in it."""
     from ...bridge.landmarks import landmark_networks
-    from ...bridge.progress import cancellable_progress
-    from ...echomimic_core.media.alpha import AlphaWriter
-    from ...echomimic_core.media.video import VideoWriter
-    from ...echomimic_core.scene.matte import person_matte
+    from ...echomimic_core.scene.matte import matte_picture
 
-    networks, progress = landmark_networks(), cancellable_progress()
-    size = (clip.width, clip.height)
-    with AlphaWriter(path, clip.fps, *size, sound) if alpha else VideoWriter(path, clip.fps, *size) as writer:
-        for index, picture in enumerate(clip.read()):
-            shown = person_matte(picture, networks).mul(255).round().byte().numpy()[..., None]
-            writer.write((np.concatenate([picture, shown], axis=-1) if alpha else shown.repeat(3, axis=-1))[None])
-            progress(index + 1, clip.count)
+    networks = landmark_networks()
+    for picture in clip.read():
+        yield picture, matte_picture(picture, networks)
 
 
 def write_video(path: str, latents, vae, fps: float, frames_per_batch: int, sound) -> None:

@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ...bridge import matte as mattes
 from ...bridge.temp_video import temp_video
 from ...echomimic_core.scene.paste import BODIES
 from .. import types
@@ -77,18 +78,41 @@ class EchoMimicV2PastePerson(io.ComfyNode):
                     "than they were generated.",
                 ),
                 *(socket for number in range(2, MOST_CLIPS + 1) for socket in _pair(number)),
+                io.Combo.Input(
+                    "matte",
+                    options=mattes.MATTES,
+                    default=mattes.MATTES[0],
+                    optional=True,
+                    tooltip=mattes.TOOLTIP,
+                ),
             ],
-            outputs=[io.Video.Output(display_name="video")],
+            outputs=[
+                io.Video.Output(display_name="video"),
+                io.Video.Output(
+                    "matte_video", display_name="matte", tooltip="The pasted people, white on black, if matte is on."
+                ),
+            ],
         )
 
     @classmethod
     def execute(
-        cls, background, clip_1, crop_1, feather, match_colour, body, vae=None, audio=None, upscale_model=None, **more
+        cls,
+        background,
+        clip_1,
+        crop_1,
+        feather,
+        match_colour,
+        body,
+        vae=None,
+        audio=None,
+        upscale_model=None,
+        matte=mattes.MATTES[0],
+        **more,
     ) -> io.NodeOutput:
         from ...bridge import footage
         from ...bridge.landmarks import landmark_networks
         from ...bridge.progress import cancellable_progress
-        from ...echomimic_core.scene.paste import look
+        from ...echomimic_core.scene.paste import frames_of, look
 
         pairs = {1: (clip_1, crop_1)}
         pairs |= {n: (more.get(f"clip_{n}"), more.get(f"crop_{n}")) for n in range(2, MOST_CLIPS + 1)}
@@ -111,7 +135,17 @@ class EchoMimicV2PastePerson(io.ComfyNode):
         ]
         fps = ground.fps or max(clip.fps for clip in clips)
         sound = (audio["waveform"], audio["sample_rate"]) if audio is not None else None
-        return io.NodeOutput(temp_video(lambda path: write_scene(path, ground, layers, fps, feather, sound)))
+        video = temp_video(lambda path: write_scene(path, ground, layers, fps, feather, sound))
+        size = (ground.width, ground.height)
+        people = mattes.save_mattes(
+            matte,
+            lambda: with_mattes(ground, layers, fps, feather, networks),
+            fps,
+            size,
+            frames_of(ground, layers, fps),
+            sound,
+        )
+        return io.NodeOutput(video, people)
 
 
 def extended_as(ground, crops):
@@ -158,6 +192,17 @@ def write_scene(path: str, ground, layers, fps: float, feather: int, sound) -> N
         for index, picture in enumerate(paste(ground, layers, fps, feather, device)):
             writer.write(picture[None])
             progress(index + 1, max(total, index + 1))
+
+
+def with_mattes(ground, layers, fps: float, feather: int, networks):
+    """Each frame of the scene with the matte of the people pasted into it."""
+    import comfy.model_management
+
+    from ...echomimic_core.scene.paste import paste, paste_mattes
+
+    device = comfy.model_management.get_torch_device()
+    pictures = paste(ground, layers, fps, feather, device)
+    return zip(pictures, paste_mattes(ground, layers, fps, feather, device, networks), strict=False)
 
 
 NODES = [EchoMimicV2PastePerson]

@@ -154,6 +154,30 @@ def still_scene() -> None:
         "other picture": sentence(lambda: run(paste, images(room()[:, :320]), latent, crop, 8, True, "box", vae=vae)),
     }
     cut_out(reference, latent)
+    upscaled(ground, latent, crop, second, second_crop)
+
+
+def upscaled(ground, latent, crop, second, second_crop) -> None:
+    """The same scene with a matte, and with a model that enlarges by four and makes everything black."""
+    from comfy_extras.nodes_upscale_model import UpscaleModelLoader
+    from safetensors.torch import save_file
+    from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
+
+    weights = {name: value * 0 for name, value in RRDBNet(num_filters=4, num_blocks=1).state_dict().items()}
+    save_file(weights, FOLDER / "black.safetensors")
+    folder_paths.add_model_folder_path("upscale_models", str(FOLDER))
+    (enlarge,) = UpscaleModelLoader.execute("black.safetensors").args
+    both = {"vae": vae, "clip_2": second, "crop_2": second_crop}
+    _, matte = run(paste, ground, latent, crop, 8, False, "silhouette", matte="video", **both)
+    dark, none = run(paste, ground, latent, crop, 8, False, "box", upscale_model=enlarge, **both)
+    shown, dark = frames_of(matte), luma(frames_of(dark))
+    results["scene matte"] = {
+        "shape": list(shown.shape),
+        "people": [float(shown[:, 150:250, x - 20 : x + 20].mean()) for x in (156, 484)],
+        "between": float(shown[:, :40, 312:328].max()),
+        "none": none is None,
+    }
+    results["upscaled"] = [float(dark[:, 150:250, 100:200].mean()), float(np.abs(dark - luma(room()))[:, :8].mean())]
 
 
 def pasted_frames(ground, pairs) -> np.ndarray:

@@ -87,6 +87,17 @@ def test_a_matte_shows_the_person_and_the_alpha_channel_is_the_same(seen):
     assert codec == "prores" and pixels.startswith("yuva444p") and sounds == 1
 
 
+def test_pasted_people_have_a_matte_of_the_whole_scene(seen):
+    found = seen["scene matte"]
+    assert found["shape"] == [6, 320, 640, 3] and found["none"]
+    assert min(found["people"]) > 220 and found["between"] < 10
+
+
+def test_an_upscale_model_enlarges_the_clip_before_it_is_pasted(seen):
+    inside, outside = seen["upscaled"]
+    assert inside < 5 and outside < 1.5
+
+
 def test_a_video_gets_a_new_voice_and_keeps_the_rest(seen):
     found = seen["dub"]
     assert found["shorter voice"] == 8
