@@ -1,5 +1,8 @@
-"""Bring a picture to the size of the video without stretching it."""
+"""Pictures: read from files, and brought to the size of the video without stretching them."""
 
+from pathlib import Path
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -99,3 +102,16 @@ def fit_scale(width: int, height: int, to_width: int, to_height: int, mode: str)
     choose = max if mode == "crop" else min
     scale = choose(to_width / width, to_height / height)
     return scale, (to_width - width * scale) / 2, (to_height - height * scale) / 2
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """A picture (H, W, 3) uint8, upright, transparency on black; ValueError if it cannot be read."""
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(path) as file:
+            picture = ImageOps.exif_transpose(file).convert("RGBA")
+    except (OSError, ValueError, SyntaxError) as error:
+        raise ValueError(f"{path} cannot be read as a picture") from error
+    ground = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+    return np.asarray(Image.alpha_composite(ground, picture).convert("RGB"))

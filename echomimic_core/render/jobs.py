@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from ..config import AUDIO_SAMPLE_RATE, FRAME_SIZE
 from ..files.durable import check_name
+from ..media.picture import read_picture
 from ..media.sound import read_mono
 from ..media.video import VideoWriter, sound_pieces
 from ..pose.files import load_any
@@ -122,16 +121,3 @@ def render_job(models: Models, job: Job, progress: Progress | None = None) -> Pa
         for frame in clip(models, picture, voice, pose, settings, progress):
             writer.write(frame[None])
     return job.output
-
-
-def read_picture(path: Path) -> np.ndarray:
-    """A picture (H, W, 3) uint8, upright, transparency on black; ValueError if it cannot be read."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as file:
-            picture = ImageOps.exif_transpose(file).convert("RGBA")
-    except (OSError, ValueError, SyntaxError) as error:
-        raise ValueError(f"{path} cannot be read as a picture") from error
-    ground = Image.new("RGBA", picture.size, (0, 0, 0, 255))
-    return np.asarray(Image.alpha_composite(ground, picture).convert("RGB"))
