@@ -1,8 +1,8 @@
 """Run the tests on a fresh machine: python3 tests/run.py [arguments for pytest]; standard library only.
 
 Sets up a real ComfyUI (see demo/comfy_setup.py) and runs pytest in its Python. The exit code is pytest's. Tests marked
-slow, which train networks, and those marked release, every template in every mode of the page, are left out: -m "" runs
-all, -m "not release" what CI runs, -m slow only the slow ones.
+slow, which train networks, and those marked release, the longest ones and every template in every mode of the page,
+are left out: -m "" runs all, -m "not release" what CI runs, -m slow only the slow ones.
 
 --comfyui VERSION before them runs on that ComfyUI, say 0.33.0 or 0.3.75; -m both_ends is the short set that CI runs on
 the older one. --frontends VERSION ... fetches these pages of ComfyUI, in which the templates are opened as well.

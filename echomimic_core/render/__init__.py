@@ -7,8 +7,20 @@
 `python -m echomimic_core.render` makes one video, or all of a list of jobs.
 """
 
-from .clip import ClipSettings, clip
+from .clip import ClipSettings, Hands, clip
 from .jobs import Job, read_jobs, render_job
 from .models import Models, load_models
+from .scene import Scene, make_scene
 
-__all__ = ["ClipSettings", "Job", "Models", "clip", "load_models", "read_jobs", "render_job"]
+__all__ = [
+    "ClipSettings",
+    "Hands",
+    "Job",
+    "Models",
+    "Scene",
+    "clip",
+    "load_models",
+    "make_scene",
+    "read_jobs",
+    "render_job",
+]

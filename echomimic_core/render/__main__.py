@@ -1,52 +1,74 @@
 """Make videos without ComfyUI: python -m echomimic_core.render --model MODEL --image PICTURE --audio VOICE.
 
 Many at once: python -m echomimic_core.render --model MODEL jobs.csv --out FOLDER, where jobs.csv (or .jsonl) has a
-column for each of image, audio, pose, output, seed, width, height, steps, guidance, frames, fps that differs.
+column for each flag below that differs; or folders for --image and --audio, of which each picture gets each voice.
 """
 
 import argparse
-import logging
+import json
 import sys
+import time
+from functools import partial
 from pathlib import Path
 
 import torch
 
-from ..runtime import is_out_of_memory
-from .jobs import NUMBERS, Job, check_job, job_of, read_jobs, render_job
+from ..config import VARIANTS
+from ..files.durable import write_text
+from ..workers import Done, here
+from .jobs import (
+    FILES,
+    FORMATS,
+    NUMBERS,
+    OWN_NUMBERS,
+    SWITCHES,
+    Job,
+    check_job,
+    job_of,
+    length_of,
+    pairs_of,
+    read_jobs,
+    render_job,
+)
 from .models import load_models
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+JOURNAL = "journal.jsonl"
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: 0 if every video was made, 1 if a job failed, 2 if what was given cannot be used."""
     given = parser().parse_args(arguments)
-    common = {name: value for name in ("image", "audio", "pose", "output", *NUMBERS) if (value := getattr(given, name))}
+    names = (*FILES, *NUMBERS, *OWN_NUMBERS, *SWITCHES, "output", "format")
+    common = {name: value for name in names if (value := getattr(given, name))}
     try:
-        if given.jobs:
-            # Files of the list are looked for beside it, those of the flags from here.
-            common |= {name: Path(common[name]).resolve() for name in ("image", "audio", "pose") if name in common}
-            jobs = read_jobs(given.jobs, given.out, common)
-        else:
-            jobs = [job_of(common, Path(), given.out)]
+        jobs = asked(given, common)
         if given.resume:
             jobs = [job for job in jobs if not job.output.exists()]
         good = [job for job in jobs if usable(job)]
         if given.dry_run:
             for job in good:
-                print(f"{job.image} + {job.audio} -> {job.output}")
+                print(planned(job, given.variant))
             return 0 if len(good) == len(jobs) else 1
-        done = 0
-        if good:
-            models = load_models(
-                given.model, given.vae, given.audio_encoder, given.variant, given.device, DTYPES.get(given.dtype)
-            )
-            done = sum(made(models, job) for job in good)
+        done = made(given, good) if good else 0
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"{done} of {len(jobs)} videos made")
     return 0 if done == len(jobs) else 1
+
+
+def asked(given, common: dict) -> list[Job]:
+    """The jobs of the list, of the folders, or the one of the flags."""
+    if given.jobs:
+        # Files of the list are looked for beside it, those of the flags from here.
+        common |= {
+            name: Path(common[name]).resolve() for name in FILES if name in common and common[name] != "channels"
+        }
+        return read_jobs(given.jobs, given.out, common)
+    if any(Path(common.get(name, "")).is_dir() for name in ("image", "audio") if name in common):
+        return pairs_of(common, given.out)
+    return [job_of(common, Path(), given.out)]
 
 
 def usable(job: Job) -> bool:
@@ -59,28 +81,60 @@ def usable(job: Job) -> bool:
     return True
 
 
-def made(models, job: Job) -> bool:
-    """Make one video and say how it went; what fails does not stop the others."""
+def planned(job: Job, variant: str) -> str:
+    """What a dry run says of a job."""
+    frames, steps = length_of(job), job.settings.steps or VARIANTS[variant].steps
+    size = (
+        f"{job.settings.width or job.settings.height}" if job.settings.width or job.settings.height else "the model's"
+    )
+    return f"{job.image} + {job.audio} -> {job.output}: {frames} frames, {steps} steps each, size {size}"
+
+
+def made(given, jobs: list[Job]) -> int:
+    """Make the videos, tell how each went, and keep a journal where there are several; how many were made."""
+    start = partial(worker, given, quiet=given.ray is not None)
+    if given.ray is None:
+        outcomes = here(start, jobs)
+    else:
+        from ..workers.on_ray import on_ray
+
+        outcomes = on_ray(start, jobs, given.ray, given.workers)
+    done, begun, journal = 0, time.monotonic(), []
+    for outcome in outcomes:
+        job = jobs[outcome.index]
+        entry = {"output": str(job.output), "image": str(job.image), "audio": str(job.audio)}
+        if isinstance(outcome, Done):
+            done += 1
+            print(job.output, flush=True)
+            journal.append({**entry, "seconds": round(outcome.seconds, 2)})
+        else:
+            print(f"failed: {job.output}: {outcome.reason}", file=sys.stderr, flush=True)
+            journal.append({**entry, "failed": outcome.reason})
+        if len(jobs) > 1:
+            write_text(given.out / JOURNAL, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in journal))
+    if len(jobs) > 1:
+        print(f"{3600 * done / (time.monotonic() - begun):.1f} clips an hour")
+    return done
+
+
+def worker(given, quiet: bool):
+    """The work of one process: the model is loaded, and makes the video of a job."""
+    models = load_models(
+        given.model, given.vae, given.audio_encoder, given.variant, given.device, DTYPES.get(given.dtype)
+    )
+    return partial(_render, models, quiet)
+
+
+def _render(models, quiet: bool, job: Job) -> str:
     from tqdm import tqdm
 
-    try:
-        with tqdm(desc=job.output.name, unit="window", disable=None) as bar:
+    with tqdm(desc=job.output.name, disable=True if quiet else None) as bar:
 
-            def progress(done: int, total: int) -> None:
-                bar.total = total
-                bar.update(done - bar.n)
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
 
-            render_job(models, job, progress)
-    except Exception as error:
-        if is_out_of_memory(error):
-            torch.cuda.empty_cache()
-            error = "out of memory: choose a smaller width and height"
-        elif not isinstance(error, ValueError | OSError):
-            logging.exception("EchoMimicV2: %s", job.output)
-        print(f"failed: {job.output}: {error}", file=sys.stderr)
-        return False
-    print(job.output)
-    return True
+        return str(render_job(models, job, progress))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -90,17 +144,28 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--variant", choices=("standard", "accelerated"), default="standard", help="of a folder")
     result.add_argument("--vae", type=Path, help="sd-vae-ft-mse or a TAESD (default: inside the model)")
     result.add_argument("--audio-encoder", type=Path, help="Whisper tiny (default: inside the model)")
-    result.add_argument("--image", help="the picture of the person")
-    result.add_argument("--audio", help="the voice: a sound or video file")
+    result.add_argument("--image", help="the picture, or a video that gets a new voice; or a folder of them")
+    result.add_argument("--audio", help="the voice: a sound or video file, or a folder of them")
     result.add_argument("--pose", help="pose file, zip or folder (default: hands that follow the voice)")
+    result.add_argument("--gestures", help="gesture library for hands that follow the voice")
+    result.add_argument("--no-hands", action="store_true", help="head and lips only")
+    result.add_argument("--crop", action="store_true", help="keep the whole picture, change only the person")
+    result.add_argument("--person", type=int, help="who speaks, counted from the left (default: 1)")
+    result.add_argument(
+        "--turns", help="several speakers: 'channels', or a text or RTTM file that says who speaks when"
+    )
     result.add_argument("--output", help="name of the video (default: that of the voice)")
     result.add_argument("--out", type=Path, default=Path(), help="folder of the videos (default: here)")
+    result.add_argument("--format", choices=FORMATS, help="prores has an alpha channel; png is a folder of pictures")
+    result.add_argument("--quality", type=int, help="of an mp4: CRF, 0 is best")
     for name, read in NUMBERS.items():
-        result.add_argument(f"--{name}", type=read)
+        result.add_argument(f"--{name.replace('_', '-')}", type=read)
     result.add_argument("--device", help="cuda, cuda:1, cpu (default: cuda where there is one)")
     result.add_argument("--dtype", choices=tuple(DTYPES), help="default: float16, on the processor float32")
     result.add_argument("--resume", action="store_true", help="leave out videos that are there")
     result.add_argument("--dry-run", action="store_true", help="check every job and list it, make nothing")
+    result.add_argument("--ray", nargs="?", const="local", help="spread jobs over the graphics cards of a Ray cluster")
+    result.add_argument("--workers", type=int, default=0, help="on Ray (default: one a graphics card)")
     return result
 
 

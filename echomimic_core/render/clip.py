@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from ..apdh.steering import ORIGINAL, APDHOptions
 from ..audio import AudioTokens, clip_frames, encode
-from ..config import AUDIO_SAMPLE_RATE, FPS, LATENT_CHANNELS, PIXELS_PER_LATENT, SamplingConfig
-from ..gestures.library import built_in
+from ..config import AUDIO_SAMPLE_RATE, FPS, LATENT_CHANNELS, LATENT_SCALE, PIXELS_PER_LATENT, SamplingConfig
+from ..gestures.library import GestureLibrary, built_in
 from ..gestures.motion import gestures_for
 from ..gestures.plan import PlanSettings
 from ..landmarks import Networks, shared_networks
@@ -24,7 +25,11 @@ from ..pose.detectors.ladder import climb
 from ..runtime import Progress
 from ..sampling.assemble import assemble
 from ..sampling.loop import sample
+from ..sampling.segments import SegmentStore, fingerprint, plan_segments, run_segments, torch_sampler
+from ..scene.pin import Pin
 from .models import Models
+
+HELD_FRAMES = 12
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,11 @@ class ClipSettings:
     ----------
     width, height : pixels, multiples of 8.
     align : frame the picture and fit the pose to the person, as Align Pose does; else the picture is only cropped.
-    pose_fit : "loop", "pingpong" or "hold", for a pose that is shorter than the voice.
+    pose_fit : "loop", "ping-pong" or "hold", for a pose that is shorter than the voice.
+    loop : the end of the clip leads back into its start.
+    segment_frames : frames that are sampled together; 0 is all. Segments are kept on disk until the video is done, so
+        that a run that was cut off goes on there.
+    denoise : below 1, a clip that has latents to start from keeps some of them.
     """
 
     seed: int = 0
@@ -47,7 +56,24 @@ class ClipSettings:
     fps: float = FPS
     align: bool = True
     pose_fit: str = "loop"
+    loop: bool = False
+    segment_frames: int = 0
+    denoise: float = 1.0
     apdh: APDHOptions = ORIGINAL
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Where the hands come from: a pose, else gestures of a library that follow the voice; `none` leaves them out."""
+
+    pose: HandPose | None = None
+    library: GestureLibrary | None = None
+
+    def of(self, voice: np.ndarray, frames: int, settings: ClipSettings) -> HandPose:
+        if self.pose is not None:
+            return self.pose
+        library = self.library or built_in(settings.fps)
+        return gestures_for(torch.from_numpy(voice), library, PlanSettings(seed=settings.seed), frames=frames)[0]
 
 
 @torch.no_grad()
@@ -59,31 +85,18 @@ def clip(
     settings: ClipSettings = ClipSettings(),  # noqa: B008 (frozen)
     progress: Progress | None = None,
     landmarks: Networks | None = None,
+    hands: Hands | None = None,
+    folder: Path | None = None,
 ) -> Iterator[np.ndarray]:
-    """Frames (height, width, 3) uint8 of a person who speaks, as they are decoded; parameters as `clip_latents`."""
-    latents = clip_latents(models, picture, voice, pose, settings, progress, landmarks)
-    for part in latents.split(FRAMES_AT_ONCE):
-        yield from to_uint8(models.vae.decode(part).clamp(0, 1).permute(0, 2, 3, 1).float().cpu())
-
-
-@torch.no_grad()
-def clip_latents(
-    models: Models,
-    picture: np.ndarray,
-    voice: np.ndarray,
-    pose: HandPose | None = None,
-    settings: ClipSettings = ClipSettings(),  # noqa: B008 (frozen)
-    progress: Progress | None = None,
-    landmarks: Networks | None = None,
-) -> torch.Tensor:
-    """The clip as latents (F, 4, height / 8, width / 8), scaled by 0.18215.
+    """Frames (height, width, 3) uint8 of a person who speaks, as they are decoded.
 
     Parameters
     ----------
     picture : (H, W, 3) uint8. voice : (samples,) mono at 16 kHz, -1..1.
-    pose : of the hands; None makes gestures that follow the voice.
-    progress : called with (windows done, windows) while sampling; may raise to cancel.
+    pose : of the hands; None makes gestures that follow the voice, or those of `hands`.
+    progress : called with (windows done, windows), of segments with (frames done, frames); may raise to cancel.
     landmarks : networks that find the person for `align`; by default those on the processor.
+    folder : where segments are kept, if `settings` ask for them.
 
     Raises
     ------
@@ -91,19 +104,54 @@ def clip_latents(
     """
     width, height = size_of(settings, models.size)
     frames = settings.frames or clip_frames(len(voice), AUDIO_SAMPLE_RATE, settings.fps)
-    if pose is None:
-        plan = PlanSettings(seed=settings.seed)
-        pose, _, _ = gestures_for(torch.from_numpy(voice), built_in(settings.fps), plan, frames=frames)
+    pose = (hands or Hands(pose)).of(voice, frames, settings)
     if settings.align:
         person = on_canvas(steady(climb(picture, landmarks or shared_networks())[0]), *picture.shape[1::-1])
         aligned = align(person, pose, width, height)
         picture, pose = warp_picture(picture, aligned.matrix, width, height), aligned.pose
     reference = reference_of(models, picture, height, width)
+    for latents in sampled(models, reference, voice, pose, frames, settings, folder=folder, progress=progress):
+        yield from decoded(models, latents)
+
+
+def sampled(
+    models: Models,
+    reference: ReferenceFeatures,
+    voice: np.ndarray,
+    pose: HandPose | None,
+    frames: int,
+    settings: ClipSettings,
+    pin: Pin | None = None,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Iterator[torch.Tensor]:
+    """The clip's latents (n, 4, h, w), scaled by 0.18215: all together, or one segment after the other."""
     audio = AudioTokens(encode(models.audio_encoder, voice), settings.fps, frames)
     conditions = assemble(reference, audio, pose, frames, settings.pose_fit, settings.apdh, settings.fps)
     config = SamplingConfig(settings.steps or models.variant.steps, settings.guidance or models.variant.guidance_scale)
-    noise = noise_of(settings.seed, frames, height, width).to(models.device)
-    return sample(models.denoiser, conditions, noise, config, progress=progress)
+    if not settings.segment_frames or folder is None:
+        shape = (frames, LATENT_CHANNELS, reference.height, reference.width)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed)).to(models.device)
+        more = {"wrap": settings.loop, "progress": progress, "pin": pin, "denoise": settings.denoise}
+        yield sample(models.denoiser, conditions, noise, config, **more)
+        return
+    segments = plan_segments(frames, settings.segment_frames, HELD_FRAMES, settings.loop)
+    kept = None if pin is None else [pin.latents, pin.mask]
+    run = fingerprint(models.name, reference.tokens, audio, pose, settings, kept)
+    make = torch_sampler(
+        *(models.denoiser, conditions, frames, settings.seed, config, models.device, settings.loop),
+        *(pin, settings.denoise),
+    )
+    for _, latents in run_segments(segments, SegmentStore(folder, run, segments), make, progress):
+        yield latents.to(models.device)
+
+
+@torch.no_grad()
+def decoded(models: Models, latents: torch.Tensor) -> Iterator[np.ndarray]:
+    """Frames (height, width, 3) uint8 of scaled latents, a few decoded at a time."""
+    for part in latents.split(FRAMES_AT_ONCE):
+        pictures = models.vae.decode(part.to(models.device)).clamp(0, 1).permute(0, 2, 3, 1)
+        yield from to_uint8(pictures.float().cpu())
 
 
 def size_of(settings: ClipSettings, trained_at: int) -> tuple[int, int]:
@@ -116,14 +164,13 @@ def size_of(settings: ClipSettings, trained_at: int) -> tuple[int, int]:
 
 
 def reference_of(models: Models, picture: np.ndarray, height: int, width: int) -> ReferenceFeatures:
-    """The picture as the reference U-Net sees it."""
-    seen = fit_picture(torch.from_numpy(picture.copy())[None].float() / 255, height, width, "crop")
-    latents = models.vae.encode(seen.permute(0, 3, 1, 2).to(models.device))
+    """The picture as the reference U-Net sees it, with its latents."""
+    latents = encoded(models, picture, height, width)
     tokens = models.reference_unet(latents.to(models.denoiser.dtype))
-    return ReferenceFeatures(tokens, *latents.shape[-2:])
+    return ReferenceFeatures(tokens, *latents.shape[-2:], latents=latents / LATENT_SCALE)
 
 
-def noise_of(seed: int, frames: int, height: int, width: int) -> torch.Tensor:
-    """The noise (frames, 4, h, w) that ComfyUI draws for this seed."""
-    shape = (frames, LATENT_CHANNELS, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+def encoded(models: Models, picture: np.ndarray, height: int, width: int) -> torch.Tensor:
+    """Scaled latents (1, 4, h, w) of a picture (H, W, 3) uint8, cropped to the size."""
+    seen = fit_picture(torch.from_numpy(picture.copy())[None].float() / 255, height, width, "crop")
+    return models.vae.encode(seen.permute(0, 3, 1, 2).to(models.device))

@@ -17,7 +17,13 @@ from ..sampling.denoiser import ClipDenoiser
 
 @dataclass(frozen=True)
 class Models:
-    """Everything that a clip needs, on one device. `size` is the side of the pictures that the model was trained on."""
+    """Everything that a clip needs, on one device.
+
+    Attributes
+    ----------
+    size : side of the pictures that the model was trained on.
+    name : tells this model's files from others: their names, sizes and times.
+    """
 
     denoiser: ClipDenoiser
     reference_unet: nn.Module
@@ -26,6 +32,7 @@ class Models:
     variant: Variant
     size: int
     device: torch.device
+    name: str = ""
 
 
 def load_models(
@@ -63,7 +70,16 @@ def load_models(
         VARIANTS[files.variant],
         files.size,
         device,
+        name_of(model, vae, audio_encoder),
     )
+
+
+def name_of(*paths: str | Path | None) -> str:
+    """What tells files, or folders of files, from others: names, sizes and times of change."""
+    given = [Path(path) for path in paths if path is not None]
+    files = [file for path in given for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    stats = [(file.name, file.stat()) for file in files if file.is_file()]
+    return "; ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
 
 
 def _audio_weights(files, path: str | Path | None) -> dict[str, torch.Tensor]:

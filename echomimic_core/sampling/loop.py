@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import torch
 
-from ..config import NOISE_CLAMP, SamplingConfig
+from ..config import LATENT_SCALE, NOISE_CLAMP, TRAIN_TIMESTEPS, SamplingConfig
 from ..runtime import Progress
+from ..scene.pin import Pin
 from .clip import ClipConditions
 from .denoiser import ClipDenoiser, Halves, WindowSettings
 from .memory import Batching
-from .schedule import ddim_step, noise_to, trailing_timesteps
+from .schedule import alphas_cumprod, ddim_step, noise_to, predict_clean, trailing_timesteps
 from .speed import EXACT, SpeedOptions
 
 # Frames whose latents are stepped together, so that no more copies of a long clip are made than need be.
@@ -40,6 +41,8 @@ def sample(
     held: HeldFrames | None = None,
     speed: SpeedOptions = EXACT,
     progress: Progress | None = None,
+    pin: Pin | None = None,
+    denoise: float = 1.0,
 ) -> torch.Tensor:
     """Turn noise (F, 4, height, width) into latents of the same shape, scaled by 0.18215, float32.
 
@@ -50,6 +53,13 @@ def sample(
     held : frames that are given: before each step they get the noise it expects, at the end they are as given.
     speed : shortcuts that change the numbers; none by default.
     progress : called before every batch with (windows done, windows in the whole run); may raise to cancel.
+    pin : what of the latents is kept, as held frames are, where its mask is not 1.
+    denoise : below 1 the clip starts from the pin's latents, and the steps are the last ones of a schedule that is
+        longer in proportion, as in ComfyUI.
+
+    Raises
+    ------
+    ValueError : denoise below 1 without a pin.
     """
     windows = WindowSettings(config.context_frames, config.context_overlap, config.context_shift, wrap)
     noise = noise.clamp(-NOISE_CLAMP, NOISE_CLAMP)
@@ -57,7 +67,14 @@ def sample(
     held_noise = None if held is None else latents[held.frames].clone()
     clip = denoiser.prepare(conditions, latents.device, denoiser.dtype, batching)
     guided = config.guidance_scale > 1.0
-    for step, timestep in enumerate(trailing_timesteps(config.steps)):
+    kept = None if pin is None else _Kept(pin, latents)
+    steps = min(int(config.steps / denoise), TRAIN_TIMESTEPS)
+    timesteps = trailing_timesteps(steps)[-config.steps :]
+    if denoise < 1.0:
+        if kept is None:
+            raise ValueError("denoise is below 1, but there are no latents to start from")
+        latents = noise_to(kept.latents, kept.noise, timesteps[0])
+    for step, timestep in enumerate(timesteps):
         cut = windows.at_step(len(latents), speed.window_step(step))
         clip.set_speed(speed, step)
 
@@ -69,11 +86,42 @@ def sample(
             latents[held.frames] = noise_to(held.latents.to(latents), held_noise, timestep)
         guided_now = guided and speed.guided_at(timestep)
         halves = Halves(clip, guided_now, config.guidance_scale if guided_now else None)
-        (velocity,) = denoiser.predict(latents, timestep, cut, halves, progress=step_progress)
+        seen = latents if kept is None else kept.seen(latents, timestep)
+        (velocity,) = denoiser.predict(seen, timestep, cut, halves, progress=step_progress)
+        if kept is not None:
+            velocity = kept.velocity(latents, seen, velocity, timestep)
         for start in range(0, len(latents), STEP_FRAMES):
             part = slice(start, start + STEP_FRAMES)
-            latents[part] = ddim_step(latents[part], velocity[part], timestep, config.steps)
+            latents[part] = ddim_step(latents[part], velocity[part], timestep, steps)
         del velocity
+    if kept is not None and kept.mask is not None:
+        latents = torch.where(kept.mask == 0, kept.latents, latents)
     if held is not None:
         latents[held.frames] = held.latents.to(latents)
     return latents
+
+
+class _Kept:
+    """The latents of a pin, scaled, with the noise that they get: (F, 4, h, w) on the clip's device."""
+
+    def __init__(self, pin: Pin, noise: torch.Tensor):
+        latents, mask = pin.part(list(range(len(noise))))
+        self.noise = noise.clone()
+        self.latents = latents.to(noise) * LATENT_SCALE
+        self.mask = None if mask is None else mask.to(noise)
+
+    def seen(self, latents: torch.Tensor, timestep: int) -> torch.Tensor:
+        """What the network sees: the pin's latents with as much noise as the clip's, where those are not free."""
+        if self.mask is None:
+            return latents
+        return torch.lerp(noise_to(self.latents, self.noise, timestep), latents, self.mask)
+
+    def velocity(
+        self, latents: torch.Tensor, seen: torch.Tensor, velocity: torch.Tensor, timestep: int
+    ) -> torch.Tensor:
+        """The velocity of `latents` towards what the network expects, and the pin's latents where those are not free."""
+        if self.mask is None:
+            return velocity
+        alpha = alphas_cumprod()[timestep]
+        clean = torch.lerp(self.latents, predict_clean(seen, velocity, alpha), self.mask)
+        return (alpha.sqrt() * latents - clean) / (1.0 - alpha).sqrt()

@@ -19,6 +19,7 @@ from ..files.checkpoints import write_tensors
 from ..files.durable import WriteError, make_folder, write_json
 from ..files.tensor_file import CheckpointError, TensorFile
 from ..runtime import Progress
+from ..scene.pin import Pin
 from .clip import ClipConditions
 from .denoiser import ClipDenoiser
 from .loop import HeldFrames, sample
@@ -235,6 +236,8 @@ def torch_sampler(
     config: SamplingConfig,
     device: torch.device | str = "cpu",
     loop: bool = False,
+    pin: Pin | None = None,
+    denoise: float = 1.0,
 ) -> SampleSegment:
     """`sample_segment` in plain torch for a clip of so many frames."""
 
@@ -243,7 +246,9 @@ def torch_sampler(
         noise = segment_noise(seed, segment, frames, reference.height, reference.width).to(device)
         part = conditions.part(segment.start, segment.frames, frames)
         wrap = loop and segment.frames == frames
-        return sample(denoiser, part, noise, config, wrap=wrap, held=held, progress=progress)
+        places = [(segment.start + frame) % frames for frame in range(segment.frames)]
+        own = None if pin is None else Pin(*pin.part(places))
+        return sample(denoiser, part, noise, config, wrap=wrap, held=held, progress=progress, pin=own, denoise=denoise)
 
     return sample_segment
 

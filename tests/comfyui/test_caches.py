@@ -18,6 +18,7 @@ FLAGS = {
     "five nodes": ("--cache-lru", "5"),
     "never enough memory": ("--cache-ram", "1000"),
 }
+IN_SHORT = ("as it comes", "never enough memory")
 RUN_SECONDS = 120
 
 
@@ -42,7 +43,13 @@ def loading(weight_dtype: str) -> dict:
     }
 
 
-@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(flags, id=name, marks=() if name in IN_SHORT else pytest.mark.release)
+        for name, flags in FLAGS.items()
+    ],
+)
 def test_an_unread_vae_never_stops_the_queue(comfy, tmp_path, flags):
     with comfy_without_vae(tmp_path, comfy.installation.comfyui, flags) as server:
         for weight_dtype in ("auto", "float32", "float32", "bfloat16"):

@@ -16,7 +16,7 @@ GIB = 2**30
 REPO = Path(__file__).resolve().parents[3]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells the most a process ever held")
 def test_a_window_of_the_released_size_takes_its_weights_and_little_else():
     """One guided window of 8x8 latents in float32, with seeded weights, in a process of its own."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import wave
 from types import SimpleNamespace
 
@@ -10,7 +11,9 @@ import pytest
 from PIL import Image
 
 from echomimic_core.render import ClipSettings, __main__, read_jobs
-from echomimic_core.render.clip import noise_of, size_of
+from echomimic_core.render.clip import size_of
+from echomimic_core.render.jobs import check_job
+from echomimic_core.render.output import open_output
 
 
 @pytest.fixture
@@ -116,6 +119,50 @@ def test_a_job_that_fails_stops_no_other_and_a_rerun_makes_what_is_missing(files
     assert command(jobs, "--resume") == (1, ["c.mp4"])
 
 
-def test_noise_and_size_are_those_of_the_graph():
-    assert noise_of(1, 3, 64, 96).shape == (3, 4, 8, 12) and not noise_of(1, 1, 64, 64).equal(noise_of(2, 1, 64, 64))
+def test_the_size_is_that_of_the_model_or_square():
     assert size_of(ClipSettings(), 768) == (768, 768) and size_of(ClipSettings(height=512), 768) == (512, 512)
+
+
+def test_a_folder_of_pictures_and_one_of_voices_are_paired(files, command, capsys):
+    (files / "faces").mkdir()
+    for name in ("ann", "ben"):
+        shutil.copy(files / "face.png", files / "faces" / f"{name}.png")
+    code, made = command("--image", files / "faces", "--audio", files)
+    assert code == 1 and made == ["ann_one.mp4", "ann_two.mp4", "ben_one.mp4", "ben_two.mp4"]
+    assert "text.wav" in capsys.readouterr().err
+    journal = [json.loads(line) for line in (files / "out" / "journal.jsonl").read_text("utf-8").splitlines()]
+    assert [entry["output"].rsplit("/")[-1] for entry in journal] == made
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"crop": "perhaps"}, "crop is 'perhaps', but it must be yes or no"),
+        ({"format": "gif"}, "the format is 'gif', but it must be one of mp4, prores, png"),
+        ({"pose": "face.png", "gestures": "face.png"}, "hands come from one of them"),
+        ({"turns": "one.wav"}, "."),
+    ],
+)
+def test_settings_of_a_scene_are_checked(files, row, words):
+    rows = [{"image": "face.png", "audio": "one.wav", **row}]
+    with pytest.raises(ValueError, match=words):
+        check_job(*read_jobs(write_list(files / "jobs.jsonl", rows), files / "out"))
+
+
+def test_a_dry_run_says_how_long_each_clip_is(files, command, capsys):
+    assert command("--image", files / "face.png", "--audio", files / "one.wav", "--dry-run", "--steps", 3) == (0, [])
+    assert "one.mp4: 2 frames, 3 steps each" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["mp4", "prores", "png"])
+def test_every_format_is_written_whole_or_not_at_all(tmp_path, kind):
+    frames = np.zeros((2, 16, 16, 4 if kind == "prores" else 3), np.uint8)
+    path, sound = tmp_path / "clip", (np.zeros((1, 1600), np.float32), 16000)
+    with open_output(path, kind, 24.0, 16, 16, sound, None) as writer:
+        writer.write(frames)
+    assert path.exists() and (kind != "png" or sorted(file.name for file in path.iterdir())[-1] == "sound.wav")
+    path = tmp_path / "other"
+    with pytest.raises(KeyError), open_output(path, kind, 24.0, 16, 16, sound, None) as writer:
+        writer.write(frames)
+        raise KeyError
+    assert [entry.name for entry in tmp_path.iterdir()] == ["clip"]

@@ -29,6 +29,7 @@ def dynamo():
     dynamo.reset()
 
 
+@pytest.mark.release
 def test_one_whole_graph_serves_clips_of_any_length(dynamo):
     from torch._dynamo.utils import counters
 

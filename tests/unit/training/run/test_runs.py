@@ -293,6 +293,7 @@ def test_tensorboard_gets_losses_and_clips(data, tmp_path):
     assert "validation/0" in events.Tags()["images"]
 
 
+@pytest.mark.release
 @pytest.mark.skipif(not hasattr(torch.distributed.fsdp, "fully_shard"), reason="FSDP 2 needs torch 2.6")
 def test_fsdp_gives_the_same_weights_whole_and_resumes(whole, data, tmp_path):
     """Weights cut up between two processes: averages and exports are gathered, and are those of one process."""

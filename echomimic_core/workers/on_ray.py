@@ -1,0 +1,156 @@
+"""Workers on a Ray cluster: one a graphics card, which keeps what it has loaded. The only importer of ray.
+
+Nothing listens beyond this machine unless the address of a cluster is given; there is no dashboard and no report.
+"""
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .outcome import Done, Failed, Outcome, Start, sentence
+
+# A task whose worker is lost is tried again so often: a task that kills its worker must not kill them all.
+MOST_ATTEMPTS = 3
+LOCAL = "local"
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """A name for the code of this package, as it lies on this machine."""
+    root = Path(__file__).resolve().parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
+
+
+def on_ray(start: Start, tasks: Sequence[Any], address: str = LOCAL, workers: int = 0) -> Iterator[Outcome]:
+    """The outcomes of all tasks as they come.
+
+    Parameters
+    ----------
+    address : of a cluster, or "local" for one that lives as long as this call.
+    workers : how many; 0 is one a graphics card, or where there is none one a machine.
+
+    Raises
+    ------
+    ValueError : ray is not installed, the cluster is not there, other machines have other code, or `start` failed.
+    """
+    ray = _ray(address)
+    with _cluster(ray, address):
+        yield from _Pool(ray, start, tasks, workers).outcomes()
+
+
+class _Worker:
+    """Lives on one of the machines."""
+
+    def __init__(self, start: Start, threads: int):
+        self.start, self.threads, self.work = start, threads, None
+
+    def ready(self) -> tuple[str, str]:
+        """Load everything: the version of the code here, and what went wrong."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+        try:
+            self.work = self.start()
+        except Exception as error:
+            return code_version(), sentence(error)
+        return code_version(), ""
+
+    def do(self, index: int, task: Any) -> Outcome:
+        begun = time.monotonic()
+        try:
+            return Done(index, self.work(task), time.monotonic() - begun)
+        except Exception as error:
+            return Failed(index, sentence(error))
+
+
+class _Pool:
+    def __init__(self, ray, start: Start, tasks: Sequence[Any], workers: int):
+        self.ray, self.start, self.tasks = ray, start, tasks
+        resources = ray.cluster_resources()
+        cards = int(resources.get("GPU", 0))
+        alive = sum(node["Alive"] for node in ray.nodes())
+        count = min(workers or cards or alive, len(tasks))
+        self.threads = max(int(resources.get("CPU", 1)) // max(count, 1), 1)
+        needs = {"num_cpus": self.threads, "num_gpus": min(cards / count, 1) if cards and count else 0}
+        self.made = ray.remote(_Worker).options(scheduling_strategy="SPREAD", max_restarts=0, **needs)
+        self.waiting: deque[int] = deque(range(len(tasks)))
+        self.attempts = [0] * len(tasks)
+        # What is awaited: the worker, and the task it has; None while it loads.
+        self.busy: dict[Any, tuple[Any, int | None]] = {}
+        for _ in range(count):
+            self.hire()
+
+    def hire(self) -> None:
+        worker = self.made.remote(self.start, self.threads)
+        self.busy[worker.ready.remote()] = (worker, None)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        missing = len(self.tasks)
+        while missing:
+            (future,), _ = self.ray.wait(list(self.busy), num_returns=1)
+            worker, index = self.busy.pop(future)
+            try:
+                result = self.ray.get(future)
+            except self.ray.exceptions.RayActorError:
+                # The machine is lost: somebody else takes its task, as soon as there is room for one.
+                if index is not None and self.attempts[index] < MOST_ATTEMPTS:
+                    self.waiting.appendleft(index)
+                elif index is not None:
+                    missing -= 1
+                    yield Failed(index, f"its worker was lost {MOST_ATTEMPTS} times: it may need more memory")
+                if missing:
+                    self.hire()
+                continue
+            if index is None:
+                self.check(*result)
+            else:
+                missing -= 1
+                yield result
+            if self.waiting:
+                task = self.waiting.popleft()
+                self.attempts[task] += 1
+                self.busy[worker.do.remote(task, self.tasks[task])] = (worker, task)
+
+    def check(self, version: str, problem: str) -> None:
+        if version != code_version():
+            raise ValueError(
+                f"a machine of the cluster has other code ({version}, here it is {code_version()}): install the same "
+                "version of the pack everywhere"
+            )
+        if problem:
+            raise ValueError(problem)
+
+
+def _ray(address: str):
+    # Read when ray is imported: no reports of use, and a local cluster that only this machine can reach.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address == LOCAL:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise ValueError("ray is not installed: python -m pip install '.[ray]'") from error
+    return ray
+
+
+@contextmanager
+def _cluster(ray, address: str) -> Iterator[None]:
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == LOCAL else {}
+    try:
+        ray.init(address=address, **quiet, **alone)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise ValueError(f"no Ray cluster at {address}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()

@@ -1,0 +1,82 @@
+"""A real Ray cluster of three machines on this one: a machine that is lost, a task that kills, other code, no model."""
+
+import os
+import signal
+
+import pytest
+
+from echomimic_core.workers import Done, Failed
+from echomimic_core.workers import on_ray as room
+
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three nodes of one processor each, which only this machine can reach."""
+    from ray.cluster_utils import Cluster
+
+    patch = pytest.MonkeyPatch()
+    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    patch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
+    # Beside other tests a nice worker would wait for them all.
+    patch.setenv("RAY_worker_niceness", "0")
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    for _ in range(2):
+        cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+    patch.undo()
+
+
+def start():
+    def work(task):
+        kind, value = task
+        if kind == "refuse":
+            raise ValueError(f"{value} cannot be used")
+        if kind == "kill":
+            os._exit(1)
+        if kind == "lose" and not os.path.exists(value):
+            with open(value, "w", encoding="utf-8") as file:
+                file.write("lost once")
+            os.kill(os.getppid(), signal.SIGKILL)  # The machine's own process
+            signal.pause()
+        return value
+
+    return work
+
+
+def fail():
+    raise ValueError("no such model")
+
+
+def by_index(outcomes):
+    return {outcome.index: outcome for outcome in outcomes}
+
+
+def test_tasks_are_spread_and_fail_alone(cluster):
+    tasks = [("give", 0), ("refuse", "this voice"), ("give", 2), ("kill", 3), ("give", 4)]
+    found = by_index(room.on_ray(start, tasks, cluster.address))
+    assert len(found) == 5
+    assert all(isinstance(found[i], Done) and found[i].value == i for i in (0, 2, 4))
+    assert found[1] == Failed(1, "this voice cannot be used")
+    assert "its worker was lost 3 times" in found[3].reason
+
+
+def test_what_stops_every_worker_is_one_sentence(cluster, monkeypatch):
+    with pytest.raises(ValueError, match="no such model"):
+        list(room.on_ray(fail, [("give", 1)], cluster.address))
+    monkeypatch.setattr(room, "code_version", lambda: "another")
+    with pytest.raises(ValueError, match="other code"):
+        list(room.on_ray(start, [("give", 1)], cluster.address))
+
+
+def test_the_task_of_a_machine_that_is_lost_is_done_by_another(cluster, tmp_path):
+    tasks = [("lose", str(tmp_path / "mark")), ("give", 1), ("give", 2), ("give", 3)]
+    found = by_index(room.on_ray(start, tasks, cluster.address))
+    assert found[0].value == str(tmp_path / "mark") and [found[i].value for i in (1, 2, 3)] == [1, 2, 3]
+
+
+def test_no_cluster_is_a_sentence():
+    with pytest.raises(ValueError, match="no Ray cluster at 127.0.0.1:1"):
+        list(room.on_ray(start, [("give", 1)], "127.0.0.1:1"))
