@@ -68,6 +68,7 @@ def main(arguments: list[str]) -> int:
         training = read_requirements(REPO / "requirements-training.txt")
         packages = [*PACKAGES, *(line for line in training if "opencv" not in line)]
         packages += read_requirements(REPO / "requirements-mediapipe.txt")
+        packages += read_requirements(REPO / "requirements-ray.txt")
         packages += ["playwright"] if browser else []
         installation = prepare(tuple(packages), options.comfyui, ARCHIVES)
         frontends = [str(frontend_of_version(version)) for version in options.frontends]

@@ -119,7 +119,7 @@ class _Kept:
     def velocity(
         self, latents: torch.Tensor, seen: torch.Tensor, velocity: torch.Tensor, timestep: int
     ) -> torch.Tensor:
-        """The velocity of `latents` towards what the network expects, and the pin's latents where those are not free."""
+        """The velocity of `latents` towards what the network expects, or the pin's latents where they are not free."""
         if self.mask is None:
             return velocity
         alpha = alphas_cumprod()[timestep]

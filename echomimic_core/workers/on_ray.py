@@ -5,6 +5,7 @@ Nothing listens beyond this machine unless the address of a cluster is given; th
 
 import hashlib
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from .outcome import Done, Failed, Outcome, Start, sentence
 # A task whose worker is lost is tried again so often: a task that kills its worker must not kill them all.
 MOST_ATTEMPTS = 3
 LOCAL = "local"
+_ANSWER_SECONDS = 10
 
 
 @lru_cache(maxsize=1)
@@ -77,9 +79,10 @@ class _Pool:
         self.ray, self.start, self.tasks = ray, start, tasks
         resources = ray.cluster_resources()
         cards = int(resources.get("GPU", 0))
-        alive = sum(node["Alive"] for node in ray.nodes())
-        count = min(workers or cards or alive, len(tasks))
-        self.threads = max(int(resources.get("CPU", 1)) // max(count, 1), 1)
+        machines = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        count = min(workers or cards or len(machines), len(tasks))
+        # No more than the smallest machine has.
+        self.threads = max(int(min(resources.get("CPU", 1) // max(count, 1), *machines)), 1)
         needs = {"num_cpus": self.threads, "num_gpus": min(cards / count, 1) if cards and count else 0}
         self.made = ray.remote(_Worker).options(scheduling_strategy="SPREAD", max_restarts=0, **needs)
         self.waiting: deque[int] = deque(range(len(tasks)))
@@ -142,13 +145,23 @@ def _ray(address: str):
     return ray
 
 
+def _knock(address: str) -> None:
+    """OSError where nobody answers: ray itself would wait for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise ValueError("an address is HOST:PORT, usually with port 6379")
+    socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+
+
 @contextmanager
 def _cluster(ray, address: str) -> Iterator[None]:
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
     alone = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == LOCAL else {}
     try:
+        if address != LOCAL:
+            _knock(address)
         ray.init(address=address, **quiet, **alone)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         raise ValueError(f"no Ray cluster at {address}: {error}") from error
     try:
         yield
