@@ -13,6 +13,8 @@ KNUCKLES = np.array([(0.13, 0.475, 0.0), (0.02, 0.48, -0.01), (-0.085, 0.455, 0.
 PHALANGES = np.array([(0.225, 0.135, 0.105), (0.25, 0.155, 0.11), (0.23, 0.145, 0.11), (0.175, 0.105, 0.095)])
 THUMB_ROOT = np.array([0.12, 0.115, 0.03])
 THUMB_BONES = np.array([0.235, 0.175, 0.135])
+# Where the thumb's joints bend to.
+THUMB_INWARDS = np.array([-0.85, 0.1, 0.5])
 
 # Anatomical limits: (least, most) of each angle.
 LIMITS = {
@@ -72,7 +74,7 @@ def hand_points(shape: Shape) -> np.ndarray:
 
     out, up = np.deg2rad(shape.thumb_out), np.deg2rad(shape.thumb_up)
     direction = np.stack([np.sin(out) * np.cos(up), np.cos(out) * np.cos(up), np.sin(up)], axis=-1)
-    inwards = _unit(np.array([-0.85, 0.1, 0.5]) - direction * (direction @ np.array([-0.85, 0.1, 0.5]))[:, None])
+    inwards = _unit(THUMB_INWARDS - direction * (direction @ THUMB_INWARDS)[:, None])
     thumb = np.broadcast_to(THUMB_ROOT, (frames, 3))
     points[:, 1] = thumb
     bend = np.zeros(frames)

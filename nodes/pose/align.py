@@ -119,7 +119,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                 f"crop is {crop.width}x{crop.height}, but the image is {picture.shape[1]}x{picture.shape[0]}: connect "
                 "the image and the crop of the same Crop Person"
             )
-        person, answers = (image_pose, ()) if image_pose is not None else _find_person(picture, detector)
+        person, answers = (image_pose, ()) if image_pose is not None else find_person(picture, detector)
         if abs(person.width / person.height - picture.shape[1] / picture.shape[0]) > 0.01:
             raise ValueError(
                 f"image_pose was found in a picture of {person.width}x{person.height}, but the picture here is "
@@ -146,7 +146,8 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         )
 
 
-def _find_person(picture, detector: str):
+def find_person(picture, detector: str = BUILT_IN):
+    """The pose of the person in a picture (H, W, 3), and for each hand how it was found, where the detector says."""
     from ...bridge.landmarks import landmark_networks
     from ...bridge.mediapipe import find_bundles
     from ...echomimic_core.pose import detect

@@ -1,0 +1,143 @@
+"""Corrections over a given clip: each eases in and out around its time, bone by bone."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..draw import HAND_BONES
+from ..hand_pose import BODY_WRISTS, HandPose, hand_root
+from ..track import present
+from .points import bone_between, eased, hand_in_picture, rotated, stacked
+from .value import Pad, PadChange, check_picture
+
+# Shoulder, elbow and wrist of the left and of the right arm, in OpenPose-18.
+_ARMS = ((5, 6, 7), (2, 3, 4))
+_MIDDLE_KNUCKLE = 9
+# Fingers fold towards the viewer: see `bone_between`.
+_FORWARD = 0.25
+
+
+def mended(ground: HandPose, pad: Pad) -> HandPose:
+    """The clip with the pad's corrections; frames and hands that none of them reaches stay as they are.
+
+    Raises
+    ------
+    ValueError : the clip's canvas has another shape than the picture of the pad, or a correction lies after its end.
+    """
+    check_picture(pad, ground.width, ground.height)
+    ground = ground.whole_canvas()
+    at, end = np.arange(len(ground)) / ground.fps, (len(ground) - 1) / ground.fps
+    late = [fix.time for fix in pad.fixes if fix.time > end + 0.5 / ground.fps]
+    if late:
+        raise ValueError(
+            f"there is a correction at {late[0]:.2f} s, but the pose ends at {end:.2f} s: remove it, or connect a "
+            "longer pose"
+        )
+    size = np.array([pad.width, pad.height], float)
+    for side, hidden in enumerate(pad.hidden):
+        fixes = [(fix.time, fix.changes[side]) for fix in pad.fixes if fix.changes[side]]
+        if fixes:
+            ground = _side_mended(ground, size, side, *zip(*fixes, strict=True), at, pad.ease)
+        if hidden:
+            ground = _without_hand(ground, side)
+    return ground
+
+
+def weights(times: np.ndarray, at: np.ndarray, ease: float) -> np.ndarray:
+    """How much of each correction (n) counts at times (F,): (F, n), 1 at its own time, 0 at that of its neighbours."""
+    gaps = np.diff(times)
+    left = np.minimum(np.concatenate([[ease], gaps]), ease)
+    right = np.minimum(np.concatenate([gaps, [ease]]), ease)
+    away = at[:, None] - times
+    return eased(np.clip(1 - np.abs(away) / np.where(away < 0, left, right), 0, 1))
+
+
+def _side_mended(ground: HandPose, size, side: int, times, changes: tuple[PadChange], at, ease: float) -> HandPose:
+    weight = weights(np.array(times), at, ease)
+    seen = present(ground.hands[:, side], ground.hand_scores[:, side])
+    root = hand_root(ground)[:, side] * size
+    points = np.where(seen[..., None], ground.hands[:, side] * size, root[:, None])
+
+    new_root = root + weight @ np.stack([change.move for change in changes])
+    turn = np.deg2rad(weight @ np.array([change.turn for change in changes]))[:, None]
+    scale = np.exp(weight @ np.log([change.scale for change in changes]))
+    points = new_root[:, None] + scale[:, None, None] * rotated(points - root[:, None], turn)
+    scores = ground.hand_scores[:, side] * seen
+    for index, change in enumerate(changes):
+        if change.hand is None:
+            continue
+        share = weight[:, index]
+        redrawn = hand_in_picture(stacked([change.hand]), side)[0]
+        absent = ~seen & (share[:, None] > 0)
+        whole = seen.all(axis=-1)
+        mixed = _bones_between(points, np.broadcast_to(redrawn, points.shape), share)
+        points = np.where((whole | (share == 0))[:, None, None], mixed, redrawn)
+        scores = np.where(absent, np.maximum(scores, share[:, None]), scores + (1 - scores) * share[:, None])
+        seen = seen | absent
+        new_root = np.where(whole[:, None] | (share == 0)[:, None], points[:, 0], redrawn[0])
+    touched = (weight > 0).any(axis=-1)
+    hands, hand_scores = ground.hands.copy(), ground.hand_scores.copy()
+    hands[touched, side] = np.where(seen[..., None], points / size, 0.0)[touched]
+    hand_scores[touched, side] = scores[touched]
+    mended_hand = replace(ground, hands=hands, hand_scores=hand_scores)
+    return _with_arm(mended_hand, size, side, new_root - root, touched & (seen.any(axis=-1)))
+
+
+def _bones_between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Hands (F, 21, 2) a share (F,) of the way between two: the hand turns the shorter way, its bones with it."""
+    way = [hand[:, _MIDDLE_KNUCKLE] - hand[:, 0] for hand in (first, second)]
+    angles = [np.arctan2(bone[:, 1], bone[:, 0]) for bone in way]
+    turn = (angles[1] - angles[0] + np.pi) % (2 * np.pi) - np.pi
+    points = np.empty_like(first)
+    points[:, 0] = first[:, 0] + (second[:, 0] - first[:, 0]) * share[:, None]
+    for parent, child in HAND_BONES:
+        bones = (
+            rotated(first[:, child] - first[:, parent], share * turn),
+            rotated(second[:, child] - second[:, parent], (share - 1) * turn),
+        )
+        longest = np.maximum(*(np.linalg.norm(bone, axis=-1) for bone in bones))
+        points[:, child] = points[:, parent] + bone_between(*bones, longest, share, _FORWARD)
+    return points
+
+
+def _with_arm(pose: HandPose, size, side: int, shift: np.ndarray, frames: np.ndarray) -> HandPose:
+    """The wrist of the body moved with the hand, and the elbow so that both bones keep their length in the picture."""
+    if pose.bodies is None:
+        return pose
+    arm = list(_ARMS[side])
+    frames = frames & (pose.body_scores[:, arm] > 0).all(axis=-1)
+    bodies = pose.bodies.copy()
+    shoulder, elbow, wrist = np.moveaxis(bodies[frames][:, arm] * size, 1, 0)
+    moved = wrist + shift[frames]
+    bodies[frames, arm[1]] = bent_elbow(shoulder, elbow, wrist, moved) / size
+    bodies[frames, arm[2]] = moved / size
+    return replace(pose, bodies=bodies)
+
+
+def bent_elbow(shoulder: np.ndarray, elbow: np.ndarray, wrist: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """Elbows (n, 2) of arms whose wrist has moved: bones as long as before and bent to the same side.
+
+    An arm that cannot reach is stretched; one that cannot fold that far keeps its upper arm.
+    """
+    upper, fore = np.linalg.norm(elbow - shoulder, axis=-1), np.linalg.norm(wrist - elbow, axis=-1)
+    reach = moved - shoulder
+    distance = np.maximum(np.linalg.norm(reach, axis=-1), 1e-9)
+    stretch = np.maximum(distance / np.maximum(upper + fore, 1e-9), 1)
+    upper, fore = upper * stretch, fore * stretch
+    along = np.clip((upper**2 - fore**2 + distance**2) / (2 * distance), -upper, upper)
+    across = np.sqrt(np.maximum(upper**2 - along**2, 0))
+    old, bone = wrist - shoulder, elbow - shoulder
+    bend = np.where(old[:, 0] * bone[:, 1] - old[:, 1] * bone[:, 0] < 0, -1, 1)
+    direction = reach / distance[:, None]
+    normal = np.stack([-direction[:, 1], direction[:, 0]], axis=-1)
+    return shoulder + along[:, None] * direction + (bend * across)[:, None] * normal
+
+
+def _without_hand(pose: HandPose, side: int) -> HandPose:
+    hand_scores = pose.hand_scores.copy()
+    hand_scores[:, side] = 0
+    body_scores = None if pose.bodies is None else pose.body_scores.copy()
+    if body_scores is not None:
+        body_scores[:, BODY_WRISTS[side]] = 0
+    hidden = replace(pose, hand_scores=hand_scores, body_scores=body_scores)
+    return hidden.map_points(lambda points: points)

@@ -1,0 +1,156 @@
+// Buttons above the picture, and below it the chosen hand: shapes and sliders.
+import { HAND_BONES, SIDES, handPoints } from "./figure.js";
+import { PRESETS } from "./numbers.js";
+import { element, iconButton } from "./style.js";
+import { bendOf, spreadOf, withBend, withSpread } from "./value.js";
+
+const FINGERS = ["thumb", "index", "middle", "ring", "little"];
+
+export function toolbar(state, stage, words, find) {
+    const undo = iconButton("undo", words("undo"), () => state.undo());
+    const redo = iconButton("redo", words("redo"), () => state.redo());
+    const mirror = iconButton("mirror", words("mirror"), () => state.mirror());
+    const copy = iconButton("copy", words("copy"), () => state.copyToOtherHand());
+    const onion = iconButton("onion", words("onion"), () => {
+        state.onion = !state.onion;
+        state.changed();
+    });
+    const fit = iconButton("fit", words("fit"), () => stage.fit());
+    const handle = element("select", "emv2-pad-box", { title: words("stageTip") });
+    handle.setAttribute("aria-label", words("stageTip"));
+    handle.onchange = () => {
+        const chosen = stage.handles().find((one) => one.id === handle.value);
+        if (chosen) stage.choose(chosen);
+        stage.canvas.focus({ preventScroll: true });
+    };
+    const search = iconButton("find", words("findTip"), find, words("find"));
+    const bar = element("div", "emv2-pad-row", {}, undo, redo, mirror, copy, onion, fit, handle);
+    bar.append(element("span", "emv2-pad-grow"), search);
+    let shown = "";
+    return {
+        bar,
+        search,
+        update() {
+            undo.disabled = state.history.at === 0;
+            redo.disabled = state.history.at === state.history.texts.length - 1;
+            mirror.disabled = copy.disabled = search.disabled = state.mending;
+            onion.classList.toggle("on", state.onion);
+            onion.setAttribute("aria-pressed", state.onion);
+            const ids = stage.handles().map((one) => one.id);
+            if (shown !== `${ids}`) handle.replaceChildren(...ids.map((id) => new Option(words(id), id)));
+            shown = `${ids}`;
+            handle.value = state.handle;
+        },
+    };
+}
+
+export function handPanel(state, words) {
+    const tabs = SIDES.map((name, side) =>
+        element("button", "", { type: "button", textContent: words(name), onclick: () => chooseSide(state, side) })
+    );
+    const hide = iconButton("hide", words("hide"), () => state.toggleHidden());
+    const redraw = element("button", "", { type: "button", textContent: words("redraw"), title: words("redrawTip") });
+    redraw.onclick = () => {
+        state.redraw(state.side);
+        state.commit();
+    };
+    // The person's right hand is on the left of the picture.
+    const row = element("div", "emv2-pad-row", {}, tabs[1], tabs[0], hide, element("span", "emv2-pad-grow"), redraw);
+    const shapes = element("div", "emv2-pad-shapes");
+    shapes.setAttribute("role", "group");
+    shapes.setAttribute("aria-label", words("presets"));
+    const buttons = Object.keys(PRESETS).map((name) => shapeButton(state, words, name));
+    shapes.append(...buttons.map(({ button }) => button));
+    const sliders = [
+        ...FINGERS.map((name, finger) =>
+            slider(state, words(name), 0, 100, (hand) => 100 * bendOf(hand.angles, finger), (hand, value) => ({
+                angles: withBend(hand.angles, finger, value / 100),
+            }))
+        ),
+        slider(state, words("spread"), 0, 100, (hand) => 100 * spreadOf(hand.angles), (hand, value) => ({
+            angles: withSpread(hand.angles, value / 100),
+        })),
+        slider(state, words("roll"), -180, 180, (hand) => hand.roll, (_, roll) => ({ roll })),
+        slider(state, words("tilt"), -80, 80, (hand) => hand.tilt, (_, tilt) => ({ tilt })),
+    ];
+    const grid = element("div", "emv2-pad-sliders", {}, ...sliders.map((one) => one.label));
+    return {
+        parts: [row, shapes, grid],
+        update() {
+            const hand = state.hand();
+            tabs.forEach((tab, side) => {
+                tab.classList.toggle("on", side === state.side);
+                tab.setAttribute("aria-pressed", side === state.side);
+            });
+            hide.classList.toggle("on", !state.shows(state.side));
+            redraw.style.display = state.mending ? "" : "none";
+            redraw.disabled = !state.ground || Boolean(hand);
+            const off = !state.shows(state.side);
+            shapes.classList.toggle("emv2-pad-off", off || (state.mending && !state.ground));
+            grid.classList.toggle("emv2-pad-off", off || !hand);
+            for (const one of sliders) one.update(hand);
+            for (const one of buttons) one.update(state.side, hand);
+        },
+    };
+}
+
+function chooseSide(state, side) {
+    state.side = side;
+    state.handle = `wrist ${side}`;
+    state.changed();
+}
+
+function slider(state, name, min, max, read, write) {
+    const input = element("input", "", { type: "range", min, max, step: 1 });
+    input.setAttribute("aria-label", name);
+    input.oninput = () => {
+        if (!state.hand()) return;
+        state.changeHand((hand) => write(hand, Number(input.value)));
+        state.touch();
+    };
+    input.onchange = () => state.commit();
+    const shown = element("b");
+    const label = element("label", "emv2-pad-slider", {}, element("span", "", {}, name, shown), input);
+    return {
+        label,
+        update(hand) {
+            if (hand) input.value = Math.round(read(hand));
+            shown.textContent = hand ? input.value : "";
+        },
+    };
+}
+
+function shapeButton(state, words, name) {
+    const picture = element("canvas", "", { width: 60, height: 64 });
+    const button = element("button", "emv2-pad-shape", { type: "button", title: words(name) }, picture, words(name));
+    button.onclick = () => {
+        if (state.mending && !state.hand()) state.redraw(state.side, PRESETS[name]);
+        else state.changeHand(() => ({ angles: [...PRESETS[name]] }));
+        state.commit();
+    };
+    let drawn = null;
+    return {
+        button,
+        update(side, hand) {
+            button.classList.toggle("on", Boolean(hand) && `${hand.angles.map(Math.round)}` === `${PRESETS[name]}`);
+            if (drawn !== side) drawShape(picture, PRESETS[name], side);
+            drawn = side;
+        },
+    };
+}
+
+function drawShape(canvas, angles, side) {
+    const hand = { wrist: [side === 0 ? 32 : 28, 59], size: 52, turn: 0, roll: 0, tilt: 0, angles };
+    const points = handPoints(hand, side);
+    const pen = canvas.getContext("2d");
+    pen.clearRect(0, 0, canvas.width, canvas.height);
+    pen.lineWidth = 4.5;
+    pen.lineCap = pen.lineJoin = "round";
+    pen.strokeStyle = "#c9ced8";
+    for (const [a, b] of HAND_BONES) {
+        pen.beginPath();
+        pen.moveTo(...points[a]);
+        pen.lineTo(...points[b]);
+        pen.stroke();
+    }
+}

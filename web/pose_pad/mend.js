@@ -1,0 +1,108 @@
+// Corrections over a given clip: the page's copy of echomimic_core/pose/pad/mend.py.
+import {
+    BODY_SIDES, HAND_BONES, SIDES, add, boneBetween, clamp, eased, handPoints, length, minus, rotated, scaled, wrapped,
+} from "./figure.js";
+
+const MIDDLE_KNUCKLE = 9;
+const FORWARD = 0.25;
+const RADIANS = Math.PI / 180;
+
+// How much of each correction counts at a time: 1 at its own, 0 at those of its neighbours.
+export function weights(times, at, ease) {
+    return times.map((time, i) => {
+        const gap = at < time ? (i > 0 ? time - times[i - 1] : ease) : (i + 1 < times.length ? times[i + 1] - time : ease);
+        return eased(clamp(1 - Math.abs(at - time) / Math.min(gap, ease), 0, 1));
+    });
+}
+
+// Points of the frame of a clip that is nearest to a time, on a picture of the given size.
+export function groundAt(ground, seconds, [width, height]) {
+    let index = 0;
+    ground.times.forEach((time, i) => {
+        if (Math.abs(time - seconds) < Math.abs(ground.times[index] - seconds)) index = i;
+    });
+    const [x, y] = [width / ground.width, height / ground.height];
+    const placed = (points) => points.map((point) => point && [point[0] * x, point[1] * y]);
+    const hands = placed(ground.hands[index]);
+    return {
+        time: ground.times[index],
+        body: ground.bodies ? placed(ground.bodies[index]) : Array(18).fill(null),
+        face: [],
+        hands: [hands.slice(0, 21), hands.slice(21)],
+    };
+}
+
+// The points of a frame with the corrections of a value.
+export function mended(frame, value) {
+    const made = { ...frame, body: [...frame.body], hands: [...frame.hands] };
+    SIDES.forEach((name, side) => {
+        const fixes = value.fixes.filter((fix) => fix[name]);
+        if (!fixes.length) return;
+        const counted = weights(fixes.map((fix) => fix.t), frame.time, value.ease);
+        if (counted.some((weight) => weight > 0)) mendSide(made, side, fixes.map((fix) => fix[name]), counted);
+    });
+    return made;
+}
+
+export function rootOf(frame, side) {
+    const hand = frame.hands[side];
+    if (hand[0]) return hand[0];
+    const seen = hand.filter(Boolean);
+    if (!seen.length) return [0, 0];
+    const wrist = frame.body[BODY_SIDES[side][2]];
+    return wrist ?? scaled(seen.reduce(add), 1 / seen.length);
+}
+
+function mendSide(frame, side, changes, counted) {
+    const hand = frame.hands[side];
+    const root = rootOf(frame, side);
+    const sum = (part) => changes.reduce((total, change, i) => total + counted[i] * part(change), 0);
+    const move = [0, 1].map((axis) => sum(({ move }) => move?.[axis] ?? 0));
+    const turn = sum(({ turn }) => turn ?? 0);
+    const scale = Math.exp(sum(({ scale }) => Math.log(scale ?? 1)));
+    const whole = hand.every(Boolean);
+    let newRoot = add(root, move);
+    let points = hand.map((point) => point && add(newRoot, scaled(rotated(minus(point, root), turn), scale)));
+    changes.forEach((change, i) => {
+        if (!change.hand || counted[i] === 0) return;
+        const redrawn = handPoints(change.hand, side);
+        points = points.every(Boolean) ? bonesBetween(points, redrawn, counted[i]) : redrawn;
+        newRoot = points[0];
+    });
+    frame.hands[side] = points;
+    if (!points.some(Boolean)) return;
+    const [shoulder, elbow, wrist] = BODY_SIDES[side].slice(0, 3);
+    const arm = [shoulder, elbow, wrist].map((point) => frame.body[point]);
+    if (!arm.every(Boolean)) return;
+    const moved = add(arm[2], minus(newRoot, root));
+    frame.body[elbow] = bentElbow(...arm, moved);
+    frame.body[wrist] = moved;
+}
+
+function bonesBetween(first, second, share) {
+    const [a, b] = [first, second].map((hand) => minus(hand[MIDDLE_KNUCKLE], hand[0]));
+    const turn = wrapped((Math.atan2(b[1], b[0]) - Math.atan2(a[1], a[0])) / RADIANS);
+    const points = [first[0].map((v, i) => v + (second[0][i] - v) * share)];
+    for (const [parent, child] of HAND_BONES) {
+        const from = rotated(minus(first[child], first[parent]), share * turn);
+        const to = rotated(minus(second[child], second[parent]), (share - 1) * turn);
+        const longest = Math.max(length(from), length(to));
+        points[child] = add(points[parent], boneBetween(from, to, longest, share, FORWARD));
+    }
+    return points;
+}
+
+// The elbow of an arm whose wrist has moved: bones as long as before where the arm can reach, bent to the same side.
+export function bentElbow(shoulder, elbow, wrist, moved) {
+    let [upper, fore] = [length(minus(elbow, shoulder)), length(minus(wrist, elbow))];
+    const reach = minus(moved, shoulder);
+    const distance = Math.max(length(reach), 1e-9);
+    const stretch = Math.max(distance / Math.max(upper + fore, 1e-9), 1);
+    [upper, fore] = [upper * stretch, fore * stretch];
+    const along = clamp((upper ** 2 - fore ** 2 + distance ** 2) / (2 * distance), -upper, upper);
+    const across = Math.sqrt(Math.max(upper ** 2 - along ** 2, 0));
+    const [old, bone] = [minus(wrist, shoulder), minus(elbow, shoulder)];
+    const bend = old[0] * bone[1] - old[1] * bone[0] < 0 ? -1 : 1;
+    const direction = scaled(reach, 1 / distance);
+    return add(add(shoulder, scaled(direction, along)), scaled([-direction[1], direction[0]], bend * across));
+}

@@ -1,0 +1,136 @@
+// The Pose Pad in its node: the picture, the figure to drag, the chosen hand and the time line.
+import { app } from "../../../scripts/app.js";
+import { handPanel, toolbar } from "./controls.js";
+import { find } from "./find.js";
+import { keyDown } from "./keyboard.js";
+import { isConnected, loadPicture, pictureUrl } from "./picture.js";
+import { Stage } from "./stage.js";
+import { State } from "./state.js";
+import { addStyle, element } from "./style.js";
+import { timeline } from "./timeline.js";
+import { words } from "./words.js";
+
+const NODE = "EchoMimicV2PosePad";
+const [WIDTH, HEIGHT] = [560, 760];
+const LEAST_HEIGHT = 460;
+const LOOK_EVERY = 400;
+
+function build(node, value) {
+    addStyle();
+    let drawing = 0;
+    const state = new State(
+        (text) => (value.value = text),
+        () => (drawing ||= requestAnimationFrame(() => ((drawing = 0), update())))
+    );
+    const stage = new Stage(state, words);
+    stage.canvas.setAttribute("aria-label", words("stageTip"));
+    const tools = toolbar(state, stage, words, () => findNow());
+    const hand = handPanel(state, words);
+    const time = timeline(state, words);
+    const said = element("span", "emv2-pad-grow");
+    const refit = element("button", "", { type: "button", textContent: words("refit"), onclick: () => state.refit() });
+    const note = element("div", "emv2-pad-note", { role: "status" }, said, refit);
+    const pad = element("div", "emv2-pad", {}, tools.bar, note, stage.canvas, time.row, ...hand.parts);
+    pad.dataset.captureWheel = "true";
+    let complaint = "";
+
+    function update() {
+        const text = state.misfit ? words("misfit") : state.full ? words("full") : complaint;
+        note.classList.toggle("on", Boolean(text));
+        said.textContent = text;
+        refit.style.display = state.misfit ? "" : "none";
+        tools.update();
+        hand.update();
+        time.update();
+        stage.draw();
+    }
+
+    async function findNow() {
+        complaint = state.picture ? words("finding") : words("refused", { why: words("needsPicture") });
+        update();
+        if (!state.picture) return;
+        tools.search.disabled = true;
+        try {
+            const answer = await find(node, state.picture.size);
+            state.place(answer.pad_found[0]);
+            const notes = answer.pad_notes ?? [];
+            complaint = notes.filter((one) => !one.includes(": found in")).join(" · ");
+        } catch (error) {
+            complaint = words("refused", { why: error.message });
+        }
+        update();
+    }
+
+    // What stands upstream changes without a word: look now and then.
+    let [url, loading] = [null, null];
+    async function look() {
+        const mending = isConnected(node, "pose");
+        if (mending !== state.mending) {
+            Object.assign(state, { mending, time: 0 });
+            state.changed();
+        }
+        const wanted = pictureUrl(node, node.emv2Shown?.pad_picture?.[0]);
+        if (wanted === url || loading) return;
+        url = wanted;
+        if (!url) return state.setPicture(null);
+        loading = loadPicture(url)
+            .then((picture) => state.setPicture(picture), () => state.setPicture(null))
+            .finally(() => (loading = null));
+    }
+    const timer = setInterval(look, LOOK_EVERY);
+    const sized = new ResizeObserver(() => stage.draw());
+    sized.observe(stage.canvas);
+
+    // The graph behind must not move with what is dragged here, nor take our keys.
+    for (const kind of ["pointerdown", "pointermove", "pointerup", "mousedown", "dblclick", "contextmenu"])
+        pad.addEventListener(kind, (event) => event.stopPropagation());
+    pad.addEventListener("wheel", (event) => event.stopPropagation(), { passive: true });
+    // After a click on a button the keys are the picture's again.
+    pad.addEventListener("click", (event) => {
+        if (event.detail > 0 && event.target.closest("button")) stage.canvas.focus({ preventScroll: true });
+    });
+    pad.addEventListener("keydown", (event) => keyDown(event, { state, stage, time }));
+
+    return { pad, state, stage, update, remove: () => (clearInterval(timer), sized.disconnect()) };
+}
+
+app.registerExtension({
+    name: "EchoMimicV2.PosePad",
+
+    nodeCreated(node) {
+        if (node.comfyClass !== NODE) return;
+        const value = node.widgets.find((widget) => widget.name === "pad");
+        const made = build(node, value);
+        // The value stays a text of the workflow; the pad is how it is written.
+        value.hidden = true;
+        value.options.hidden = true;
+        value.computeSize = () => [0, -4];
+        const shown = node.addDOMWidget("pose_pad", "emv2_pose_pad", made.pad, {
+            serialize: false,
+            hideOnZoom: false,
+            getMinHeight: () => LEAST_HEIGHT,
+            getValue: () => "",
+            setValue: () => {},
+        });
+        shown.serialize = false;
+        node.setSize([Math.max(node.size[0], WIDTH), Math.max(node.size[1], HEIGHT)]);
+        node.emv2Pad = made;
+        made.state.load(value.value);
+
+        const { onConfigure, onExecuted, onRemoved } = node;
+        node.onConfigure = function () {
+            onConfigure?.apply(this, arguments);
+            made.state.load(value.value);
+        };
+        node.onExecuted = function (output) {
+            onExecuted?.apply(this, arguments);
+            node.emv2Shown = output;
+            if (output?.pad_ground?.[0]) made.state.ground = output.pad_ground[0];
+            made.state.changed();
+        };
+        node.onRemoved = function () {
+            made.remove();
+            onRemoved?.apply(this, arguments);
+        };
+    },
+});

@@ -1,0 +1,154 @@
+// The pad's value: the JSON that the node keeps. Python checks it; here it is made, scaled, mirrored and rounded.
+import { SIDES, wrapped } from "./figure.js";
+import { DEFAULT_EASE, MAX_BYTES, PRESETS, START, START_SIDE, VERSION } from "./numbers.js";
+
+const NO_PICTURE = [768, 768];
+const FPS = 24;
+export const copy = (one) => structuredClone(one);
+
+// The first figure, for a picture of that size.
+export function newValue([width, height] = NO_PICTURE) {
+    const side = Math.min(width, height);
+    const placed = scaledKey(START, side / START_SIDE, [(width - side) / 2, height - side]);
+    const value = { version: VERSION, picture: [width, height], fps: FPS, hidden: [], keys: [placed], fixes: [] };
+    return { ...value, ease: DEFAULT_EASE };
+}
+
+// The value in a text, or null where there is none that this page can show.
+export function parsed(text) {
+    try {
+        const value = JSON.parse(text);
+        if (value?.version !== VERSION || !Array.isArray(value.picture)) return null;
+        const whole = { fps: FPS, hidden: [], keys: [], fixes: [], ease: DEFAULT_EASE, ...value };
+        if (!whole.keys.length) whole.keys = newValue(value.picture).keys;
+        return whole;
+    } catch {
+        return null;
+    }
+}
+
+export function written(value) {
+    const { version, picture, fps, hidden, keys, fixes, ease } = value;
+    const whole = { version, picture, fps, hidden, keys: keys.map(roundedKey), fixes: fixes.map(roundedFix), ease };
+    return JSON.stringify(whole);
+}
+
+export const fits = (text) => new TextEncoder().encode(text).length <= MAX_BYTES;
+
+const round = (number) => Math.round(number * 10) / 10;
+const roundPoint = (point) => point.map(round);
+const roundTime = (seconds) => Math.round(seconds * 1000) / 1000;
+
+function roundedHand({ wrist, size, turn, roll, tilt, angles }) {
+    return {
+        wrist: roundPoint(wrist),
+        size: round(size),
+        turn: round(wrapped(turn)),
+        roll: round(wrapped(roll)),
+        tilt: round(tilt),
+        angles: angles.map(Math.round),
+    };
+}
+
+export function roundedKey({ t, neck, shoulders, elbows, head, left, right }) {
+    const hands = { left: roundedHand(left), right: roundedHand(right) };
+    const [x, y, size, tilt] = head;
+    return {
+        t: roundTime(t),
+        neck: roundPoint(neck),
+        shoulders: shoulders.map(roundPoint),
+        elbows: elbows.map(roundPoint),
+        head: roundPoint([x, y, size, wrapped(tilt)]),
+        ...hands,
+    };
+}
+
+function roundedFix(fix) {
+    const rounded = { t: roundTime(fix.t) };
+    for (const side of SIDES) {
+        if (!fix[side]) continue;
+        const { move = [0, 0], turn = 0, scale = 1, hand } = fix[side];
+        rounded[side] = hand
+            ? { hand: roundedHand(hand) }
+            : { move: roundPoint(move), turn: round(turn), scale: Math.round(scale * 1000) / 1000 };
+    }
+    return rounded;
+}
+
+function movedKey(key, point, hand) {
+    const [x, y, size, tilt] = key.head;
+    const head = point([x, y]);
+    return {
+        ...key,
+        neck: point(key.neck),
+        shoulders: key.shoulders.map(point),
+        elbows: key.elbows.map(point),
+        head: [...head, size, tilt],
+        left: hand(key.left),
+        right: hand(key.right),
+    };
+}
+
+function scaledKey(key, factor, [dx, dy]) {
+    const point = ([x, y]) => [x * factor + dx, y * factor + dy];
+    const hand = (one) => ({ ...one, wrist: point(one.wrist), size: one.size * factor });
+    const scaled = movedKey(key, point, hand);
+    scaled.head[2] *= factor;
+    return scaled;
+}
+
+// The value on a picture of another size: scaled, and centred where the shape differs.
+export function onPicture(value, [width, height]) {
+    const [from, tall] = value.picture;
+    const factor = Math.min(width / from, height / tall);
+    const offset = [(width - from * factor) / 2, (height - tall * factor) / 2];
+    const keys = value.keys.map((key) => scaledKey(key, factor, offset));
+    const fixes = value.fixes.map((fix) => {
+        const moved = { ...fix };
+        for (const side of SIDES) {
+            const hand = fix[side]?.hand;
+            if (hand) {
+                const wrist = [hand.wrist[0] * factor + offset[0], hand.wrist[1] * factor + offset[1]];
+                moved[side] = { hand: { ...hand, wrist, size: hand.size * factor } };
+            } else if (fix[side]) {
+                moved[side] = { ...fix[side], move: (fix[side].move ?? [0, 0]).map((v) => v * factor) };
+            }
+        }
+        return moved;
+    });
+    return { ...value, picture: [width, height], keys, fixes };
+}
+
+// The key seen in a mirror: left and right change places.
+export function mirroredKey(key, width) {
+    const point = ([x, y]) => [width - x, y];
+    const hand = (one) => ({ ...one, wrist: point(one.wrist), turn: -one.turn });
+    const moved = movedKey(key, point, hand);
+    moved.head[3] *= -1;
+    return {
+        ...moved,
+        shoulders: moved.shoulders.reverse(),
+        elbows: moved.elbows.reverse(),
+        left: moved.right,
+        right: moved.left,
+    };
+}
+
+// One hand's pose for the other side: the same fingers and turn, mirrored, where the other wrist is.
+export const copiedHand = (from, to) => ({ ...copy(from), wrist: to.wrist, turn: -from.turn });
+
+// How far each finger (thumb first) is bent, 0 to 1; and setting it.
+const FINGER_ANGLES = [[12, 13, 14, 15], ...[0, 1, 2, 3].map((finger) => [finger, 8 + finger])];
+const SPREAD_ANGLES = [4, 5, 6, 7];
+const shareOf = (angles, places, from, to) => {
+    const shares = places.map((i) => (to[i] === from[i] ? 0 : (angles[i] - from[i]) / (to[i] - from[i])));
+    return Math.min(Math.max(shares.reduce((sum, v) => sum + v, 0) / places.length, 0), 1);
+};
+const withShare = (angles, places, from, to, share) =>
+    angles.map((angle, i) => (places.includes(i) ? from[i] + (to[i] - from[i]) * share : angle));
+
+export const bendOf = (angles, finger) => shareOf(angles, FINGER_ANGLES[finger], PRESETS.open, PRESETS.fist);
+export const withBend = (angles, finger, share) =>
+    withShare(angles, FINGER_ANGLES[finger], PRESETS.open, PRESETS.fist, share);
+export const spreadOf = (angles) => shareOf(angles, SPREAD_ANGLES, PRESETS.fist, PRESETS.open);
+export const withSpread = (angles, share) => withShare(angles, SPREAD_ANGLES, PRESETS.fist, PRESETS.open, share);
