@@ -59,7 +59,6 @@ class EchoMimicV2PosePad(io.ComfyNode):
 
     @classmethod
     def execute(cls, pad, image=None, pose=None) -> io.NodeOutput:
-        from ...bridge.reports import say
         from ...echomimic_core.pose.pad import fit, mend, page, points, value
 
         placed = value.read(pad)
@@ -86,7 +85,6 @@ class EchoMimicV2PosePad(io.ComfyNode):
         else:
             size = () if picture is None else (picture.shape[1], picture.shape[0])
             made = points.pose(placed or value.Pad(*(size or (1, 1))), *size)
-        say("\n".join([f"{len(made)} frames" if len(made) > 1 else "1 frame", *shown.get("pad_notes", [])]))
         return io.NodeOutput(made, ui=shown)
 
 

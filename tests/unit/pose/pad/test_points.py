@@ -1,0 +1,130 @@
+"""Clips of key frames, corrections, and parameters found from points."""
+
+import json
+
+import numpy as np
+import pytest
+
+from echomimic_core.pose import gestures
+from echomimic_core.pose.draw import HAND_BONES
+from echomimic_core.pose.hand_pose import HandPose
+from echomimic_core.pose.hand_skeleton import LIMITS
+from echomimic_core.pose.pad import fit, points
+from echomimic_core.pose.pad.mend import mended
+from echomimic_core.pose.pad.presets import PRESETS, start_key
+from echomimic_core.pose.pad.value import ANGLES, PadHand, read, written_key
+
+SIZE = 800
+
+
+def pad_of(keys=(), fixes=(), **entries):
+    return read(json.dumps({"version": 1, "picture": [SIZE, SIZE], "keys": keys, "fixes": fixes, **entries}))
+
+
+def key(time: float, **changes) -> dict:
+    return {**written_key(start_key(SIZE, SIZE)), "t": time, **changes}
+
+
+def waving() -> list[dict]:
+    """Two keys between which the left forearm turns by a quarter in the picture, and the hand closes."""
+    first, second = key(0.0), key(1.5)
+    elbow = np.array(first["elbows"][0])
+    reach = np.linalg.norm(np.array(first["left"]["wrist"]) - elbow)
+    first["left"]["wrist"], second["left"]["wrist"] = (elbow + (0, -reach)).tolist(), (elbow + (reach, 0)).tolist()
+    second["left"] |= {"turn": 100, "angles": PRESETS["fist"].astype(int).tolist()}
+    return [first, second]
+
+
+def test_one_key_is_one_frame_on_the_canvas_of_the_picture():
+    pose = points.pose(pad_of([key(0.0)]))
+    assert (len(pose), pose.width, pose.height) == (1, SIZE, SIZE)
+    assert np.allclose(pose.hands[0, :, 0] * SIZE, [key(0.0)[side]["wrist"] for side in ("left", "right")])
+    # The person's left is on the right of the picture, and thumbs of raised palms point at each other.
+    assert pose.hands[0, 0, 0, 0] > 0.5 > pose.hands[0, 1, 0, 0]
+    assert pose.hands[0, 0, 4, 0] < pose.hands[0, 0, 20, 0]
+
+
+def test_key_frames_are_met_exactly_and_joined_without_a_jerk():
+    keys = waving()
+    pose = points.pose(pad_of(keys))
+    assert len(pose) == 37
+    for frame, one in ((0, keys[0]), (36, keys[1])):
+        assert np.allclose(pose.hands[frame, 0, 0] * SIZE, one["left"]["wrist"], atol=1e-6)
+    steps = np.linalg.norm(np.diff(pose.hands[:, 0, 0], axis=0), axis=-1)
+    assert steps[[0, -1]].max() < 0.1 * steps.max()
+
+
+def test_bones_of_a_clip_keep_their_length():
+    pose = points.pose(pad_of(waving()))
+    forearm = np.linalg.norm(pose.bodies[:, 7] - pose.bodies[:, 6], axis=-1)
+    assert np.ptp(forearm) < 1e-3 * forearm.mean()
+    straight = np.linalg.norm(pose.hands[0, 0, 5] - pose.hands[0, 0, 0])
+    assert np.allclose(np.linalg.norm(pose.hands[:, 0, 5] - pose.hands[:, 0, 0], axis=-1), straight)
+
+
+def test_hidden_hand_is_absent():
+    pose = points.pose(pad_of([key(0.0)], hidden=["right"]))
+    assert pose.hand_scores[0].any(axis=-1).tolist() == [True, False]
+    assert pose.body_scores[0, [7, 4]].tolist() == [1, 0]
+
+
+def test_nothing_placed_is_a_sentence():
+    with pytest.raises(ValueError, match="nothing has been placed"):
+        points.pose(pad_of())
+
+
+@pytest.fixture(scope="module")
+def clip() -> HandPose:
+    return gestures.clip("explaining", 72)
+
+
+def test_correction_eases_in_and_out_and_leaves_the_rest_alone(clip):
+    fixed = mended(clip, pad_of(fixes=[{"t": 1.5, "left": {"move": [80, -40]}}], ease=0.5))
+    moved = (fixed.hands - clip.hands) * SIZE
+    assert np.allclose(moved[36, 0], (80, -40))
+    assert not moved[:, 1].any() and not moved[:25].any() and not moved[48:].any()
+    sizes = moved[24:37, 0, 0, 0]
+    assert (np.diff(sizes) >= 0).all() and sizes[6] == pytest.approx(40)
+
+
+def test_corrected_hand_takes_its_arm_along_and_bones_keep_their_length(clip):
+    fixed = mended(clip, pad_of(fixes=[{"t": 1.5, "right": {"move": [25, -30], "turn": 30}}]))
+    arm = [2, 3, 4]
+    lengths = [np.linalg.norm(np.diff(pose.bodies[:, arm], axis=1), axis=-1) for pose in (clip, fixed)]
+    assert np.allclose(*lengths)
+    assert np.allclose((fixed.bodies - clip.bodies)[36, 4] * SIZE, (25, -30))
+    bones = [np.linalg.norm(np.diff(pose.hands[:, 1][:, list(HAND_BONES)], axis=2), axis=-1) for pose in (clip, fixed)]
+    assert np.allclose(*bones)
+
+
+def test_hand_placed_anew_fills_a_gap(clip):
+    scores = clip.hand_scores.copy()
+    scores[30:42, 0] = 0
+    lost = clip.with_tracks({"hands": type(clip.tracks["hands"])(clip.hands, scores)}).map_points(lambda one: one)
+    hand = written_key(start_key(SIZE, SIZE))["left"]
+    fixed = mended(lost, pad_of(fixes=[{"t": 1.5, "left": {"hand": hand}}]))
+    assert np.allclose(fixed.hands[36, 0, 0] * SIZE, hand["wrist"]) and (fixed.hand_scores[36, 0] == 1).all()
+    assert np.array_equal(fixed.hands[:20], lost.hands[:20])
+
+
+def test_correction_after_the_end_of_the_clip_is_refused(clip):
+    with pytest.raises(ValueError, match="ends at 2.96 s"):
+        mended(clip, pad_of(fixes=[{"t": 9, "left": {"move": [1, 1]}}]))
+
+
+def test_parameters_found_from_points_give_those_points():
+    rng = np.random.default_rng(3)
+    least, most = np.array([LIMITS[name] for name, count in ANGLES for _ in range(count)]).T
+    for side, roll in ((0, 0.0), (1, 170.0)):
+        angles = least + (most - least) * rng.uniform(0.1, 0.8, len(least))
+        hand = PadHand(np.array([300.0, 200.0]), 150.0, 70.0, roll, 20.0, angles)
+        wanted = points.hand_in_picture(points.stacked([hand]), side)[0]
+        found = points.hand_in_picture(points.stacked([fit.hand_of_points(wanted, side)]), side)[0]
+        assert np.linalg.norm(found - wanted, axis=-1).max() < 0.01 * 150
+
+
+def test_what_the_detector_did_not_find_is_said_and_stands_ready_to_be_dragged():
+    empty = HandPose(np.zeros((1, 2, 21, 2)), np.zeros((1, 2, 21)), width=400, height=600)
+    found, notes = fit.key_of_pose(empty)
+    assert written_key(found) == written_key(start_key(400, 600))
+    assert [note.partition(":")[0] for note in notes] == ["body", "left hand", "right hand"]
