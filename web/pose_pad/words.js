@@ -15,7 +15,7 @@ const WORDS = {
     right: ["Right hand", "右手"],
     hide: ["Leave this hand out", "不使用这只手"],
     redraw: ["Replace the hand", "重画这只手"],
-    redrawTip: ["Place this hand anew at this time, with fingers of your own", "在此时刻重新摆放这只手及其手指"],
+    redrawTip: ["Replace this hand at this time, and set its fingers yourself", "在此时刻重新摆放这只手及其手指"],
     thumb: ["Thumb", "拇指"],
     index: ["Index", "食指"],
     middle: ["Middle", "中指"],
