@@ -64,6 +64,7 @@ function build(node, value) {
     // What stands upstream changes without a word: look now and then.
     let [url, loading] = [null, null];
     async function look() {
+        takePlace();
         const mending = isConnected(node, "pose");
         if (mending !== state.mending) {
             Object.assign(state, { mending, time: 0 });
@@ -76,6 +77,12 @@ function build(node, value) {
         loading = loadPicture(url)
             .then((picture) => state.setPicture(picture), () => state.setPicture(null))
             .finally(() => (loading = null));
+    }
+    // Nodes 2.0 keeps the element of a node that is gone where a new one has its id, as after an undo of the page.
+    function takePlace() {
+        if (pad.isConnected) return;
+        const left = [...document.querySelectorAll(".emv2-pad")].find((one) => one.emv2Gone === String(node.id));
+        left?.replaceWith(pad);
     }
     const timer = setInterval(look, LOOK_EVERY);
     const sized = new ResizeObserver(() => stage.draw());
@@ -91,7 +98,13 @@ function build(node, value) {
     });
     pad.addEventListener("keydown", (event) => keyDown(event, { state, stage, time }));
 
-    return { pad, state, stage, update, remove: () => (clearInterval(timer), sized.disconnect()) };
+    function remove() {
+        clearInterval(timer);
+        sized.disconnect();
+        pad.emv2Gone = String(node.id);
+    }
+
+    return { pad, state, stage, update, remove };
 }
 
 app.registerExtension({
