@@ -8,6 +8,12 @@ export function keyDown(event, { state, stage, time }) {
     // What is typed at a slider is its own, and nobody else's.
     if (done || onControl || event.target.tagName === "BUTTON") event.stopPropagation();
     if (done) event.preventDefault();
+    if (done && (event.ctrlKey || event.metaKey)) hideFromPage(event);
+}
+
+// The page's own undo takes every event before it gets here, but reads it a frame later.
+function hideFromPage(event) {
+    for (const key of ["ctrlKey", "metaKey"]) Object.defineProperty(event, key, { value: false });
 }
 
 function command(event, state) {

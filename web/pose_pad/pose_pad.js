@@ -12,14 +12,15 @@ import { words } from "./words.js";
 
 const NODE = "EchoMimicV2PosePad";
 const [WIDTH, HEIGHT] = [560, 760];
-const LEAST_HEIGHT = 460;
+const LEAST_HEIGHT = 640;
 const LOOK_EVERY = 400;
 
 function build(node, value) {
     addStyle();
     let drawing = 0;
+    let [kept, busy] = [null, false];
     const state = new State(
-        (text) => (value.value = text),
+        (text) => (value.value = kept = text),
         () => (drawing ||= requestAnimationFrame(() => ((drawing = 0), update())))
     );
     const stage = new Stage(state, words);
@@ -48,8 +49,8 @@ function build(node, value) {
     async function findNow() {
         complaint = state.picture ? words("finding") : words("refused", { why: words("needsPicture") });
         update();
-        if (!state.picture) return;
-        tools.search.disabled = true;
+        if (!state.picture || busy) return;
+        busy = true;
         try {
             const answer = await find(node, state.picture.size);
             state.place(answer.pad_found[0]);
@@ -58,6 +59,7 @@ function build(node, value) {
         } catch (error) {
             complaint = words("refused", { why: error.message });
         }
+        busy = false;
         update();
     }
 
@@ -65,6 +67,8 @@ function build(node, value) {
     let [url, loading] = [null, null];
     async function look() {
         takePlace();
+        // A script, or a prompt opened as a workflow, may have set the value.
+        if (value.value !== kept) state.load((kept = value.value));
         const mending = isConnected(node, "pose");
         if (mending !== state.mending) {
             Object.assign(state, { mending, time: 0 });
@@ -92,10 +96,6 @@ function build(node, value) {
     for (const kind of ["pointerdown", "pointermove", "pointerup", "mousedown", "dblclick", "contextmenu"])
         pad.addEventListener(kind, (event) => event.stopPropagation());
     pad.addEventListener("wheel", (event) => event.stopPropagation(), { passive: true });
-    // After a click on a button the keys are the picture's again.
-    pad.addEventListener("click", (event) => {
-        if (event.detail > 0 && event.target.closest("button")) stage.canvas.focus({ preventScroll: true });
-    });
     pad.addEventListener("keydown", (event) => keyDown(event, { state, stage, time }));
 
     function remove() {
@@ -104,7 +104,8 @@ function build(node, value) {
         pad.emv2Gone = String(node.id);
     }
 
-    return { pad, state, stage, update, remove };
+    look();
+    return { pad, state, stage, look, remove };
 }
 
 app.registerExtension({
@@ -128,12 +129,10 @@ app.registerExtension({
         shown.serialize = false;
         node.setSize([Math.max(node.size[0], WIDTH), Math.max(node.size[1], HEIGHT)]);
         node.emv2Pad = made;
-        made.state.load(value.value);
-
         const { onConfigure, onExecuted, onRemoved } = node;
         node.onConfigure = function () {
             onConfigure?.apply(this, arguments);
-            made.state.load(value.value);
+            made.look();
         };
         node.onExecuted = function (output) {
             onExecuted?.apply(this, arguments);

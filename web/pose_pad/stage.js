@@ -17,8 +17,6 @@ export class Stage {
         this.canvas = document.createElement("canvas");
         this.canvas.className = "emv2-pad-stage";
         this.canvas.tabIndex = 0;
-        // The page's own undo listens before we can, and leaves alone what has an undo of its own: text fields.
-        this.canvas.type = "textarea";
         this.zoom = 1;
         this.pan = [0, 0];
         this.pointers = new Map();

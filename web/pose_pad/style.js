@@ -16,7 +16,7 @@ const RULES = `
   stroke-linecap: round; stroke-linejoin: round; }
 .emv2-pad :focus-visible { outline: 2px solid #35d0a2; outline-offset: 1px; }
 .emv2-pad .emv2-pad-stage:focus-visible { outline: 1px solid rgba(53, 208, 162, 0.6); }
-.emv2-pad-stage { flex: 1 1 0; width: 100%; min-height: 160px; border-radius: 6px; background: #0d0e11;
+.emv2-pad-stage { flex: 1 1 0; width: 100%; min-height: 340px; border-radius: 6px; background: #0d0e11;
   touch-action: none; display: block; }
 .emv2-pad-note { flex: none; display: none; align-items: center; gap: 8px; padding: 4px 8px; border-radius: 6px;
   background: #6b4a1f; color: #fff; }

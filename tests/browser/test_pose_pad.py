@@ -1,0 +1,216 @@
+"""The Pose Pad as an artist uses it: dragged, undone, saved, opened again, run, timed, mended, found in the picture."""
+
+import io
+import json
+import os
+
+import numpy as np
+import pytest
+from comfy_page import comfy_page, load_workflow, run, show_as_vue, visit
+from comfy_page import to_prompt as page_to_prompt
+from PIL import Image
+
+from echomimic_core.pose.draw import draw_maps
+from echomimic_core.pose.gestures import clip
+from echomimic_core.pose.pad.mend import mended
+from echomimic_core.pose.pad.points import pose
+from echomimic_core.pose.pad.value import read
+
+PICTURE = "echomimicv2_example.png"
+NODE = "window.app.graph._nodes.find(node => node.type === 'EchoMimicV2PosePad')"
+VALUE = f"() => {NODE}.widgets.find(widget => widget.name === 'pad').value"
+# Where a handle is in the window.
+PLACE = f"""id => {{
+    const {{ stage }} = {NODE}.emv2Pad;
+    const box = stage.canvas.getBoundingClientRect();
+    const at = stage.toElement(stage.handles().find(handle => handle.id === id).at);
+    return [box.left + at[0] * stage.stretch, box.top + at[1] * stage.stretch];
+}}"""
+
+
+def prompt_of(value: str = "", ground: bool = False) -> dict:
+    """A picture on the pad, and what the pad makes in Preview Pose; with `ground` over a clip of the library."""
+    gesture = {"gesture": "explaining", "frames": 48, "fps": 24.0, "mirror": False, "energy": 1.0, "seed": 0}
+    shown = {"pose": ["2", 0], "max_frames": 3, "body_and_face": True, "contact_sheet": False}
+    nodes = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": PICTURE}},
+        "2": {"class_type": "EchoMimicV2PosePad", "inputs": {"pad": value, "image": ["1", 0]}},
+        "3": {"class_type": "EchoMimicV2PreviewPose", "inputs": shown},
+    }
+    if ground:
+        nodes["4"] = {"class_type": "EchoMimicV2PoseLibrary", "inputs": gesture}
+        nodes["2"]["inputs"]["pose"] = ["4", 0]
+        del nodes["2"]["inputs"]["image"]
+    return nodes
+
+
+@pytest.fixture(scope="module")
+def page(comfy):
+    if not os.environ.get("CHROMIUM"):
+        pytest.skip("no Chromium here: install chromium, or name one in CHROMIUM")
+    pytest.importorskip("playwright", reason="the Python package playwright is not installed")
+    with comfy_page(comfy) as page:
+        yield page
+        assert not page.complaints
+
+
+@pytest.fixture(params=[False, True], ids=["classic", "Nodes 2.0"])
+def mode(page, request):
+    """Both ways in which the page draws nodes."""
+    show_as_vue(page, request.param)
+    yield request.param
+    show_as_vue(page, False)
+
+
+def show_pad(page, prompt: dict) -> None:
+    """Open a prompt with the pad in full view, and wait for its picture."""
+    page.evaluate("async prompt => { await window.app.loadApiJson(prompt, 'pad') }", prompt)
+    page.evaluate(
+        f"""() => {{
+            const pad = {NODE};
+            for (const node of window.app.graph._nodes) if (node !== pad) node.pos = [1200, 60 + 300 * node.id];
+            pad.pos = [420, 60];
+            window.app.canvas.ds.reset();
+            window.app.canvas.setDirty(true, true);
+        }}"""
+    )
+    if "image" in prompt["2"]["inputs"]:
+        page.wait_for_function(f"() => {NODE}.emv2Pad.state.picture && {NODE}.emv2Pad.pad.isConnected")
+    page.wait_for_timeout(800)
+
+
+def drag(page, handle: str, dx: float, dy: float) -> None:
+    x, y = page.evaluate(PLACE, handle)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + dx / 2, y + dy / 2)
+    page.mouse.move(x + dx, y + dy)
+    page.mouse.up()
+    page.wait_for_timeout(100)
+
+
+def value(page) -> dict:
+    return json.loads(page.evaluate(VALUE))
+
+
+def wrist(page, side: str = "right") -> list[float]:
+    return value(page)["keys"][0][side]["wrist"]
+
+
+def previewed(comfy, prompt: dict) -> list[np.ndarray]:
+    """The pictures of Preview Pose, from the API."""
+    shown = comfy.run(prompt)["outputs"]["3"]["images"]
+    files = (f"/view?filename={one['filename']}&subfolder={one['subfolder']}&type={one['type']}" for one in shown)
+    return [np.asarray(Image.open(io.BytesIO(comfy.fetch(path))).convert("RGB")) for path in files]
+
+
+def drawn(made, frames) -> list[np.ndarray]:
+    return list(draw_maps(made, frames, made.height, made.width, ("body", "hands", "face", "lips")))
+
+
+@pytest.mark.both_ends
+def test_dragged_pose_is_undone_saved_opened_again_and_run_to_the_pixel(page, comfy, mode):
+    show_pad(page, prompt_of())
+    before, place = wrist(page), page.evaluate(f"() => [...{NODE}.pos]")
+    drag(page, "wrist 1", -40, 60)
+    after = wrist(page)
+    assert after[0] < before[0] - 20 and after[1] > before[1] + 30
+    assert page.evaluate(f"() => [...{NODE}.pos]") == place
+    page.get_by_role("button", name="Fist").click()
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert wrist(page) == before
+    page.keyboard.press("Control+y")
+    assert wrist(page) == after
+    drag(page, "turn 1", -50, 40)
+    kept = value(page)
+    assert kept["keys"][0]["right"]["turn"] < -20
+    both = page_to_prompt(page)
+    load_workflow(page, json.loads(json.dumps(both["workflow"])))
+    assert value(page) == kept
+    assert json.loads(both["output"]["2"]["inputs"]["pad"]) == kept
+    (shown,) = previewed(comfy, {**prompt_of(), "2": both["output"]["2"]})
+    assert np.array_equal(shown, drawn(pose(read(json.dumps(kept))), [0])[0])
+
+
+@pytest.mark.release
+def test_key_frames_make_the_clip_that_the_page_previews(page, comfy, mode):
+    show_pad(page, prompt_of())
+    page.evaluate(f"() => {NODE}.emv2Pad.state.seek(1.5)")
+    drag(page, "wrist 0", 20, -50)
+    drag(page, "elbow 1", -20, 10)
+    made = value(page)
+    assert [key["t"] for key in made["keys"]] == [0, 1.5]
+    clip_of_keys = pose(read(json.dumps(made)))
+    assert len(clip_of_keys) == 37
+    shown = page.evaluate(f"() => {NODE}.emv2Pad.state.pointsAt(0.75).hands")
+    assert np.abs(clip_of_keys.hands[18] * (clip_of_keys.width, clip_of_keys.height) - shown).max() < 0.5
+    pictures = previewed(comfy, {**prompt_of(json.dumps(made))})
+    assert all(map(np.array_equal, pictures, drawn(clip_of_keys, [0, 18, 36])))
+    page.keyboard.press("Space")
+    page.wait_for_function(f"() => {NODE}.emv2Pad.state.playing && {NODE}.emv2Pad.state.time !== 1.5")
+    page.keyboard.press("Space")
+    assert page.evaluate(f"() => {NODE}.emv2Pad.state.playing") is False
+
+
+@pytest.mark.release
+def test_drag_over_a_clip_corrects_it_around_its_time(page, comfy, mode):
+    show_pad(page, prompt_of(ground=True))
+    page.evaluate("() => { window.app.graph.setDirtyCanvas(true, true) }")
+    run(page)
+    page.wait_for_function(f"() => {NODE}.emv2Pad.state.ground && {NODE}.emv2Pad.state.mending")
+    page.evaluate(f"() => {NODE}.emv2Pad.state.seek(1)")
+    page.wait_for_timeout(300)
+    drag(page, "wrist 1", 30, -60)
+    made = value(page)
+    assert [list(fix) for fix in made["fixes"]] == [["t", "right"]]
+    whole = mended(clip("explaining", 48), read(json.dumps(made)))
+    shown = page.evaluate(f"() => {NODE}.emv2Pad.state.pointsAt(1).hands")
+    assert np.abs(whole.hands[24] * 768 - shown).max() < 0.5
+    pictures = previewed(comfy, prompt_of(json.dumps(made), ground=True))
+    assert all(map(np.array_equal, pictures, drawn(whole, [0, 24, 47])))
+
+
+@pytest.mark.release
+def test_find_places_what_the_detector_sees(page, mode):
+    show_pad(page, prompt_of())
+    before = value(page)
+    page.get_by_role("button", name="Detect body").click()
+    page.wait_for_function(f"before => {VALUE[6:]} !== before", arg=json.dumps(before, separators=(",", ":")))
+    found = value(page)["keys"][0]
+    width, height = value(page)["picture"]
+    assert 0.3 * width < found["neck"][0] < 0.7 * width and found["neck"][1] < 0.8 * height
+    page.keyboard.press("Control+z")
+    assert value(page) == before
+
+
+@pytest.mark.release
+def test_pad_is_used_by_keyboard_alone(page, mode):
+    show_pad(page, prompt_of())
+    before = wrist(page, "left")
+    page.evaluate(f"() => {NODE}.emv2Pad.stage.canvas.focus()")
+    page.evaluate(f"() => {{ {NODE}.emv2Pad.state.handle = 'neck' }}")
+    for _ in range(20):
+        page.keyboard.press(".")
+        if page.evaluate(f"() => {NODE}.emv2Pad.state.handle") == "wrist 0":
+            break
+    for key in ("ArrowRight", "Shift+ArrowUp", "r", "Shift+S"):
+        page.keyboard.press(key)
+    hand = value(page)["keys"][0]["left"]
+    assert np.allclose(np.subtract(hand["wrist"], before), (1, -10), atol=0.11)
+    page.keyboard.press("m")
+    assert value(page)["keys"][0]["right"]["size"] == hand["size"]
+    assert page.evaluate("() => window.app.graph._nodes.length") == 3
+
+
+@pytest.mark.release
+def test_pad_speaks_chinese(comfy, page):
+    try:
+        visit(page, comfy, Comfy_Locale="zh")
+        show_pad(page, prompt_of())
+        page.get_by_role("button", name="握拳").click()
+        assert value(page)["keys"][0]["left"]["angles"][0] > 70
+        texts = page.locator(".emv2-pad").inner_text()
+        assert not [word for word in ("Fist", "Find", "Thumb", "frame") if word in texts]
+    finally:
+        visit(page, comfy, Comfy_Locale="en")
