@@ -12,29 +12,14 @@ import torch
 from ..config import FRAME_SIZE
 from ..media.picture import fit_scale
 from ..media.scaling import shrink, warp_cubic
-from .draw import HAND_BONES
 from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas
 from .hand_pose import HandPose, hand_root
-from .hand_skeleton import bone_lengths
+from .measure import ARMS, NECK, NOSE, SCORE_SEEN, STEADY_WEIGHTS, Body, measure
+from .retarget import MODES, NO_BODY, SHORT_ARM, can_retarget, large_head_rows, looks_short, retarget
 from .track import present
 
 FRAMINGS = ("show hands", "original", "keep")
 
-# OpenPose-18 points that do not move with a gesture: nose, neck, shoulders, eyes, ears. Shoulders weigh most.
-_STEADY_POINTS = np.array([0, 1, 2, 5, 14, 15, 16, 17])
-_STEADY_WEIGHTS = np.array([1.0, 2.0, 3.0, 3.0, 0.5, 0.5, 0.5, 0.5])
-_NOSE, _NECK, _SHOULDERS = 0, 1, (2, 5)
-# Shoulder, elbow, wrist of the left and of the right arm, in the order of the hands.
-_ARMS = np.array([(5, 6, 7), (2, 3, 4)])
-_SCORE_SEEN = 0.3
-
-# Arms and hands look shorter when they point at the camera. So every bone is asked how long the whole arm (or hand)
-# would be by common proportions, and the largest answers of a frame, and then of the clip, count.
-_ARM_PER_BONE = np.array([1.785, 2.27])
-_HAND_BONES = np.array(HAND_BONES)
-_HAND_PER_BONE = 1 / bone_lengths(_HAND_BONES)
-_BONE_PERCENTILE, _FRAME_PERCENTILE = 95, 90
-_BONES_KNOWN = 0.5
 # Share of the hands' extent that "show hands" brings into the picture; single frames may still leave it.
 _EXTENT_PERCENTILES = (2, 98)
 # A person of whom less than this is in the picture cannot frame it.
@@ -79,26 +64,14 @@ class Alignment:
     after: Fit
 
 
-@dataclass(frozen=True)
-class _Body:
-    """Measures of a pose in pixels; None where the points are missing."""
-
-    steady: np.ndarray
-    seen: np.ndarray
-    reach: float | None
-    hand: float | None
-    wrists: np.ndarray
-
-    @property
-    def shoulders(self) -> float | None:
-        left, right = (list(_STEADY_POINTS).index(point) for point in _SHOULDERS)
-        if not (self.seen[left] and self.seen[right]):
-            return None
-        return float(np.linalg.norm(self.steady[left] - self.steady[right]))
-
-
 def align(
-    person: HandPose, pose: HandPose, width=FRAME_SIZE, height=FRAME_SIZE, framing="show hands", fit_hands=True
+    person: HandPose,
+    pose: HandPose,
+    width=FRAME_SIZE,
+    height=FRAME_SIZE,
+    framing="show hands",
+    fit_hands=True,
+    retargeting="off",
 ) -> Alignment:
     """Frame the person's picture as the original does, and fit the pose to the person.
 
@@ -110,17 +83,29 @@ def align(
     framing : "original" is the original's rule for the person; "show hands" is the same, but grows as far as the
         picture allows where the pose's hands would not be in it; "keep" only crops the picture to the new size.
     fit_hands : also fit wrist reach and hand size; False only moves and scales the pose as a whole.
+    retargeting : one of `retarget.MODES`; other than "off" it fits every bone instead, where both show a body.
     """
+    if retargeting not in MODES:
+        raise ValueError(f"retarget is {retargeting!r}, but it must be one of {', '.join(MODES)}")
     if framing not in FRAMINGS:
         raise ValueError(f"the framing is {framing!r}, but it must be one of {', '.join(FRAMINGS)}")
     person = person.whole_canvas()
     in_picture = fit_canvas(pose, person.height, person.width, "crop").whole_canvas()
     before = judge(person, in_picture)
-    hands = _onto(person, in_picture, fit_hands) if framing == "show hands" else None
-    matrix, framed = _frame_matrix(person, hands, width, height, framing)
+    has_bones = retargeting != "off" and can_retarget(person, pose)
+
+    def onto(person: HandPose, pose: HandPose) -> HandPose:
+        return retarget(person, pose, retargeting) if has_bones else _onto(person, pose, fit_hands)
+
+    hands = onto(person, in_picture) if framing == "show hands" else None
+    matrix, framed = _frame_matrix(person, hands, width, height, framing, has_bones)
     aligned_person = _apply(person, matrix, width, height)
-    aligned = _onto(aligned_person, fit_canvas(pose, height, width, "crop").whole_canvas(), fit_hands)
+    aligned = onto(aligned_person, fit_canvas(pose, height, width, "crop").whole_canvas())
     after = judge(aligned_person, aligned)
+    if retargeting != "off" and not has_bones:
+        after = replace(after, reasons=(*after.reasons, NO_BODY))
+    elif has_bones and looks_short(person):
+        after = replace(after, reasons=(*after.reasons, SHORT_ARM))
     if not person.shows_somebody().any():
         before = after = Fit(0.0, (NOBODY,))
     elif not framed:
@@ -167,7 +152,7 @@ def judge(person: HandPose, pose: HandPose) -> Fit:
     shown = present(pose.hands, pose.hand_scores)
     if not shown.any():
         return Fit(0.0, ("the pose has no hands",))
-    them, ours = _measure(person), _measure(pose)
+    them, ours = measure(person), measure(pose)
     misfits = [
         _size_misfit(ours.shoulders, them.shoulders, _COST_SIZE, "body is"),
         _size_misfit(ours.reach, them.reach, _COST_REACH, "arms are"),
@@ -205,10 +190,10 @@ def _size_misfit(ours: float | None, theirs: float | None, weight: float, what: 
     return _Misfit(cost, f"the pose's {what} {factor}× {larger} than the person's", abs(np.log2(ratio)) > 0.1)
 
 
-def _place_misfits(ours: _Body, them: _Body) -> list[_Misfit]:
+def _place_misfits(ours: Body, them: Body) -> list[_Misfit]:
     common = ours.seen & them.seen
     if common.any() and them.shoulders:
-        offset = np.average((ours.steady - them.steady)[common], axis=0, weights=_STEADY_WEIGHTS[common])
+        offset = np.average((ours.steady - them.steady)[common], axis=0, weights=STEADY_WEIGHTS[common])
         away = float(np.linalg.norm(offset)) / them.shoulders
         sentence = f"the pose's body lies {_direction(offset)} the person's by {_shoulder_widths(away)}"
         return [_Misfit(_COST_OFFSET * max(away - 0.03, 0.0), sentence, away > 0.05)]
@@ -226,7 +211,7 @@ def _shoulder_widths(away: float) -> str:
 
 
 def _frame_matrix(
-    person: HandPose, pose: HandPose | None, width: int, height: int, framing: str
+    person: HandPose, pose: HandPose | None, width: int, height: int, framing: str, by_shoulders: bool
 ) -> tuple[np.ndarray, bool]:
     """The matrix that frames the picture: rows by the original's rule, columns around the neck, without rounding."""
     rows = None if framing == "keep" else framed_rows(person)
@@ -234,6 +219,8 @@ def _frame_matrix(
         scale, dx, dy = fit_scale(person.width, person.height, width, height, "crop")
         return np.array([[scale, 0, dx], [0, scale, dy]]), framing == "keep"
     top, bottom, middle = rows
+    if by_shoulders:
+        top, bottom = large_head_rows(person, top, bottom)
     if pose is not None:
         top, bottom = _grow(top, bottom, middle, pose, width / height)
     scale = height / ((bottom - top) * person.height)
@@ -258,14 +245,14 @@ def framed_rows(person: HandPose) -> tuple[float, float, float] | None:
     """Top, bottom and middle column of the framing, 0..1 of the picture; None without head and shoulders."""
     if person.bodies is None:
         return None
-    bodies = np.where(person.body_scores[..., None] >= _SCORE_SEEN, person.bodies, np.nan)
-    if np.isnan(bodies[:, _NECK]).all() or np.isnan(bodies[:, _NOSE]).all():
+    bodies = np.where(person.body_scores[..., None] >= SCORE_SEEN, person.bodies, np.nan)
+    if np.isnan(bodies[:, NECK]).all() or np.isnan(bodies[:, NOSE]).all():
         return None
     if person.faces is not None and (person.face_scores > 0).any():
         top = float(person.faces[..., 1][person.face_scores > 0].min())
     else:
         # Eyebrows lie about a quarter of the way from the neck to the nose above the nose.
-        nose, neck = bodies[:, _NOSE, 1], bodies[:, _NECK, 1]
+        nose, neck = bodies[:, NOSE, 1], bodies[:, NECK, 1]
         top = float(np.nanmin(nose - 0.25 * (neck - nose)))
     bottom = float(np.nanmax(bodies[:, UPPER_BODY_POINTS, 1]))
     grown = bottom - top
@@ -273,7 +260,7 @@ def framed_rows(person: HandPose) -> tuple[float, float, float] | None:
     # A detector may guess a person beyond the picture's edge, of whom the picture has nothing to show.
     if bottom - top <= _LEAST_VISIBLE * abs(grown):
         return None
-    return top, bottom, float(np.nanmean(bodies[:, _NECK, 0]))
+    return top, bottom, float(np.nanmean(bodies[:, NECK, 0]))
 
 
 def _apply(pose: HandPose, matrix: np.ndarray, width: int, height: int) -> HandPose:
@@ -285,11 +272,11 @@ def _apply(pose: HandPose, matrix: np.ndarray, width: int, height: int) -> HandP
 
 def _onto(person: HandPose, pose: HandPose, fit_hands: bool) -> HandPose:
     """The pose moved and scaled onto the person, both on one canvas."""
-    them, ours = _measure(person), _measure(pose)
+    them, ours = measure(person), measure(pose)
     common = them.seen & ours.seen
     size = np.array([pose.width, pose.height], float)
     if common.sum() >= 2:
-        scale, offset = _procrustes(ours.steady[common], them.steady[common], _STEADY_WEIGHTS[common])
+        scale, offset = _procrustes(ours.steady[common], them.steady[common], STEADY_WEIGHTS[common])
     else:
         both = np.isfinite(ours.wrists).all(axis=1) & np.isfinite(them.wrists).all(axis=1)
         if not both.any():
@@ -299,7 +286,7 @@ def _onto(person: HandPose, pose: HandPose, fit_hands: bool) -> HandPose:
     pose = pose.map_points(lambda points: (points * size * scale + offset) / size)
     if not fit_hands:
         return pose
-    ours = _measure(pose)
+    ours = measure(pose)
     reach = _plausible(them.reach, ours.reach, _PLAUSIBLE_REACH)
     pose = _stretch_arms(pose, reach)
     # The hands are measured anew: stretching the arms moves them but leaves their size.
@@ -317,7 +304,7 @@ def _stretch_arms(pose: HandPose, factor: float) -> HandPose:
     if factor == 1.0 or pose.bodies is None:
         return pose
     bodies, hands, hand_roots = pose.bodies.copy(), pose.hands.copy(), hand_root(pose)
-    for side, (shoulder, elbow, wrist) in enumerate(_ARMS):
+    for side, (shoulder, elbow, wrist) in enumerate(ARMS):
         root = pose.bodies[:, shoulder]
         rooted = pose.body_scores[:, shoulder] > 0
         shift = np.where(rooted[:, None], (hand_roots[:, side] - root) * (factor - 1), 0.0)
@@ -347,50 +334,6 @@ def _procrustes(ours: np.ndarray, theirs: np.ndarray, weights: np.ndarray) -> tu
     if scale <= 0:
         scale = float(np.sqrt((weights[:, None] * b * b).sum() / (weights[:, None] * a * a).sum()))
     return scale, their_middle - scale * our_middle
-
-
-def _measure(pose: HandPose) -> _Body:
-    size = np.array([pose.width, pose.height], float)
-    steady, seen, reach = np.zeros((len(_STEADY_POINTS), 2)), np.zeros(len(_STEADY_POINTS), bool), None
-    if pose.bodies is not None:
-        points = pose.bodies * size
-        there = present(pose.bodies, pose.body_scores) & (pose.body_scores >= _SCORE_SEEN)
-        for index, point in enumerate(_STEADY_POINTS):
-            if there[:, point].any():
-                seen[index] = True
-                steady[index] = points[there[:, point], point].mean(axis=0)
-        reach = _reach(points, there)
-    hands, there = pose.hands * size, present(pose.hands, pose.hand_scores)
-    bones = np.linalg.norm(np.diff(hands[:, :, _HAND_BONES], axis=-2)[..., 0, :], axis=-1)
-    # Single points may be missing; a hand of which only few bones are known would be measured by chance.
-    known = there[:, :, _HAND_BONES].all(axis=-1)
-    shown = known.mean(axis=-1) >= _BONES_KNOWN
-    hand = _length(np.where(known, bones * _HAND_PER_BONE, np.nan)[shown])
-    roots, wrists = hand_root(pose) * size, np.full((2, 2), np.nan)
-    for side in range(2):
-        if shown[:, side].any():
-            wrists[side] = roots[shown[:, side], side].mean(axis=0)
-    return _Body(steady, seen, reach, hand, wrists)
-
-
-def _reach(points: np.ndarray, there: np.ndarray) -> float | None:
-    """Length of the arm from shoulder to wrist."""
-    joints = np.concatenate([points[there[:, arm].all(axis=1)][:, arm] for arm in _ARMS])
-    return _length(np.linalg.norm(np.diff(joints, axis=1), axis=-1) * _ARM_PER_BONE)
-
-
-def _length(answers: np.ndarray) -> float | None:
-    """One length out of the answers (n, bones) of all frames, NaN where a bone is unknown; None without frames."""
-    if len(answers) == 0:
-        return None
-    # As np.nanpercentile, which is slow; sorting puts the unknown last.
-    known = np.isfinite(answers).sum(axis=-1)
-    place = _BONE_PERCENTILE / 100 * (known - 1)
-    below = place.astype(int)
-    above = np.minimum(below + 1, known - 1)
-    rows, order = np.arange(len(answers)), np.sort(answers, axis=-1)
-    longest = order[rows, below] + (order[rows, above] - order[rows, below]) * (place - below)
-    return float(np.percentile(longest, _FRAME_PERCENTILE))
 
 
 def _direction(offset: np.ndarray) -> str:

@@ -6,6 +6,7 @@ from ...bridge.images import first_picture, to_images
 from ...echomimic_core.config import FRAME_SIZE
 from ...echomimic_core.pose.align import FRAMINGS
 from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
+from ...echomimic_core.pose.retarget import MODES
 from .. import types
 
 
@@ -74,6 +75,15 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                     tooltip="The crop of Crop Person, if the picture is one: Paste Person then finds the way back to "
                     "the whole picture.",
                 ),
+                io.Combo.Input(
+                    "retarget",
+                    options=list(MODES),
+                    default=MODES[0],
+                    optional=True,
+                    tooltip="For other bodies: a child, a cartoon, a toy. Fits upper arm, forearm and hand one by one, "
+                    "instead of fit_hands. four fingers: also merges ring and little finger. The picture should show "
+                    "the arms across the view.",
+                ),
             ],
             outputs=[
                 io.Image.Output("aligned_image", display_name="image", tooltip="For Reference Encode."),
@@ -106,6 +116,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         image_pose=None,
         detector=BUILT_IN,
         crop=None,
+        retarget=MODES[0],
     ) -> io.NodeOutput:
         from ...bridge.reports import say, warn
         from ...echomimic_core.pose import align, preview
@@ -127,7 +138,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                 "unconnected"
             )
         person = align.on_canvas(person, picture.shape[1], picture.shape[0])
-        result = align.align(person, pose, width, height, framing, fit_hands)
+        result = align.align(person, pose, width, height, framing, fit_hands, retarget)
         aligned = align.warp_picture(picture, result.matrix, width, height, fill)
         frames = preview.spread(len(result.pose), overlay_frames)
         drawn = preview.overlay(result.pose, aligned, frames, ("body", "hands"))
