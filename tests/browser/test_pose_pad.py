@@ -204,6 +204,34 @@ def test_pad_is_used_by_keyboard_alone(page, mode):
 
 
 @pytest.mark.release
+def test_fingers_on_a_screen_drag_and_pinch(page, mode):
+    show_pad(page, prompt_of())
+    before, session = wrist(page, "left"), page.context.new_cdp_session(page)
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 2})
+
+    def touch(kind: str, *points: tuple) -> None:
+        touched = [{"x": x, "y": y, "id": index} for index, (x, y) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
+
+    x, y = page.evaluate(PLACE, "wrist 0")
+    touch("touchStart", (x + 8, y + 8))
+    for step in range(1, 5):
+        touch("touchMove", (x + 8 + 10 * step, y + 8 - 15 * step))
+    touch("touchEnd")
+    after = wrist(page, "left")
+    assert after[0] > before[0] + 20 and after[1] < before[1] - 40
+    x, y = page.evaluate(PLACE, "neck")
+    touch("touchStart", (x - 40, y + 90))
+    touch("touchStart", (x - 40, y + 90), (x + 40, y + 90))
+    for step in range(1, 5):
+        touch("touchMove", (x - 40 - 20 * step, y + 90), (x + 40 + 20 * step, y + 90))
+    touch("touchEnd")
+    session.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    assert page.evaluate(f"() => {NODE}.emv2Pad.stage.zoom") > 1.5
+    assert wrist(page, "left") == after
+
+
+@pytest.mark.release
 def test_pad_speaks_chinese(comfy, page):
     try:
         visit(page, comfy, Comfy_Locale="zh")

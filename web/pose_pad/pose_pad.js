@@ -108,6 +108,14 @@ function build(node, value) {
     return { pad, state, stage, look, remove };
 }
 
+// The page zooms the graph by touches that it takes before they get to the pad, which has pointer events of its own.
+for (const kind of ["touchstart", "touchmove"])
+    window.addEventListener(
+        kind,
+        (event) => event.target.closest?.(".emv2-pad") && event.stopPropagation(),
+        { capture: true, passive: true }
+    );
+
 app.registerExtension({
     name: "EchoMimicV2.PosePad",
 

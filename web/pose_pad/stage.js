@@ -3,6 +3,7 @@ import { HAND_BONES, SIDES, add, clamp, length, minus, scaled } from "./figure.j
 import { handlesOf } from "./handles.js";
 
 const LIMBS = [[1, 2], [1, 5], [2, 3], [3, 4], [5, 6], [6, 7], [1, 0]];
+const HEAD = [0, 14, 15, 16, 17];
 const LIMB_COLORS = { 2: "#ff6b5e", 3: "#ff9a3d", 4: "#ffd23d", 5: "#8be04e", 6: "#35d0a2", 7: "#39c3f2", 0: "#7a8cff" };
 // As the pose map colours bones: a rainbow, red and blue swapped.
 const boneColor = (bone) => `hsl(${(600 - (bone * 360) / HAND_BONES.length) % 360} 100% 58%)`;
@@ -209,7 +210,7 @@ export class Stage {
         if (state.onion && !state.playing) this.drawOnion(pen);
         this.drawFigure(pen, points, 1);
         if (!state.playing) this.drawHandles(pen);
-        if (!state.picture) this.drawText(pen, this.words("noPicture"));
+        if (!state.picture && !state.mending) this.drawText(pen, this.words("noPicture"));
     }
 
     drawPicture(pen) {
@@ -259,7 +260,9 @@ export class Stage {
             if (!ends.every(Boolean) || ([4, 7].includes(b) && !this.state.shows(side))) continue;
             this.line(pen, ...ends, LIMB_COLORS[b], 5, 0.72 * strength);
         }
-        for (const point of face) this.dot(pen, point, 1.3, "rgba(255, 255, 255, 0.85)");
+        // A clip to correct comes without its face: then eyes, ears and nose say where the head is.
+        const head = face.length ? face : HEAD.map((point) => body[point]).filter(Boolean);
+        for (const point of head) this.dot(pen, point, face.length ? 1.3 : 2.5, "rgba(255, 255, 255, 0.85)");
         hands.forEach((hand, side) => {
             if (!this.state.shows(side)) return;
             HAND_BONES.forEach(([a, b], bone) => {
