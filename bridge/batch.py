@@ -35,7 +35,7 @@ def files_in(folder: str, kind: str) -> list[Path]:
         )
     files = [entry for entry in path.iterdir() if entry.suffix.lower() in KINDS[kind] and not is_hidden(entry.name)]
     if not files:
-        raise ValueError(f"there is no {kind} file in {path}: the endings looked for are {', '.join(KINDS[kind])}")
+        raise ValueError(f"there is no {kind} file in {path} (formats: {', '.join(KINDS[kind])})")
     return sorted((entry for entry in files if entry.is_file()), key=lambda entry: (entry.name.casefold(), entry.name))
 
 

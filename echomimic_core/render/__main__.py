@@ -113,7 +113,7 @@ def made(given, jobs: list[Job]) -> int:
         if len(jobs) > 1:
             write_text(given.out / JOURNAL, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in journal))
     if len(jobs) > 1:
-        print(f"{3600 * done / (time.monotonic() - begun):.1f} clips an hour")
+        print(f"{3600 * done / (time.monotonic() - begun):.1f} clips per hour")
     return done
 
 
@@ -165,7 +165,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--resume", action="store_true", help="leave out videos that are there")
     result.add_argument("--dry-run", action="store_true", help="check every job and list it, make nothing")
     result.add_argument("--ray", nargs="?", const="local", help="spread jobs over the graphics cards of a Ray cluster")
-    result.add_argument("--workers", type=int, default=0, help="on Ray (default: one a graphics card)")
+    result.add_argument("--workers", type=int, default=0, help="on Ray (default: one per GPU)")
     return result
 
 

@@ -150,7 +150,7 @@ def _files(values: Mapping[str, str], name: str, endings: tuple[str, ...]) -> li
         return [path]
     found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in endings and not is_hidden(entry.name))
     if not found:
-        raise ValueError(f"there is no {name} in {path}: the endings looked for are {', '.join(endings)}")
+        raise ValueError(f"there is no {name} in {path} (formats: {', '.join(endings)})")
     return found
 
 

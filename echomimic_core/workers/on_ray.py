@@ -3,9 +3,9 @@
 Nothing listens beyond this machine unless the address of a cluster is given; there is no dashboard and no report.
 """
 
+import asyncio
 import hashlib
 import os
-import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -150,7 +150,12 @@ def _knock(address: str) -> None:
     host, _, port = address.rpartition(":")
     if not host or not port.isdigit():
         raise ValueError("an address is HOST:PORT, usually with port 6379")
-    socket.create_connection((host, int(port)), timeout=_ANSWER_SECONDS).close()
+
+    async def knock() -> None:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, int(port)), _ANSWER_SECONDS)
+        writer.close()
+
+    asyncio.run(knock())
 
 
 @contextmanager
@@ -161,7 +166,7 @@ def _cluster(ray, address: str) -> Iterator[None]:
         if address != LOCAL:
             _knock(address)
         ray.init(address=address, **quiet, **alone)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         raise ValueError(f"no Ray cluster at {address}: {error}") from error
     try:
         yield

@@ -39,7 +39,7 @@ class EchoMimicV2BatchFolder(io.ComfyNode):
                     max=1_000_000,
                     control_after_generate=True,
                     tooltip="Which file, in the order of their names, from 0. Set control after generate to increment, "
-                    "and the number of runs beside Run to the number of files.",
+                    "and the number next to Run to the number of files.",
                 ),
                 io.Combo.Input(
                     "files",
@@ -58,7 +58,7 @@ class EchoMimicV2BatchFolder(io.ComfyNode):
                     "name",
                     display_name="name",
                     is_output_list=True,
-                    tooltip="The file's name without its ending, for filename_prefix of Save Video.",
+                    tooltip="The file's name without its extension, for filename_prefix of Save Video.",
                 ),
                 io.Int.Output("count", display_name="count", tooltip="Number of files in the folder."),
             ],
