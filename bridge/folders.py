@@ -6,14 +6,21 @@ from pathlib import Path
 
 import folder_paths
 
-from ..echomimic_core.files.durable import sweep, write_bytes
+from ..echomimic_core.files.durable import make_folder, sweep, write_bytes
 from ..echomimic_core.files.names import is_hidden
 
 MODEL_FOLDERS = ("echomimic", "mediapipe")
 
-# The picture, the voice and the driving video of the templates.
+# What the templates begin with, and under which name it gets into the input folder.
 EXAMPLES_FOLDER = Path(__file__).resolve().parents[1] / "workflows" / "inputs"
-EXAMPLES = (*(f"echomimicv2_example.{ending}" for ending in ("png", "flac", "mp4")), "echomimicv2_scene.png")
+EXAMPLES = {
+    **{
+        name: name
+        for name in (*(f"echomimicv2_example.{end}" for end in ("png", "flac", "mp4")), "echomimicv2_scene.png")
+    },
+    "echomimicv2_voices/first voice.flac": "echomimicv2_example.flac",
+    "echomimicv2_voices/second voice.flac": "echomimicv2_example.flac",
+}
 
 SUFFIXES = (".json", ".safetensors", ".zip")
 
@@ -40,13 +47,14 @@ def register_model_folders() -> None:
 
 
 def offer_examples() -> None:
-    """Put the templates' picture, voice and video into ComfyUI's input folder, where they are not there yet."""
+    """Put the templates' picture, voices and video into ComfyUI's input folder, where they are not there yet."""
     folder = Path(folder_paths.get_input_directory())
-    for name in EXAMPLES:
+    for name, source in EXAMPLES.items():
         # A convenience: a folder that cannot be written to is no reason to stop.
         with contextlib.suppress(OSError, ValueError):
             if not os.path.lexists(folder / name):
-                write_bytes(folder / name, (EXAMPLES_FOLDER / name).read_bytes(), replace=False)
+                make_folder((folder / name).parent)
+                write_bytes(folder / name, (EXAMPLES_FOLDER / source).read_bytes(), replace=False)
 
 
 def model_folders(kind: str) -> list[str]:

@@ -12,7 +12,7 @@ from echomimic_core.files.published import VAE, WHISPER
 PREFIX = "EchoMimicV2"
 NOTES = Path(__file__).parent / "notes"
 PICTURE, VOICE, VIDEO = "echomimicv2_example.png", "echomimicv2_example.flac", "echomimicv2_example.mp4"
-SCENE = "echomimicv2_scene.png"
+SCENE, VOICES = "echomimicv2_scene.png", "echomimicv2_voices"
 
 
 @dataclass(frozen=True)
@@ -440,10 +440,34 @@ DIRECTED_HANDS = Graph(
     ),
 )
 
+MANY_VOICES = Graph(
+    f"{PREFIX}_12_many_voices_batch_folder",
+    (
+        IMAGE,
+        Node(
+            "56",
+            "EchoMimicV2BatchFolder",
+            0,
+            {"folder": VOICES, "kind": "audio", "index": 0, "files": "one per run"},
+        ),
+        LOADER,
+        changed(AUDIO, audio=["56", 0]),
+        HANDS,
+        ALIGN,
+        REFERENCE,
+        SAMPLER,
+        DECODE,
+        changed(SAVE, filename_prefix=["56", 3]),
+    ),
+)
+
 GRAPHS = (
     *(TALKING_PHOTO, GESTURES, DRIVING_VIDEO, LONG_SPEECH, LOW_MEMORY, CUSTOM_SAMPLING),
-    *(FULL_BODY, TWO_PEOPLE, REDUB, GREEN_SCREEN, DIRECTED_HANDS),
+    *(FULL_BODY, TWO_PEOPLE, REDUB, GREEN_SCREEN, DIRECTED_HANDS, MANY_VOICES),
 )
 # What the page's App mode shows, where a graph has it: the artist's own picture, voice, gestures and seed.
-APP_INPUTS = (("3", "image"), ("40", "file"), ("4", "audio"), ("5", "energy"), ("5", "seed"), ("8", "seed"))
+APP_INPUTS = (
+    *(("3", "image"), ("40", "file"), ("4", "audio"), ("56", "folder")),
+    *(("5", "energy"), ("5", "seed"), ("8", "seed")),
+)
 APP_OUTPUTS = ("10",)

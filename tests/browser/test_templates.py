@@ -160,7 +160,7 @@ def test_templates_carry_what_the_page_and_the_manager_ask_for():
     for name in NAMES:
         workflow = read(name)
         asked = {tuple(node) for node in workflow["extra"]["linearData"]["inputs"]}
-        assert (4, "audio") in asked and asked & {(3, "image"), (40, "file")}
+        assert asked & {(4, "audio"), (56, "folder")} and asked & {(3, "image"), (40, "file")}
         assert workflow["extra"]["linearData"]["outputs"] == [10]
         for node in workflow["nodes"]:
             ours = node["type"].startswith("EchoMimicV2")
