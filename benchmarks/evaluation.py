@@ -19,10 +19,11 @@ import numpy as np
 import torch
 
 from echomimic_core.config import FPS
-from echomimic_core.evaluation.clips import Clip, gather, read_picture
+from echomimic_core.evaluation.clips import Clip, read_picture
 from echomimic_core.evaluation.evaluate import Evaluation, evaluate
 from echomimic_core.evaluation.metrics.registry import BY_KEY, Metric
 from echomimic_core.evaluation.passes.jobs import cores
+from echomimic_core.evaluation.sets import gather
 from echomimic_core.evaluation.settings import Settings
 from echomimic_core.files.durable import write_json
 from echomimic_core.media.opencv import cv2

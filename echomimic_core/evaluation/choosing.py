@@ -11,8 +11,8 @@ from .passes.jobs import Job
 def choose(work: Findings, metrics: list[Metric] | None) -> list[Metric]:
     """The metrics asked for; alternatives join where a network is missing, and poses have theirs alone."""
     chosen = _chosen(work, metrics)
-    told = {"fvd": fvd(work.settings.clip_frames)}
-    return [told.get(metric.key, metric) for metric in chosen]
+    named = {"fvd": fvd(work.settings.fvd, work.settings.clip_frames)}
+    return [named.get(metric.key, metric) for metric in chosen]
 
 
 def _chosen(work: Findings, metrics: list[Metric] | None) -> list[Metric]:
@@ -59,9 +59,12 @@ def jobs(work: Findings, chosen: list[Metric], processes: int) -> list[Job]:
 
     for group in groups:
         for clip in videos:
-            add(Job(clip, tuple(name for name in group if name in own)))
+            add(Job(clip, tuple(name for name in group if name in own), set_size=len(videos)))
             if clip.name in work.videos:
-                add(Job(work.videos[clip.name], tuple(name for name in group if name in sets)))
+                real = tuple(name for name in group if name in sets)
+                add(Job(work.videos[clip.name], real, set_size=len(videos)))
+        for clip in work.real_set:
+            add(Job(clip, tuple(name for name in group if name in sets), set_size=len(work.real_set)))
     for clip in videos:
         if clip.name in work.portraits:
             add(Job(work.portraits[clip.name], tuple(sorted(portraits)), limit=1))

@@ -7,14 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..media.video import VIDEO_SUFFIXES
 from ..pose import HandPose
 from .passes.cache import file_hash
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-POSE_SUFFIXES = (".json", ".safetensors")
-# By this an evaluation's own .json is known, which may lie among the clips.
-REPORT_FORMAT = "echomimicv2-evaluation"
 # Stands for the clip in sentences on its content: they are kept for every clip of that content, whatever its name.
 CLIP = "{clip}"
 
@@ -105,6 +100,15 @@ class Clip:
             return 1
         return self.header_length(str(self.path))
 
+    def count(self) -> int:
+        """Number of frames, counted where only the file's header says so; ValueError as `frames`."""
+        if self.kind != "video" or self.path is None or self.path.is_dir():
+            return self.length()
+        from ..media.video import open_media
+
+        with open_media(self.path, "video") as (container, stream):
+            return sum(packet.pts is not None for packet in container.demux(stream))
+
     @staticmethod
     def header_length(source) -> int:
         """Frames of a video file as its header tells, 1 if it does not."""
@@ -147,67 +151,6 @@ def read_picture(path: Path) -> np.ndarray:
         ours = isinstance(error, OSError | SyntaxError | Image.DecompressionBombError | ClipError)
         said = getattr(error, "strerror", None) or (str(error) if ours else "it is damaged")
         raise ValueError(f"{path} cannot be read as a picture: {said}") from error
-
-
-def is_pose_folder(path: Path) -> bool:
-    """Whether a folder holds the numbered .npy files of a released pose."""
-    return path.is_dir() and any(path.glob("*.npy"))
-
-
-def gather(path: str | Path) -> list[Clip]:
-    """The clips at a path: the file, the pose folder, or everything usable in the folder, by name.
-
-    Raises
-    ------
-    ValueError : nothing there, or two files of one name.
-    """
-    path = Path(path)
-    if clip := _clip(path):
-        return [clip]
-    if not path.exists():
-        raise ValueError(f"there is no file or folder {path}")
-    if not path.is_dir():
-        raise ValueError(f"{path} is not a video, picture or pose (known extensions: {', '.join(VIDEO_SUFFIXES)})")
-    clips: dict[str, Clip] = {}
-    for entry in sorted(path.iterdir()):
-        clip = None if entry.name.startswith(".") or _is_about_clips(entry) else _clip(entry)
-        if clip and clip.name in clips:
-            raise ValueError(
-                f"{clips[clip.name].path} and {entry} have the same name: keep only one of them in the folder"
-            )
-        if clip:
-            clips[clip.name] = clip
-    if not clips:
-        raise ValueError(f"the folder {path} contains no videos ({', '.join(VIDEO_SUFFIXES)}), pictures or poses")
-    return list(clips.values())
-
-
-def _is_about_clips(path: Path) -> bool:
-    """Whether a file is EMTD's manifest, or numbers that were written by `--json`."""
-    if path.suffix.lower() != ".json" or not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return path.name == "manifest.json" or REPORT_FORMAT.encode() in file.read(100)
-
-
-def _clip(path: Path) -> Clip | None:
-    if is_pose_folder(path):
-        return Clip(path.name, "pose", path)
-    if not path.is_file():
-        return None
-    suffix = path.suffix.lower()
-    for kind, suffixes in (("video", VIDEO_SUFFIXES), ("picture", PICTURE_SUFFIXES), ("pose", POSE_SUFFIXES)):
-        if suffix in suffixes:
-            return Clip(path.stem, kind, path)
-    return None
-
-
-def match(generated: list[Clip], reference: list[Clip]) -> list[tuple[Clip, Clip | None]]:
-    """Pairs by name. A single reference serves a single clip of any name, and a single picture serves all clips."""
-    if len(reference) == 1 and (len(generated) == 1 or reference[0].kind == "picture"):
-        return [(clip, reference[0]) for clip in generated]
-    by_name = {clip.name: clip for clip in reference}
-    return [(clip, by_name.get(clip.name)) for clip in generated]
 
 
 def sound(clip: Clip) -> np.ndarray:

@@ -1,6 +1,6 @@
 """From clips to numbers: which passes are needed, and what their results amount to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..runtime import Progress
@@ -16,14 +16,29 @@ from .settings import Settings
 
 @dataclass
 class Evaluation:
-    """Everything an evaluation found, in the order of `METRICS` and of the clips' names."""
+    """Everything an evaluation found, in the order of `METRICS` and of the clips' names.
+
+    Attributes
+    ----------
+    notes : sentences on the whole of it. sources : the generated clips, for stills and players.
+    real : the real clip of each, by name, where it has one. portraits : likewise its reference picture.
+    """
 
     scores: list[Score]
     clips: list[ClipReport]
+    notes: list[str] = field(default_factory=list)
+    sources: dict[str, Clip] = field(default_factory=dict)
+    real: dict[str, Clip] = field(default_factory=dict)
+    portraits: dict[str, Clip] = field(default_factory=dict)
 
     def value(self, key: str) -> float | None:
         """The value of a metric by its key, None if it was not computed."""
-        return next((score.value for score in self.scores if score.metric.key == key), None)
+        found = self.score(key)
+        return None if found is None else found.value
+
+    def score(self, key: str) -> Score | None:
+        """The score of a metric by its key, None if it was not asked for."""
+        return next((score for score in self.scores if score.metric.key == key), None)
 
 
 def evaluate(
@@ -36,6 +51,7 @@ def evaluate(
     processes: int = 1,
     progress: Progress | None = None,
     absent: dict[str, str] | None = None,
+    unpaired: bool = False,
 ) -> Evaluation:
     """Evaluate generated clips, against real ones where a metric asks for them.
 
@@ -43,9 +59,10 @@ def evaluate(
     ----------
     reference : real clips, matched by name (a single one serves a single clip); a picture serves CSIM alone.
     metrics : None for all. pictures : reference pictures for CSIM by name, else those of `reference`.
-    cache : folder in which results are kept, None for none. processes : 0 is one a core.
+    cache : folder in which results are kept, None for none. processes : 0 is one per core.
     progress : called with (frames done, frames of all); may raise to cancel.
     absent : clips that should be there and are not, by name, with the reason: every score tells that it lacks them.
+    unpaired : the real clips are a set of their own, whatever their names; so they are where no name is in both sets.
 
     Raises
     ------
@@ -54,14 +71,17 @@ def evaluate(
     if not generated:
         raise ValueError("there are no clips to evaluate")
     generated = sorted(generated, key=lambda clip: clip.name)
-    work = Findings(generated, reference or [], pictures or [], settings or Settings(), Cache(cache))
+    work = Findings(generated, reference or [], pictures or [], settings or Settings(), Cache(cache), unpaired)
     work.absent |= absent or {}
     chosen = choose(work, metrics)
     passes = jobs(work, chosen, processes or cores())
     for job, results, remarks in run_all(passes, work.settings, work.cache, processes, progress):
         work.take(job, results, remarks)
     scores = [score(work, metric) for metric in chosen]
-    return Evaluation(scores, finish(work, chosen))
+    work.notes += [score.warning for score in scores if score.warning]
+    work.notes += [work.cache.problem] if work.cache.problem else []
+    sources = {clip.name: clip for clip in generated}
+    return Evaluation(scores, finish(work, chosen), work.notes, sources, dict(work.videos), dict(work.portraits))
 
 
 def finish(work: Findings, chosen: list[Metric]) -> list[ClipReport]:

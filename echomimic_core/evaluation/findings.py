@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..pose import HandPose
-from .clips import CLIP, Clip, match
+from .clips import CLIP, Clip
 from .metrics import hands
 from .metrics.registry import METRICS
 from .passes.cache import Cache
 from .passes.extract import Result
 from .passes.jobs import Job
+from .sets import match
 from .settings import Settings
 
 DISTRIBUTIONS = {metric.extractor for metric in METRICS if metric.scope == "set"}
@@ -56,23 +57,40 @@ class Findings:
     """The clips of an evaluation, what was found in them, and what is to be said of them."""
 
     def __init__(
-        self, generated: list[Clip], reference: list[Clip], pictures: list[Clip], settings: Settings, cache: Cache
+        self,
+        generated: list[Clip],
+        reference: list[Clip],
+        pictures: list[Clip],
+        settings: Settings,
+        cache: Cache,
+        unpaired: bool = False,
     ):
         self.settings, self.cache = settings, cache
         self.reports = {clip.name: ClipReport(clip.name) for clip in generated}
-        self.generated = generated
+        self.generated, self.notes = generated, []
         pairs = match(generated, reference) if reference else [(clip, None) for clip in generated]
+        if reference and not unpaired and not any(real for _, real in pairs):
+            unpaired = True
+            self.notes.append(
+                "no reference has the name of a generated clip, so the two sets are compared as unpaired: by set "
+                "metrics only"
+            )
+        # The real clips of an unpaired set, none where clips have a real one each.
+        self.real_set = sorted((c for c in reference if c.kind != "pose"), key=lambda c: c.name) if unpaired else []
+        self.unpaired = unpaired
+        if unpaired:
+            pairs = [(clip, None) for clip in generated]
         self.videos = {c.name: r for c, r in pairs if r is not None and r.kind == "video"}
         portraits = {c.name: r for c, r in pairs if r is not None and r.kind != "pose"}
         if pictures:
             portraits |= {c.name: p for c, p in match(generated, pictures) if p is not None}
         self.portraits = portraits
-        self.has_videos = any(clip.kind == "video" for clip in reference)
+        self.has_videos = unpaired or any(clip.kind == "video" for clip in reference)
         taken = {clip.name for clip in generated} | {r.name for _, r in pairs if r is not None}
-        unmatched = [clip.name for clip in reference if clip.kind == "video" and clip.name not in taken]
+        unmatched = [c.name for c in reference if c.kind == "video" and c.name not in taken and not unpaired]
         self.absent = dict.fromkeys(sorted(unmatched), "no generated clip has the name of this real one")
         for clip, real in pairs:
-            if reference and real is None:
+            if reference and real is None and not unpaired:
                 self.reports[clip.name].remark(f"the reference has nothing named {clip.name}")
         # Results by (which: "generated", "reference", "portrait" or "pair", name of the generated clip, extractor).
         self.results: dict[tuple[str, str, str], Result | Kept] = {}
@@ -87,6 +105,12 @@ class Findings:
 
     def take(self, job: Job, results: dict[str, Result], remarks: list[str]) -> None:
         """File the results of a pass under every clip they are for."""
+        if any(job.clip is clip for clip in self.real_set):
+            for name, result in results.items():
+                if isinstance(result, str):
+                    result = result.replace(CLIP, f"{job.clip.name} (real)")
+                self.results["reference", job.clip.name, name] = self._light(job, name, result)
+            return
         for clip in self.generated:
             if job.reference:
                 kinds = ["pair"] if job.clip is clip and job.reference is self.videos.get(clip.name) else []
@@ -110,9 +134,8 @@ class Findings:
         """Features of distributions stay on disk where they are cached: a test set of them would fill the memory."""
         if name in DISTRIBUTIONS and isinstance(result, dict):
             key = job.cache_key(name, self.settings)
-            if key is None or self.cache.folder is None:
-                return Kept(int(result["count"]), key, result)
-            return Kept(int(result["count"]), key)
+            kept = key is not None and self.cache.holds(*key)
+            return Kept(int(result["count"]), key, None if kept else result)
         return result
 
     def arrays(self, kind: str, clip: Clip, extractor: str) -> dict[str, np.ndarray] | Kept:

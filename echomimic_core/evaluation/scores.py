@@ -11,8 +11,11 @@ from .choosing import missing
 from .clips import Clip
 from .extractors import EXTRACTORS
 from .findings import WHOSE, Findings, Kept
-from .metrics.frechet import Moments, distance_of
-from .metrics.metric import Metric
+from .metrics.metric import Arrays, Distance, Metric
+from .statistics import bootstrap_interval
+
+NO_REAL = "it compares with real clips: give a reference video or folder"
+UNPAIRED = "it compares every clip with its own real clip, but the sets are unpaired: name them alike, or use --pairs"
 
 
 @dataclass
@@ -25,6 +28,9 @@ class Score:
     clips : values of single clips, by name.
     used, total : of how many clips the value is, and how many there are, those included that were never generated.
     left_out : the reason for each clip that the value is not of, by name.
+    deviation : standard deviation over clips (of KID: over subsets), nan where there is none.
+    interval : 95 % of the mean over clips, by bootstrap; None below 3 clips and for set metrics.
+    samples : features per side, of set metrics. warning : a sentence on what makes the value doubtful, or empty.
     """
 
     metric: Metric
@@ -34,12 +40,18 @@ class Score:
     used: int = 0
     total: int = 0
     left_out: dict[str, str] = field(default_factory=dict)
+    deviation: float = math.nan
+    interval: tuple[float, float] | None = None
+    samples: tuple[int, int] | None = None
+    warning: str = ""
 
 
 def score(work: Findings, metric: Metric) -> Score:
     """The metric over all clips."""
     if metric.scope != "clip" and not work.has_videos:
-        return Score(metric, reason="it needs real clips to compare with: give a reference video or folder")
+        return Score(metric, reason=NO_REAL)
+    if metric.scope == "pair" and work.unpaired:
+        return Score(metric, reason=UNPAIRED)
     only_poses = all(clip.kind == "pose" for clip in work.generated)
     if only_poses and not metric.of_poses:
         return Score(metric, reason="a pose has no pictures")
@@ -54,15 +66,21 @@ def score(work: Findings, metric: Metric) -> Score:
         except ValueError as error:
             left_out[clip.name] = str(error)
             work.reports[clip.name].remark(str(error))
-    value, infinite = _mean(values)
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
     # One clip that equals its real one would hide how far the others are from theirs.
+    value = float(np.mean(list(finite.values()))) if finite else math.inf if values else None
+    infinite = [name for name in values if name not in finite] if finite else []
     left_out |= dict.fromkeys(infinite, f"it equals its real clip, so its {metric.name} has no finite value")
-    return _counted(work, Score(metric, value, clips=values), left_out)
+    found = Score(metric, value, clips=values)
+    if len(finite) > 1:
+        found.deviation = float(np.std(list(finite.values()), ddof=1))
+        found.interval = bootstrap_interval(list(finite.values()))
+    return _counted(work, found, left_out)
 
 
 def _counted(work: Findings, score: Score, left_out: dict[str, str]) -> Score:
     """The score with what it is of, and what it is not of and why."""
-    score.used = len(work.generated) - len(left_out)
+    score.used = sum(clip.name not in left_out for clip in work.generated)
     score.total = len(work.generated) + len(work.absent)
     if score.value is None:
         # What many clips lack comes first.
@@ -74,59 +92,77 @@ def _counted(work: Findings, score: Score, left_out: dict[str, str]) -> Score:
 
 
 def _score_set(work: Findings, metric: Metric) -> Score:
-    pairs: list[tuple[Kept, Kept]] = []
-    left_out = {}
+    sides, left_out = (_unpaired if work.unpaired else _paired)(work, metric)
+    found = Score(metric)
+    try:
+        if all(sides):
+            distance = _distance(work, metric, sides)
+            found = Score(metric, distance.value, deviation=distance.deviation, samples=distance.samples)
+            found.warning = _few(metric, distance.samples)
+    except ValueError as error:
+        found.reason = str(error)
+    return _counted(work, found, left_out)
+
+
+def _few(metric: Metric, samples: tuple[int, int]) -> str:
+    if min(samples) >= metric.features:
+        return ""
+    return (
+        f"{metric.name} of {samples[0]} generated and {samples[1]} real samples, fewer than its {metric.features} "
+        "features, is biased upwards: compare it only with one of as many samples"
+    )
+
+
+def _paired(work: Findings, metric: Metric) -> tuple[tuple[list[Kept], list[Kept]], dict[str, str]]:
+    generated, real, left_out = [], [], {}
     for clip in work.generated:
         # Without its counterpart a clip would shift one side only.
         try:
-            pairs.append(tuple(_samples(work, side, clip, metric) for side in ("generated", "reference")))
+            pair = [_samples(work, side, clip, metric) for side in ("generated", "reference")]
         except ValueError as error:
             left_out[clip.name] = str(error)
-    try:
-        value = _distance(work, pairs) if pairs else None
-    except ValueError as error:
-        return _counted(work, Score(metric, reason=str(error)), left_out)
-    return _counted(work, Score(metric, value), left_out)
+        else:
+            generated.append(pair[0])
+            real.append(pair[1])
+    return (generated, real), left_out
+
+
+def _unpaired(work: Findings, metric: Metric) -> tuple[tuple[list[Kept], list[Kept]], dict[str, str]]:
+    sides, left_out = ([], []), {}
+    for side, clips, kept in (("generated", work.generated, sides[0]), ("reference", work.real_set, sides[1])):
+        for clip in clips:
+            try:
+                kept.append(_samples(work, side, clip, metric))
+            except ValueError as error:
+                left_out[clip.name if side == "generated" else f"{clip.name} (real)"] = str(error)
+    return sides, left_out
 
 
 def _samples(work: Findings, side: str, clip: Clip, metric: Metric) -> Kept:
     kept = work.arrays(side, clip, metric.extractor)
     if not kept.count:
-        whose = WHOSE[side].format(clip.name)
+        whose = clip.name if work.unpaired else WHOSE[side].format(clip.name)
         lacking = "no face is found in it" if EXTRACTORS[metric.extractor].needs_face else "it has no frames"
         raise ValueError(f"{whose} gives no samples for {metric.name}: {lacking}")
     return kept
 
 
-def _distance(work: Findings, pairs: list[tuple[Kept, Kept]]) -> float:
+def _distance(work: Findings, metric: Metric, sides: tuple[list[Kept], list[Kept]]) -> Distance:
     # Roots of large matrices take seconds, which a rerun need not spend.
-    key = ("distance", *(kept.key for pair in pairs for kept in pair))
-    key = None if None in key else key
+    keys = [kept.key for side in sides for kept in side]
+    key = None if None in keys else ("distance", metric.key, len(sides[0]), *keys)
     if key and (known := work.cache.get(*key)):
-        return float(known["distance"])
-    distance = distance_of(*(_pooled(work, side) for side in zip(*pairs, strict=True)))
+        return Distance(float(known["distance"]), tuple(known["samples"].tolist()), float(known["deviation"]))
+    found = metric.distance(*(_arrays(work, side) for side in sides))
     if key:
-        work.cache.put({"distance": np.array(distance)}, *key)
-    return distance
+        arrays = {"distance": found.value, "samples": found.samples, "deviation": found.deviation}
+        work.cache.put({name: np.array(value) for name, value in arrays.items()}, *key)
+    return found
 
 
-def _pooled(work: Findings, side: Iterable[Kept]) -> Moments:
-    pooled = None
+def _arrays(work: Findings, side: list[Kept]) -> Iterable[Arrays]:
     for kept in side:
         arrays = kept.arrays or work.cache.get(*kept.key)
         if arrays is None:
-            raise ValueError(
-                f"features could not be cached in {work.cache.folder}: free disk space there, or disable the cache"
-            )
-        moments = Moments.from_arrays(arrays)
-        pooled = pooled or Moments(moments.dim)
-        pooled.merge(moments)
-    return pooled
-
-
-def _mean(values: dict[str, float]) -> tuple[float | None, list[str]]:
-    """Mean of the finite values, and the names of the others; infinity if none is finite, None without any."""
-    finite = [value for value in values.values() if math.isfinite(value)]
-    if finite:
-        return float(np.mean(finite)), [name for name, value in values.items() if not math.isfinite(value)]
-    return (math.inf if values else None), []
+            raise ValueError(f"features vanished from the cache {work.cache.folder} during the run: run it again")
+        yield arrays

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from ..networks import local
 from .passes.cache import file_hash
+from .protocols import FVD_PROTOCOLS
 
+# Fewer frames leave nothing after I3D's pooling over time.
+LEAST_FRAMES = 9
 PACK = Path(__file__).resolve().parents[2]
 
 
@@ -25,7 +28,8 @@ class Settings:
     mediapipe : where MediaPipe's bundles are looked for, before `folders`.
     chosen : files for single networks, by the keys of `networks.local.NETWORKS`.
     device : of the networks, as torch names it. batch : frames that go through a network at once.
-    clip_frames : frames of one sample of FVD.
+    clip_frames : frames of one sample of FVD. fvd : how clips become samples, see `protocols.FVD_PROTOCOLS`.
+    set_size : clips on that side of a set, set by the evaluation itself.
     sync_crop : "face", or "whole" where frames are already face crops.
     """
 
@@ -35,13 +39,19 @@ class Settings:
     device: str = "cpu"
     batch: int = 8
     clip_frames: int = 16
+    fvd: str = "all"
+    set_size: int = 1
     sync_crop: str = "face"
 
     def __post_init__(self):
         if self.batch < 1:
             raise ValueError(f"the batch is {self.batch}, but at least 1 frame goes through a network at once")
-        if self.clip_frames < 9:
-            raise ValueError(f"FVD samples of {self.clip_frames} frames are too short: I3D needs at least 9")
+        if self.clip_frames < LEAST_FRAMES:
+            raise ValueError(
+                f"FVD samples of {self.clip_frames} frames are too short: I3D needs at least {LEAST_FRAMES}"
+            )
+        if self.fvd not in FVD_PROTOCOLS:
+            raise ValueError(f"the FVD protocol is {self.fvd!r}, but it must be one of {', '.join(FVD_PROTOCOLS)}")
         if self.sync_crop not in ("face", "whole"):
             raise ValueError(f"the sync crop is {self.sync_crop!r}, but it must be 'face' or 'whole'")
 
@@ -65,6 +75,14 @@ class Settings:
         path = self.find(network)
         beside = path.with_name("alex.pth") if network == "lpips" else None
         return file_hash(path) + (file_hash(beside) if beside and beside.is_file() else "")
+
+    def protocol(self) -> dict[str, str]:
+        """What changes numbers, by name, for reports."""
+        return {
+            "FVD": f"{self.fvd}: {FVD_PROTOCOLS[self.fvd].format(self.clip_frames)}",
+            "sync crop": self.sync_crop,
+            "device": self.device,
+        }
 
     @staticmethod
     def mediapipe_version() -> str:

@@ -68,9 +68,9 @@ class EchoMimicV2Evaluate(io.ComfyNode):
     @classmethod
     def execute(cls, video, metrics=ALL, reference=None) -> io.NodeOutput:
         from ...bridge.reports import say
+        from ...echomimic_core.evaluation import report
         from ...echomimic_core.evaluation.evaluate import evaluate
         from ...echomimic_core.evaluation.report import curves
-        from ...echomimic_core.evaluation.report import text as report
         from ...echomimic_core.networks import local
 
         chosen = chosen_metrics(metrics)

@@ -7,11 +7,12 @@ from .base import Extractor
 from .face import Blendshapes, DlibIdentity, Expression, Identity, Mouth
 from .hands import DWPoseHands, Hands
 from .lips import Sync
-from .pictures import Inception, Video
+from .pictures import Inception, Steadiness, Video
 
 EXTRACTORS: dict[str, type[Extractor]] = {
     "inception": Inception,
     "i3d": Video,
+    "steadiness": Steadiness,
     "mouth": Mouth,
     "arcface": Identity,
     "dlib": DlibIdentity,
@@ -23,4 +24,8 @@ EXTRACTORS: dict[str, type[Extractor]] = {
 }
 
 # Those that share a pass where there are processes enough for several passes over one clip.
-GROUPS = (("hands", "dwpose"), ("inception", "i3d"), ("mouth", "arcface", "dlib", "deep3d", "blendshapes", "syncnet"))
+GROUPS = (
+    ("hands", "dwpose"),
+    ("inception", "i3d", "steadiness"),
+    ("mouth", "arcface", "dlib", "deep3d", "blendshapes", "syncnet"),
+)

@@ -7,13 +7,18 @@ import numpy as np
 from ..clips import Clip
 from ..faces import Face
 from ..metrics.frechet import Moments
+from ..metrics.kernel import RowSample
 from ..settings import Settings
 
 
 class Extractor(ABC):
-    """Base: context manager; `networks` are the files it needs, `needs_face` asks for the face of each frame."""
+    """Base: context manager; `needs_face` asks for the face of each frame.
+
+    `networks` are the files it needs, `optional` those it uses where they are.
+    """
 
     networks: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     needs_face = False
 
     def __init__(self, clip: Clip, fps: float, settings: Settings):
@@ -68,17 +73,27 @@ class Batched(Extractor):
 
 
 class Distribution(Batched):
-    """Features of a network as moments of a Gaussian."""
+    """Features of a network as moments of a Gaussian; with `keeps_rows` also the features themselves, for KID."""
+
+    keeps_rows = False
 
     def __init__(self, clip: Clip, fps: float, settings: Settings):
         super().__init__(clip, fps, settings)
         self.moments: Moments | None = None
+        self.rows = RowSample()
 
     def take(self, features: np.ndarray) -> None:
         features = features.reshape(len(features), -1)
         self.moments = self.moments or Moments(features.shape[1])
         self.moments.add(features)
+        if self.keeps_rows:
+            self.rows.add(features)
 
     def finish(self) -> dict[str, np.ndarray]:
         self.flush()
-        return self.moments.arrays() if self.moments else {"count": np.array(0)}
+        if not self.moments:
+            return {"count": np.array(0)}
+        arrays = self.moments.arrays()
+        # Few rows are in the moments as they came.
+        needed = self.keeps_rows and len(arrays["rows"]) < self.moments.count
+        return arrays | ({"sample": self.rows.array()} if needed else {})

@@ -6,6 +6,7 @@ import torch
 from ...networks.deep3d import EXPRESSION
 from ..clips import Clip
 from ..faces import NO_FACE
+from . import frechet
 from .metric import Metric, Store, paper
 
 SILENCE_DB = -60.0
@@ -87,6 +88,8 @@ METRICS = (
         _DEEP3D,
         "under 2.5",
         paper=paper(None, None, 2.218),
+        distance=frechet.distance,
+        features=64,
     ),
     Metric(
         "efid-blendshapes",
@@ -98,6 +101,8 @@ METRICS = (
         "MediaPipe face landmarker; no publication uses this number",
         "near 0; compare only with itself",
         alternative_to="efid",
+        distance=frechet.distance,
+        features=52,
     ),
     Metric(
         "mouth",

@@ -1,10 +1,12 @@
 """Fréchet distance of two sets of features, from streamed moments."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from .metric import Metric, paper
+from ..protocols import FVD_PROTOCOLS
+from .metric import Arrays, Distance, Metric, paper
 
 
 class Moments:
@@ -115,14 +117,32 @@ def frechet_distance(
     return float(max(difference @ difference + trace, 0.0))
 
 
+def pooled(parts: Iterable[Arrays]) -> Moments:
+    """The moments of all features whose parts `Moments.arrays` gave; ValueError without any part."""
+    moments = None
+    for arrays in parts:
+        part = Moments.from_arrays(arrays)
+        moments = moments or Moments(part.dim)
+        moments.merge(part)
+    if moments is None:
+        raise ValueError("a distribution needs samples, but there are none")
+    return moments
+
+
 def distance_of(a: Moments, b: Moments) -> float:
     """Fréchet distance of the Gaussians fitted to two sets of features; ValueError with fewer than two rows."""
     return frechet_distance(*a.mean_and_covariance(), *b.mean_and_covariance())
 
 
+def distance(generated: Iterable[Arrays], real: Iterable[Arrays]) -> Distance:
+    """Fréchet distance of what two sets of clips have as features."""
+    a, b = pooled(generated), pooled(real)
+    return Distance(distance_of(a, b), (a.count, b.count))
+
+
 _FVD = (
-    "Fréchet distance of the 400 logits of I3D (Kinetics-400) of stretches of {} frames without overlap, short side "
-    "224 (bilinear), middle square, generated against real."
+    "Fréchet distance of the 400 logits of I3D (Kinetics-400), generated against real; protocol {}: {}. Frames have "
+    "their short side at 224 (bilinear) and are cut to the middle square."
 )
 
 METRICS = (
@@ -136,6 +156,8 @@ METRICS = (
         "Heusel et al. 2017 (arXiv 1706.08500), PyTorch weights of 2015-12-05",
         "under 50; below 2048 frames per side it is biased upwards",
         paper=paper(58.98, 53.47, 49.33),
+        distance=distance,
+        features=2048,
     ),
     Metric(
         "fvd",
@@ -143,14 +165,16 @@ METRICS = (
         "i3d",
         "set",
         "lower",
-        _FVD.format(16),
+        _FVD.format("all", FVD_PROTOCOLS["all"].format(16)),
         "Unterthiner et al. 2018 (arXiv 1812.01717); Carreira & Zisserman 2017 (arXiv 1705.07750)",
-        "under 600; only sets of many clips compare well",
+        "under 600; only sets of many clips compare well, and only by the same protocol",
         paper=paper(1016, 623, 598),
+        distance=distance,
+        features=400,
     ),
 )
 
 
-def fvd(frames: int) -> Metric:
-    """FVD of stretches of so many frames."""
-    return replace(METRICS[1], definition=_FVD.format(frames))
+def fvd(protocol: str, frames: int) -> Metric:
+    """FVD by a protocol of `FVD_PROTOCOLS`, of stretches of so many frames."""
+    return replace(METRICS[1], definition=_FVD.format(protocol, FVD_PROTOCOLS[protocol].format(frames)))

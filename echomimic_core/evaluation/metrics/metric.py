@@ -1,6 +1,7 @@
 """What a metric is. Each is declared once, in the file of this folder that has its maths."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,6 +14,24 @@ if TYPE_CHECKING:
 
 # Columns of the paper's table on EMTD (arXiv 2411.10061).
 PAPER_METHODS = ("AnimateAnyone", "MimicMotion", "EchoMimicV2")
+
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far apart two sets are.
+
+    Attributes
+    ----------
+    value : the metric's. deviation : of it over random subsets, where it is taken over some, else nan.
+    samples : features of generated and of real clips that it is of.
+    """
+
+    value: float
+    samples: tuple[int, int]
+    deviation: float = math.nan
 
 
 class Store(Protocol):
@@ -41,7 +60,10 @@ class Metric:
     good : what a good value looks like, in words.
     alternative_to : key of the metric it may stand next to when that one's network is missing.
     paper : values of PAPER_METHODS.
-    score : the value of one clip; "set" metrics have none, they are the distance of two distributions.
+    score : the value of one clip; "set" metrics have none, they have a `distance`.
+    distance : of two sets of what the extractor found in their clips, each an iterable; see `Distance`.
+    features : numbers per sample of a "set" metric; with fewer samples it is biased, which reports say.
+    other_names : under which publications also have it.
     curve : curves over the frames of one clip, by name, each (F,).
     needs : networks besides those of the extractor.
     of_poses : whether it is defined for a pose without pictures.
@@ -61,6 +83,9 @@ class Metric:
     curve: Callable[[Store, Clip], dict[str, np.ndarray]] | None = None
     needs: tuple[str, ...] = ()
     of_poses: bool = False
+    distance: Callable[[Iterable[Arrays], Iterable[Arrays]], Distance] | None = None
+    features: int = 0
+    other_names: tuple[str, ...] = ()
 
 
 def paper(*values: float | None) -> dict[str, float]:

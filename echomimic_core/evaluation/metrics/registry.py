@@ -1,10 +1,10 @@
 """All metrics, collected from the files that declare them."""
 
-from . import expression, frechet, gestures, hands, identity, quality, sync
+from . import expression, frechet, gestures, hands, identity, kernel, quality, steadiness, sync
 from .metric import Metric
 
 # In the order of reports.
-FAMILIES = (frechet, quality, expression, sync, hands, gestures, identity)
+FAMILIES = (frechet, kernel, quality, steadiness, expression, sync, hands, gestures, identity)
 
 METRICS: tuple[Metric, ...] = tuple(metric for family in FAMILIES for metric in family.METRICS)
 BY_KEY = {metric.key: metric for metric in METRICS}
@@ -22,9 +22,13 @@ def choose(names: list[str] | None) -> list[Metric]:
     chosen = set()
     for name in names:
         plain = name.strip().lower()
-        found = {metric.key for metric in METRICS if plain in (metric.key, metric.name.lower())}
+        found = {metric.key for metric in METRICS if plain in _names(metric)}
         found |= {"sync-c", "sync-d"} if plain == "sync" else set()
         if not found:
             raise ValueError(f"there is no metric {name!r}: choose from {', '.join(BY_KEY)}")
         chosen |= found
     return [metric for metric in METRICS if metric.key in chosen]
+
+
+def _names(metric: Metric) -> set[str]:
+    return {metric.key, *(name.lower() for name in (metric.name, *metric.other_names))}

@@ -190,6 +190,7 @@ METRICS = (
         _SYNCNET,
         "above 6; real speech gives 7 to 9",
         paper=paper(0.987, 1.495, 7.219),
+        other_names=("LSE-C",),
         score=_sync("confidence"),
     ),
     Metric(
@@ -202,6 +203,7 @@ METRICS = (
         _SYNCNET,
         "under 8; real speech gives 6 to 7",
         paper=paper(None, None, 7.021),
+        other_names=("LSE-D",),
         score=_sync("distance"),
     ),
 )

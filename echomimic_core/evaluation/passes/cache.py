@@ -1,7 +1,6 @@
 """Results kept by the content of files, so that evaluating again costs only what has changed."""
 
 import hashlib
-import logging
 import os
 import zipfile
 from functools import lru_cache
@@ -9,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...files.durable import Draft, make_folder
+from ...files.durable import Draft, WriteError, make_folder, reason
 
 # Raised whenever an extraction changes its numbers.
-VERSION = 5
+VERSION = 6
 BLOCK = 1 << 20
 
 
@@ -42,10 +41,16 @@ def _hash(path: str, size: int, modified: int) -> str:
 
 
 class Cache:
-    """Arrays by key in a folder; without a folder it remembers nothing."""
+    """Arrays by key in a folder; without a folder it remembers nothing.
+
+    Attributes
+    ----------
+    problem : a sentence once something could not be written, empty as long as all could.
+    """
 
     def __init__(self, folder: Path | None):
         self.folder = folder
+        self.problem = ""
 
     def _path(self, parts: tuple) -> Path:
         key = hashlib.sha256(repr((VERSION, *parts)).encode()).hexdigest()
@@ -61,8 +66,12 @@ class Cache:
         except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
             return None
 
+    def holds(self, *parts) -> bool:
+        """Whether something was put under these parts."""
+        return self.folder is not None and self._path(parts).is_file()
+
     def put(self, arrays: dict[str, np.ndarray], *parts) -> None:
-        """Keep arrays; a full or read-only disk costs only the speed of the next run."""
+        """Keep arrays; a full or read-only disk costs only the speed of the next run, and becomes the `problem`."""
         if self.folder is None:
             return
         path = self._path(parts)
@@ -71,4 +80,5 @@ class Cache:
             with Draft(path) as made:
                 np.savez(made.open(), **arrays)
         except OSError as error:
-            logging.warning("results are not cached in %s: %s", self.folder, error)
+            said = str(error) if isinstance(error, WriteError) else reason(error, path)
+            self.problem = f"results are not cached, so the next run computes them again: {said}"

@@ -2,13 +2,9 @@
 
 import logging
 import os
-import queue
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing import get_context
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,23 +15,25 @@ from ..settings import Settings
 from .cache import Cache
 from .compare import compare
 from .extract import Fact, Result, extract
+from .workers import Lost, run_tasks
 
 # Fewer frames than this are done before a second process has started.
 FRAMES_WORTH_A_PROCESS = 150
-POLL_SECONDS = 0.2
+TICKS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
 class Job:
     """One pass: the extractors `names` over `clip`, or the measures `names` of it against `reference`.
 
-    limit : frames to read, 0 for all.
+    limit : frames to read, 0 for all. set_size : clips on that side of the evaluation.
     """
 
     clip: Clip
     names: tuple[str, ...]
     reference: Clip | None = None
     limit: int = 0
+    set_size: int = 1
 
     def frames(self) -> int:
         """About how many frames are read."""
@@ -49,7 +47,8 @@ class Job:
         if self.reference:
             networks, options = (("lpips",) if name == "lpips" else ()), ()
         else:
-            networks, options = EXTRACTORS[name].networks, EXTRACTORS[name].options(settings)
+            networks = EXTRACTORS[name].networks + EXTRACTORS[name].optional
+            options = EXTRACTORS[name].options(replace(settings, set_size=self.set_size))
         networks = tuple(settings.fingerprint(network) for network in networks if settings.find(network))
         # Devices round differently, and another MediaPipe scores other expressions with the same bundle.
         networks += (settings.device,) if networks else ()
@@ -62,6 +61,7 @@ class Job:
         try:
             if self.reference:
                 return compare(self.clip, self.reference, list(self.names), settings, tick)
+            settings = replace(settings, set_size=self.set_size)
             return extract(self.clip, list(self.names), settings, tick, self.limit), []
         except ValueError as error:
             sentence = Fact(error) if isinstance(error, ClipError) else str(error)
@@ -93,7 +93,7 @@ def run_all(
         if kept:
             yield job, {name: result for name, result, _ in kept}, sorted({r for *_, rs in kept for r in rs})
         if rest:
-            remaining.append(Job(job.clip, tuple(rest), job.reference, job.limit))
+            remaining.append(replace(job, names=tuple(rest)))
     # The longest first, so that none is left over for the end.
     sized = sorted(((job.frames(), job) for job in remaining), key=lambda pair: -pair[0])
     total = sum(frames for frames, _ in sized)
@@ -173,68 +173,33 @@ def _in_turn(jobs: list[Job], settings: Settings, _count: int, counter: _Counter
 
 
 def _in_processes(jobs: list[Job], settings: Settings, count: int, counter: _Counter) -> Iterator[Outcome]:
-    # Spawned, not forked: MediaPipe and CUDA do not survive a fork.
-    context = get_context("spawn")
-    ticks = context.Queue()
-    pool = ProcessPoolExecutor(count, context, _start, (ticks, max(cores() // count, 1)))
-    waiting: dict[Future, Job] = {pool.submit(_work, job, settings): job for job in jobs}
-    try:
-        while waiting:
-            done, _ = wait(waiting, POLL_SECONDS, FIRST_COMPLETED)
-            counter(_drain(ticks))
-            for future in done:
-                job = waiting.pop(future)
-                try:
-                    yield (job, *future.result())
-                except BrokenProcessPool:
-                    sentence = f"{job.clip.name}: its process was terminated, possibly out of memory"
-                    yield job, dict.fromkeys(job.names, sentence), []
-        counter.finish()
-    finally:
-        # On cancel, passes are still running and nobody wants their results.
-        running = list((pool._processes or {}).values()) if waiting else []
-        pool.shutdown(wait=not waiting, cancel_futures=True)
-        for process in running:
-            process.terminate()
-        ticks.close()
+    tasks = [(job, settings, max(cores() // count, 1)) for job in jobs]
+    for (job, *_), outcome in run_tasks(_work, tasks, count, counter):
+        if isinstance(outcome, Lost):
+            outcome = dict.fromkeys(job.names, f"{job.clip.name} was not read: {outcome.reason}"), []
+        yield (job, *outcome)
+    counter.finish()
 
 
-def _drain(ticks) -> int:
-    frames = 0
-    while True:
-        try:
-            frames += ticks.get_nowait()
-        except queue.Empty:
-            return frames
-
-
-_ticks = None
-
-
-def _start(ticks, threads: int) -> None:
-    global _ticks
-    _ticks = ticks
-    os.environ.setdefault("GLOG_minloglevel", "2")
+def _work(task: tuple[Job, Settings, int], count: Callable[[int], None]) -> tuple[dict[str, Result], list[str]]:
     import torch
 
     from ...media.opencv import cv2
 
+    job, settings, threads = task
     torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
-
-
-def _work(job: Job, settings: Settings) -> tuple[dict[str, Result], list[str]]:
     pending = 0
 
     def tick() -> None:
         nonlocal pending
         pending += 1
-        if pending == 8:
-            _ticks.put(pending)
+        if pending == TICKS_AT_ONCE:
+            count(pending)
             pending = 0
 
     outcome = job.run(settings, tick)
-    _ticks.put(pending)
+    count(pending)
     return outcome
 
 

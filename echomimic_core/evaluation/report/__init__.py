@@ -1,1 +1,20 @@
-"""What an evaluation looks like on paper."""
+"""What an evaluation looks like: as text, for programs, for a paper, as a page."""
+
+from .data import as_csv, as_json, as_latex
+from .setup import Setup, describe
+from .text import as_text, compared
+from .writing import SUFFIXES, check_place, check_suffix, save
+
+__all__ = [
+    "SUFFIXES",
+    "Setup",
+    "as_csv",
+    "as_json",
+    "as_latex",
+    "as_text",
+    "check_place",
+    "check_suffix",
+    "compared",
+    "describe",
+    "save",
+]

@@ -56,6 +56,7 @@ PANELS = (
             Line("identity (dlib)", "cosine with the reference (dlib)", (0, 1), ORANGE),
         ),
     ),
+    Panel("Does the background flicker?", (Line("flicker", "change of what stands still, of 255", (0, None), BLUE),)),
     Panel(
         "How near is it to the real clip?",
         (Line("ssim", "SSIM", (0, 1), BLUE), Line("psnr", "PSNR, dB", (None, None), ORANGE)),
@@ -84,12 +85,12 @@ def _draw_panel(pen, panel: Panel, report: ClipReport, top: int) -> None:
     left, right, upper, lower = MARGIN, WIDTH - MARGIN, top + 24, top + PANEL - 26
     frames = max(len(report.curves[line.name]) for line in lines)
     seconds = frames / report.fps
-    missing = _missing(panel, report)
+    missing = missing_frames(panel, report)
 
     def across(frame: float) -> float:
         return left + (right - left) * frame / max(frames, 1)
 
-    for first, last in _runs(missing):
+    for first, last in runs(missing):
         pen.rectangle([SCALE * v for v in (across(first), upper, across(last), lower)], fill=MISSING)
     _text(pen, (left, top + 2), panel.title, 13)
     if missing.any():
@@ -101,14 +102,14 @@ def _draw_panel(pen, panel: Panel, report: ClipReport, top: int) -> None:
         _text(pen, (x - 8, lower + 4), f"{tick:g} s", 10)
     for index, line in enumerate(lines):
         values = report.curves[line.name]
-        low, high = _span(line, values)
+        low, high = span_of(line, values)
         label = right - 230 * (len(lines) - index)
         _text(pen, (label, top + 4), line.label, 11, line.colour)
         edge = left - 48 if index == 0 else right + 6
         _text(pen, (edge, upper - 6), f"{high:.3g}", 10, line.colour)
         _text(pen, (edge, lower - 8), f"{low:.3g}", 10, line.colour)
         heights = lower - (lower - upper) * np.clip((values - low) / (high - low), 0, 1)
-        for first, last in _runs(np.isfinite(values)):
+        for first, last in runs(np.isfinite(values)):
             points = [(SCALE * across(f + 0.5), SCALE * heights[f]) for f in range(first, last)]
             if len(points) == 1:
                 x, y = points[0]
@@ -118,14 +119,15 @@ def _draw_panel(pen, panel: Panel, report: ClipReport, top: int) -> None:
     pen.rectangle([SCALE * v for v in (left, upper, right, lower)], outline=INK, width=1)
 
 
-def _span(line: Line, values: np.ndarray) -> tuple[float, float]:
+def span_of(line: Line, values: np.ndarray) -> tuple[float, float]:
+    """Ends of a curve's axis: those of the line, else of its own finite values."""
     finite = values[np.isfinite(values)]
     own = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     low, high = (value if given is None else given for given, value in zip(line.span, own, strict=True))
     return low, max(high, low + 1e-3)
 
 
-def _missing(panel: Panel, report: ClipReport) -> np.ndarray:
+def missing_frames(panel: Panel, report: ClipReport) -> np.ndarray:
     """Frames (F,) in which what the panel shows was not found."""
     curves = report.curves
     if "mouth" in curves and panel.lines[-1].name == "mouth":
@@ -135,7 +137,7 @@ def _missing(panel: Panel, report: ClipReport) -> np.ndarray:
     return np.zeros(1, bool)
 
 
-def _runs(flags: np.ndarray) -> list[tuple[int, int]]:
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
     """(first, one past the last) of each stretch of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

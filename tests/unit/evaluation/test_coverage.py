@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from echomimic_core.evaluation import faces
+from echomimic_core.evaluation import faces, report
 from echomimic_core.evaluation.__main__ import main
-from echomimic_core.evaluation.clips import Clip, gather
+from echomimic_core.evaluation.clips import Clip
 from echomimic_core.evaluation.emtd import Manifest
 from echomimic_core.evaluation.evaluate import evaluate
 from echomimic_core.evaluation.metrics.registry import METRICS, choose
-from echomimic_core.evaluation.report import text as report
+from echomimic_core.evaluation.sets import gather
 from echomimic_core.evaluation.settings import Settings
 from echomimic_core.files import durable
 from tests.unit.evaluation_clips import (

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from echomimic_core.evaluation import faces
-from echomimic_core.evaluation.clips import Clip, gather
+from echomimic_core.evaluation.clips import Clip
 from echomimic_core.evaluation.evaluate import evaluate
 from echomimic_core.evaluation.metrics.registry import METRICS, choose
+from echomimic_core.evaluation.sets import gather
 from echomimic_core.evaluation.settings import Settings
 from echomimic_core.networks import local
 from tests.unit.evaluation_clips import (
@@ -91,7 +92,7 @@ def test_noise_makes_every_metric_worse_in_order(settings):
     real = clip("a")
     steps = [values(evaluate([clip("a", strength)], [real], MADE, settings)) for strength in (0, 8, 30, 90)]
     for metric in MADE:
-        if metric.better and metric.key != "faces":
+        if metric.better and metric.key not in ("faces", "flicker"):
             column = [step[metric.key] for step in steps]
             worse = sorted(column, reverse=metric.better == "higher")
             assert column == worse and len(set(column)) == 4, (metric.key, column)
@@ -319,7 +320,7 @@ def test_missing_networks_are_never_replaced_silently(tmp_path):
     found = evaluate([clip("a")], [clip("a", 3)], None, Settings(folders=(tmp_path,), mediapipe=(tmp_path,)))
     computed = {score.metric.key for score in found.scores if score.value is not None}
     # Hands and faces are found by the built-in networks; these clips show neither.
-    assert computed == {"psnr", "ssim", "faces", "hands", "hkc-mediapipe"}
+    assert computed == {"psnr", "ssim", "flicker", "faces", "hands", "hkc-mediapipe"}
     for score in found.scores:
         told = "http" in score.reason or score.metric.key in (
             "mouth",

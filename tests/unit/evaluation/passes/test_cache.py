@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from echomimic_core.evaluation.clips import Clip, gather
+from echomimic_core.evaluation.clips import Clip
 from echomimic_core.evaluation.evaluate import evaluate
 from echomimic_core.evaluation.metrics.registry import choose
 from echomimic_core.evaluation.passes import jobs
 from echomimic_core.evaluation.passes.jobs import Job
+from echomimic_core.evaluation.sets import gather
 from echomimic_core.evaluation.settings import Settings
 from echomimic_core.networks import local
 from tests.unit.evaluation_clips import Pooled, moving_picture, noisy, small_networks, spoken, write

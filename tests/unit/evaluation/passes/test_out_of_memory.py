@@ -21,10 +21,11 @@ KINDS = [type(full).__name__ for full in FULL]
 # These hand on what they catch, or ask something so small that memory cannot be the reason.
 HARMLESS = {
     "bridge/values.py:shown",
-    "echomimic_core/evaluation/__main__.py:_check_device",
+    "echomimic_core/evaluation/command.py:_check_device",
     "echomimic_core/evaluation/passes/ahead.py:read_ahead",
     "echomimic_core/evaluation/passes/ahead.py:work",
     "echomimic_core/evaluation/passes/jobs.py:_tell",
+    "echomimic_core/evaluation/passes/workers.py:_serve",  # Hands it to the parent
     "echomimic_core/files/hub.py:_waited_for",
     "echomimic_core/files/hub.py:work",
     "echomimic_core/parity/__main__.py:verify",

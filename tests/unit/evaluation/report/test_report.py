@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from echomimic_core.evaluation.__main__ import ProgressLine, main
+from echomimic_core.evaluation import report
+from echomimic_core.evaluation.__main__ import main
+from echomimic_core.evaluation.console import ProgressLine
 from echomimic_core.evaluation.evaluate import Evaluation
 from echomimic_core.evaluation.findings import ClipReport
 from echomimic_core.evaluation.metrics.registry import BY_KEY, METRICS
 from echomimic_core.evaluation.report import curves
-from echomimic_core.evaluation.report import text as report
 from echomimic_core.evaluation.scores import Score
 from tests.unit.evaluation_clips import moving_picture, noisy, small_networks, spoken, write
 
@@ -64,13 +65,13 @@ def test_json_is_strict_and_whole():
 
 @pytest.mark.parametrize("ending", ["html", "md"])
 def test_reports_hold_numbers_curves_definitions_and_sources(tmp_path, ending):
-    written = report.save(example(), tmp_path / f"r.{ending}")
+    written = report.save(example(), tmp_path / f"r.{ending}", paper=True)
     text = written[0].read_text("utf-8")
     for expected in ("0.7381", "∞", "not computed", "49.33", "Wang et al. 2004", "1706.08500", "σ 1.5"):
         assert expected in text, expected
     if ending == "html":
-        assert "<b>clip" not in text and "&lt;b&gt;clip" in text and "data:image/png;base64," in text
-        assert len(written) == 1
+        assert "<b>clip" not in text and "&lt;b&gt;clip" in text and "Does the mouth follow the voice?" in text
+        assert [path.suffix for path in written] == [".html", ".csv", ".tex", ".json", ".json"]
     else:
         assert re.search(r"!\[curves of .*\]\(r_000\.png\)", text) and written[1].read_bytes()[1:4] == b"PNG"
         assert r"<b>clip</b>\|one" in text
@@ -161,7 +162,7 @@ def test_the_command_takes_single_network_files(place, capsys):
         (["made.mp4", "--metrics", "beauty"], "there is no metric 'beauty'"),
         (["made.mp4", "--network", "inception"], "should be NAME=FILE"),
         (["made.mp4", "--network", "eyes=a.pt"], "should be NAME=FILE"),
-        (["made.mp4", "--report", "r.pdf"], "should end in .html or .md"),
+        (["made.mp4", "--report", "r.pdf"], "as .html or .md, not as 'r.pdf'"),
         (["made.mp4", "--batch", "0"], "the batch is 0"),
         (["made.mp4", "--emtd", "."], "has no readable manifest.json"),
     ],
