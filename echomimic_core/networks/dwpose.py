@@ -17,25 +17,33 @@ STD = (58.395, 57.12, 57.375)
 HAND_POINTS = slice(91, 133)
 
 
-def box_matrix(width: int, height: int) -> np.ndarray:
-    """2 x 3 matrix from the picture to the network's input: the whole picture is the person's box.
-
-    The original pipeline puts a person detector in front; a semi-body frame is filled by the person anyway.
-    """
-    scale = min(SIZE[0] / (width * BOX_PADDING), SIZE[1] / (height * BOX_PADDING))
-    return np.array([[scale, 0, SIZE[0] / 2 - scale * width / 2], [0, scale, SIZE[1] / 2 - scale * height / 2]])
+def box_matrix(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    """2 x 3 matrix from the picture to the network's input, in whose middle the person's box is."""
+    scale = min(SIZE[0] / ((right - left) * BOX_PADDING), SIZE[1] / ((bottom - top) * BOX_PADDING))
+    shift = [SIZE[0] / 2 - scale * (left + right) / 2, SIZE[1] / 2 - scale * (top + bottom) / 2]
+    return np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
 
 
 @torch.inference_mode()
-def hands(network, pictures: list[np.ndarray], device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
-    """Hand keypoints (N, 2, 21, 2) in pixels and scores (N, 2, 21) of up to 5 RGB pictures of one size.
+def hands(
+    network, pictures: list[np.ndarray], device: str = "cpu", boxes: list | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Hand keypoints (N, 2, 21, 2) in pixels and scores (N, 2, 21) of up to 5 RGB pictures.
 
     The score of a point is the smaller of the two maxima of its x and y distributions; it may exceed 1.
+
+    Parameters
+    ----------
+    boxes : (left, top, right, bottom) of the person in each picture, as the original's person detector gives them;
+        without boxes, or where one is None, the whole picture is the box, which a semi-body frame is anyway.
     """
     from ..media.opencv import cv2
 
-    matrix = box_matrix(pictures[0].shape[1], pictures[0].shape[0])
-    crops = np.stack([cv2.warpAffine(picture, matrix, SIZE, flags=cv2.INTER_LINEAR) for picture in pictures])
+    boxes = boxes or [None] * len(pictures)
+    boxes = [box or (0, 0, *picture.shape[1::-1]) for box, picture in zip(boxes, pictures, strict=True)]
+    matrices = np.stack([box_matrix(*box) for box in boxes])
+    pairs = zip(pictures, matrices, strict=True)
+    crops = np.stack([cv2.warpAffine(picture, matrix, SIZE, flags=cv2.INTER_LINEAR) for picture, matrix in pairs])
     x = (torch.from_numpy(crops).to(device).float() - torch.tensor(MEAN, device=device)) / torch.tensor(
         STD, device=device
     )
@@ -43,5 +51,5 @@ def hands(network, pictures: list[np.ndarray], device: str = "cpu") -> tuple[np.
     across, down = (out[: len(pictures), HAND_POINTS].float().cpu().numpy() for out in network(x))
     points = np.stack([across.argmax(2), down.argmax(2)], axis=-1) / BINS_PER_PIXEL
     scores = np.minimum(across.max(2), down.max(2)).clip(min=0)
-    points = (points - matrix[:, 2]) / matrix[0, 0]
+    points = (points - matrices[:, None, :, 2]) / matrices[:, None, :1, 0]
     return points.reshape(-1, 2, 21, 2), scores.reshape(-1, 2, 21)

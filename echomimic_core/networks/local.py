@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
@@ -14,6 +15,7 @@ from torch import nn
 from ..files.tensor_file import TensorFile
 from ..files.torch_zip import is_zip
 from ..runtime import is_out_of_memory
+from .onnx_file import OnnxNetwork
 
 # `torch.load` of older ones can be made to corrupt memory even with weights_only (CVE-2026-24747).
 SAFE_TORCH = (2, 10)
@@ -93,13 +95,21 @@ def _deep3d(state_dict):
     return _filled(Deep3D(), state_dict)
 
 
+INSIGHTFACE = ("w600k_r50.onnx", "glintr100.onnx")
+# dlib's network inside the package of that name on PyPI, whose code is not run.
+DLIB_PACKAGE, DLIB_FILE = "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
 # Files of the linear heads, next to the backbone.
 LPIPS_HEADS = ("lpips_alex_heads.safetensors", "alex.pth")
 GOOGLE = "https://storage.googleapis.com/mediapipe-models"
 NETWORKS = {
     "inception": Network(
         "the FID Inception network",
-        ("pt_inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05.safetensors", "inception-2015-12-05.pt"),
+        (
+            "pt_inception-2015-12-05-6726825d.pth",
+            "pt_inception-2015-12-05.safetensors",
+            "inception-2015-12-05.pt",
+            "weights-inception-2015-12-05-6726825d.pth",
+        ),
         "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
         _inception,
     ),
@@ -124,7 +134,7 @@ NETWORKS = {
     ),
     "arcface": Network(
         "the ArcFace network",
-        ("backbone.pth", "arcface.safetensors", "arcface_r100.pth", "arcface_r50.pth", "arcface.pt"),
+        ("backbone.pth", "arcface.safetensors", "arcface_r100.pth", "arcface_r50.pth", "arcface.pt", *INSIGHTFACE),
         "https://github.com/deepinsight/insightface/tree/master/recognition/arcface_torch#model-zoo "
         "(of a ResNet, R100 or R50)",
         _arcface,
@@ -137,8 +147,13 @@ NETWORKS = {
     ),
     "dwpose": Network(
         "DWPose",
-        ("dw-ll_ucoco_384_bs5.torchscript.pt", "dw-ll_ucoco_384.torchscript.pt"),
+        ("dw-ll_ucoco_384_bs5.torchscript.pt", "dw-ll_ucoco_384.torchscript.pt", "dw-ll_ucoco_384.onnx"),
         "https://huggingface.co/hr16/DWPose-TorchScript-BatchSize5",
+    ),
+    "yolox": Network(
+        "YOLOX, which gives DWPose the box of the person",
+        ("yolox_l.onnx",),
+        "https://huggingface.co/yzd-v/DWPose",
     ),
     "dlib": Network(
         "dlib's face recognition network",
@@ -184,7 +199,13 @@ def find(key: str, folders: list[Path], chosen: dict[str, Path] | None = None) -
         for name in NETWORKS[key].files:
             if (path := Path(folder) / name).is_file():
                 return path
-    return None
+    return _packaged_dlib() if key == "dlib" else None
+
+
+def _packaged_dlib() -> Path | None:
+    spec = find_spec(DLIB_PACKAGE)
+    path = Path(spec.origin).parent / DLIB_FILE if spec and spec.origin else None
+    return path if path and path.is_file() else None
 
 
 def missing(key: str, folders: list[Path]) -> str:
@@ -203,10 +224,11 @@ def is_torchscript(path: Path) -> bool:
 
 
 @lru_cache(maxsize=8)
-def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module, bool]:
+def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module | OnnxNetwork, bool]:
     """The network of a file, ready to use, and whether it is TorchScript.
 
-    Weights are read without running any code of theirs; TorchScript runs in PyTorch's own interpreter.
+    Weights are read without running any code of theirs; TorchScript runs in PyTorch's own interpreter, in float32
+    whatever it is stored in, and ONNX in onnxruntime.
 
     Raises
     ------
@@ -214,13 +236,15 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module, bool]:
     """
     network = NETWORKS[key]
     try:
+        if path.suffix.lower() == ".onnx":
+            return OnnxNetwork(key, path, device), False
         if is_torchscript(path):
             with warnings.catch_warnings():
                 # The public networks exist in this form only, deprecated or not.
                 warnings.simplefilter("ignore", DeprecationWarning)
-                return torch.jit.load(str(path), map_location=device).eval(), True
+                return torch.jit.load(str(path), map_location=device).float().eval(), True
         if network.build is None:
-            raise ValueError("it is not a TorchScript file")
+            raise ValueError("it is not a TorchScript or ONNX file")
         weights = _weights(path)
         if key == "lpips":
             weights = _lpips_heads(path) | weights
@@ -229,7 +253,20 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module, bool]:
         if is_out_of_memory(error):
             raise
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} cannot be used as {network.title}: {reason}. Get it from {network.link}") from error
+        kind = _what(path)
+        raise ValueError(
+            f"{path} cannot be used as {network.title}: {reason}{f'; it is {kind}' if kind else ''}. "
+            f"Get it from {network.link}"
+        ) from error
+
+
+def _what(path: Path) -> str:
+    from .what import what
+
+    try:
+        return what(path)
+    except (OSError, ValueError):
+        return ""
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:
@@ -266,8 +303,6 @@ def _lpips_heads(path: Path) -> dict[str, torch.Tensor]:
     for name in LPIPS_HEADS:
         if (heads := path.with_name(name)).is_file():
             return _weights(heads)
-    from importlib.util import find_spec
-
     spec = find_spec("torchmetrics")
     if spec and spec.origin:
         heads = Path(spec.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...landmarks import load_networks
-from ...networks import dwpose
+from ...networks import dwpose, yolox
 from ..clips import CLIP
 from ..hand_finder import HandFinder
 from .base import Extractor
@@ -49,9 +49,10 @@ class Hands(Extractor):
 
 
 class DWPoseHands(Hands):
-    """Hand keypoints by DWPose, each with a confidence of its own."""
+    """Hand keypoints by DWPose, each with a confidence of its own; in the box that YOLOX finds, where it is there."""
 
     networks = ("dwpose",)
+    optional = ("yolox",)
 
     @classmethod
     def options(cls, settings) -> tuple:
@@ -59,6 +60,7 @@ class DWPoseHands(Hands):
 
     def __enter__(self):
         self.network, _ = self.settings.load("dwpose")
+        self.boxes = self.settings.load("yolox")[0] if self.settings.find("yolox") else None
         self._batch: list[np.ndarray] = []
         self._begin()
         return self
@@ -71,7 +73,8 @@ class DWPoseHands(Hands):
 
     def _flush(self) -> None:
         if self._batch:
-            self.keep(*dwpose.hands(self.network, self._batch, self.settings.device))
+            boxes = [yolox.person_box(self.boxes, picture) for picture in self._batch] if self.boxes else None
+            self.keep(*dwpose.hands(self.network, self._batch, self.settings.device, boxes))
             self._batch = []
 
     def finish(self):
