@@ -5,27 +5,36 @@ from pathlib import Path
 
 import numpy as np
 
-from ..media.orientation import display_matrix, upright
+from ..media.orientation import display_matrix, square_size, upright
 from ..media.video import has_sound, open_media
 from ..pose.framing import Framing
 
 
 def frames_between(path: Path, start: float, end: float, fps: float) -> Iterator[tuple[float, np.ndarray]]:
-    """(seconds since start, picture) of a stretch of a video at `fps`, found by seeking: the last one shown by then."""
-    wanted, shown, matrix = 0, None, None
+    """(seconds since start, picture) of a stretch of a video at `fps`, found by seeking: the last one shown by then.
+
+    Upright and of square pixels, as players show them.
+    """
+    wanted, shown, matrix, size = 0, None, None, None
+
+    def picture(frame) -> np.ndarray:
+        return upright(frame.to_ndarray(format="rgb24", width=size[0], height=size[1]), matrix)
+
     with open_media(path, "video") as (container, stream):
         stream.thread_type = "AUTO"
         container.seek(int(start / stream.time_base), stream=stream)
         for frame in container.decode(stream):
-            matrix = display_matrix(frame) if shown is None else matrix
+            if size is None:
+                matrix = display_matrix(frame)
+                size = square_size(frame.width, frame.height, getattr(stream, "sample_aspect_ratio", None))
             while shown is not None and start + wanted / fps < min(frame.time, end) - 1e-3:
-                yield wanted / fps, upright(shown.to_ndarray(format="rgb24"), matrix)
+                yield wanted / fps, picture(shown)
                 wanted += 1
             if frame.time >= end:
                 return
             shown = frame
         if shown is not None and start + wanted / fps < end:
-            yield wanted / fps, upright(shown.to_ndarray(format="rgb24"), matrix)
+            yield wanted / fps, picture(shown)
 
 
 def sound_between(path: Path, start: float, end: float) -> tuple[np.ndarray, int] | None:

@@ -25,7 +25,7 @@ class Mouth(Extractor):
         self.times.append(seconds)
 
     def finish(self):
-        arrays = {"found": np.array(self.found, bool), "opening": np.array(self.opening)}
+        arrays = {"found": np.array(self.found, bool), "opening": np.array(self.opening), "fps": np.array(self.fps)}
         try:
             waveform = sound(self.clip)
         except ValueError:

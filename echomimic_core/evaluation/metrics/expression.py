@@ -10,6 +10,9 @@ from . import frechet
 from .metric import Metric, Store, paper
 
 SILENCE_DB = -60.0
+# What counts as a pause, and as a closed mouth; see `closed_in_silence`.
+PAUSE_DB, PAUSE_SECONDS, PAUSE_EDGE = 30.0, 0.3, 0.1
+CLOSED = 0.05
 
 
 @torch.inference_mode()
@@ -53,6 +56,40 @@ def correlation(mouth: np.ndarray, loudness: np.ndarray) -> float:
     if mouth.std() < 1e-9 or loudness.std() < 1e-9:
         raise ValueError("the mouth or the loudness never changes, so they cannot be compared")
     return float(np.corrcoef(mouth, loudness)[0, 1])
+
+
+def closed_in_silence(mouth: np.ndarray, loudness: np.ndarray, fps: float) -> float:
+    """Share of the frames in pauses in which the mouth is closed, 0..1, of those with a face.
+
+    A pause is 0.3 s or more at least 30 dB below the loud parts (their 95th percentile); its first and last 0.1 s are
+    left out, because mouths close late and open early. Closed is an opening under 0.05 of the face's height.
+
+    Parameters
+    ----------
+    mouth : (F,) opening as parts of the face's height, nan without a face. loudness : (F,) in dB.
+
+    Raises
+    ------
+    ValueError : no pause with a face in it.
+    """
+    silent = loudness < np.quantile(loudness, 0.95) - PAUSE_DB
+    edge = round(PAUSE_EDGE * fps)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(int), [0]])))
+    within = np.zeros(len(silent), bool)
+    for first, last in zip(edges[::2], edges[1::2], strict=True):
+        if last - first >= PAUSE_SECONDS * fps:
+            within[first + edge : last - edge] = True
+    within &= np.isfinite(mouth)
+    if not within.any():
+        raise ValueError(f"there is no pause of {PAUSE_SECONDS:g} s with a face, so a closed mouth cannot be checked")
+    return float((mouth[within] < CLOSED).mean())
+
+
+def _closed(store: Store, clip: Clip) -> float:
+    found = store.arrays("generated", clip, "mouth")
+    if "loudness" not in found:
+        raise ValueError(f"{clip.name} has no audio")
+    return closed_in_silence(found["opening"], found["loudness"], float(found["fps"]))
 
 
 def _mouth(store: Store, clip: Clip) -> float:
@@ -114,7 +151,21 @@ METRICS = (
         "sound's level in dB. No network judges it: a quick sign of lip sync.",
         "This pack",
         "above 0.3; 0 means that the mouth does not follow the voice",
+        other_names=("lip–loudness correlation",),
         score=_mouth,
+        curve=_mouth_curves,
+    ),
+    Metric(
+        "closed",
+        "Mouth closed in silence",
+        "mouth",
+        "clip",
+        "higher",
+        "Share of the frames in pauses (0.3 s or longer, 30 dB below the loud parts, without 0.1 s at both ends) in "
+        "which the inner lips are less than 0.05 of the face's height apart.",
+        "This pack",
+        "that of the real clip: some people keep their mouth open",
+        score=_closed,
         curve=_mouth_curves,
     ),
     Metric(

@@ -11,7 +11,7 @@ import numpy as np
 from ...files.durable import Draft, WriteError, make_folder, reason
 
 # Raised whenever an extraction changes its numbers.
-VERSION = 7
+VERSION = 8
 BLOCK = 1 << 20
 
 

@@ -1,6 +1,7 @@
 """One pass over a generated clip and the real one side by side: PSNR, SSIM and LPIPS of every frame."""
 
-from itertools import zip_longest
+import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -12,9 +13,13 @@ from ..settings import Settings
 from .ahead import read_ahead
 from .extract import Result, Tick
 
-# Frame rates nearer than this are the same; else the real clip is read at the generated one's moments.
+# Frame rates nearer than this are the same.
 SAME_RATE = 0.01
+# Seconds by which containers round the times of their frames.
+GRACE = 2e-3
 SAME_SHAPE = 0.01
+# Seconds, and the picture that is shown from then on.
+Moment = tuple[float, np.ndarray]
 
 
 def compare(
@@ -22,8 +27,9 @@ def compare(
 ) -> tuple[dict[str, Result], list[str]]:
     """Per-frame values (F,) of "psnr", "ssim" and "lpips" as wanted, and remarks on how the clips were matched.
 
-    Frames are compared in order up to the end of the shorter clip. A real clip of another size but equal shape is
-    scaled to the generated one's. `tick` is called before each frame, and may raise to cancel.
+    Every generated frame is compared with the real one that is shown at the same time after the first, whatever the
+    two rates are and whether they are constant, up to the end of the shorter clip. A real clip of another size but
+    equal shape is scaled to the generated one's. `tick` is called before each frame, and may raise to cancel.
 
     Raises
     ------
@@ -33,12 +39,12 @@ def compare(
     differs = abs(rate - other) > SAME_RATE * rate
     remarks = []
     if differs:
-        remarks.append(f"the real clip has {other:g} fps and was read at {rate:g}")
+        remarks.append(f"the real clip has {other:g} fps, the generated one {rate:g}: compared at the same times")
     measures = {name: MEASURES[name] for name in wanted if name != "lpips"}
     values: dict[str, list[float]] = {name: [] for name in measures}
     lpips = Lpips(settings) if "lpips" in wanted else None
     count = 0
-    frames = zip_longest(read_ahead(generated.frames()), read_ahead(reference.frames(rate if differs else None)))
+    frames = shown_together(read_ahead(generated.frames()), read_ahead(reference.frames()))
     for count, (mine, real) in enumerate(frames, start=1):
         if mine is None or real is None:
             longer, shorter = ("the clip", "its real one") if real is None else ("the real clip", "this one")
@@ -61,6 +67,60 @@ def compare(
     if lpips:
         results["lpips"] = lpips.finish()
     return results, remarks
+
+
+def shown_together(mine: Iterator[Moment], real: Iterator[Moment]) -> Iterator[tuple[Moment | None, Moment | None]]:
+    """(a frame of the first video, the frame of the second that is shown then); None where one has ended first.
+
+    Parameters
+    ----------
+    mine, real : (seconds, picture) in order of time; seconds count from the first of each.
+    """
+    real = _Peekable(real)
+    start = start_real = None
+    shown, steps, now, own_step = None, (0.0, 0.0), 0.0, 0.0
+    for seconds, picture in mine:
+        start = seconds if start is None else start
+        own_step, now = seconds - start - now, seconds - start
+        while True:
+            ahead = real.peek()
+            if ahead is None:
+                break
+            start_real = ahead[0] if start_real is None else start_real
+            # Containers round their times, some to milliseconds.
+            if shown is not None and ahead[0] - start_real > now + GRACE:
+                break
+            last, shown = shown, next(real)
+            steps = (shown[0] - start_real, shown[0] - last[0] if last else steps[1])
+        # The last frame is shown as long as the one before it was.
+        if shown is None or (ahead is None and now >= steps[0] + (steps[1] or math.inf) - GRACE):
+            yield (seconds, picture), None
+            return
+        yield (seconds, picture), shown
+    # What is shown while the last frame of `mine` is does not make the other longer.
+    end = -math.inf if start_real is None else start_real + now + own_step - GRACE
+    while real.peek() is not None:
+        if real.peek()[0] > end:
+            yield None, real.peek()
+            return
+        next(real)
+
+
+class _Peekable:
+    """An iterator whose next item can be seen before it is taken; None at the end."""
+
+    def __init__(self, items: Iterator):
+        self._items, self._ahead = iter(items), []
+
+    def peek(self):
+        if not self._ahead:
+            self._ahead.append(next(self._items, None))
+        return self._ahead[0]
+
+    def __next__(self):
+        found = self.peek()
+        self._ahead.clear()
+        return found
 
 
 MEASURES = {"psnr": quality.psnr, "ssim": quality.ssim}
