@@ -54,6 +54,11 @@ class EchoMimicV2Evaluate(io.ComfyNode):
                     "curves", display_name="curves", tooltip="Curves over time; rose marks where it fails."
                 ),
                 io.String.Output("scores", display_name="scores", tooltip="Scores and curves as JSON, for scripts."),
+                io.Image.Output(
+                    "table",
+                    display_name="table",
+                    tooltip="Scores as a picture, with what is missing and where to get it.",
+                ),
             ],
         )
 
@@ -70,7 +75,7 @@ class EchoMimicV2Evaluate(io.ComfyNode):
         from ...bridge.reports import say
         from ...echomimic_core.evaluation import report
         from ...echomimic_core.evaluation.evaluate import evaluate
-        from ...echomimic_core.evaluation.report import curves
+        from ...echomimic_core.evaluation.report import curves, picture
         from ...echomimic_core.networks import local
 
         chosen = chosen_metrics(metrics)
@@ -88,10 +93,17 @@ class EchoMimicV2Evaluate(io.ComfyNode):
             local.load.cache_clear()
             comfy.model_management.soft_empty_cache()
         text = report.as_text(evaluation)
-        picture = torch.from_numpy(curves.draw(evaluation.clips[0]).copy())[None].float() / 255
+        table, drawn = _image(picture.table(evaluation)), _image(curves.draw(evaluation.clips[0]))
         say(text)
-        shown = ui.PreviewImage(picture, cls=cls).as_dict() | ui.PreviewText(text).as_dict()
-        return io.NodeOutput(text, picture, report.as_json(evaluation), ui=shown)
+        # Each has its own size, and images of a batch have one.
+        both = [ui.PreviewImage(image, cls=cls).as_dict()["images"] for image in (table, drawn)]
+        shown = ui.PreviewText(text).as_dict() | {"images": [*both[0], *both[1]]}
+        return io.NodeOutput(text, drawn, report.as_json(evaluation), table, ui=shown)
+
+
+def _image(picture) -> torch.Tensor:
+    """A picture (H, W, 3) uint8 as an IMAGE."""
+    return torch.from_numpy(picture.copy())[None].float() / 255
 
 
 def chosen_metrics(metrics: str) -> list | None:

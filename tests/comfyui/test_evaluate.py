@@ -45,7 +45,7 @@ def test_a_video_alone_is_told_what_is_missing(comfy, clip):
     entry = comfy.run(prompt(clip))
     assert "PSNR ↑" in report(entry) and "not computed" in report(entry)
     assert "syncnet_v2.model" in report(entry)
-    assert entry["outputs"]["2"]["images"], "no picture of curves"
+    assert len(entry["outputs"]["2"]["images"]) == 2, "no pictures of the table and the curves"
 
 
 def test_a_video_against_itself_is_perfect(comfy, clip):

@@ -72,9 +72,9 @@ def draw(report: ClipReport) -> np.ndarray:
     height = TITLE + PANEL * max(len(panels), 1)
     image = Image.new("RGB", (WIDTH * SCALE, height * SCALE), PAPER)
     pen = ImageDraw.Draw(image)
-    _text(pen, (MARGIN, 8), report.name, 15)
+    write_text(pen, (MARGIN, 8), report.name, 15)
     if not panels:
-        _text(pen, (MARGIN, TITLE + PANEL // 2), "no curves: see the text for what is missing", 13)
+        write_text(pen, (MARGIN, TITLE + PANEL // 2), "no curves: see the text for what is missing", 13)
     for index, panel in enumerate(panels):
         _draw_panel(pen, panel, report, TITLE + index * PANEL)
     return np.asarray(image.resize((WIDTH, height), Image.Resampling.LANCZOS))
@@ -92,22 +92,22 @@ def _draw_panel(pen, panel: Panel, report: ClipReport, top: int) -> None:
 
     for first, last in runs(missing):
         pen.rectangle([SCALE * v for v in (across(first), upper, across(last), lower)], fill=MISSING)
-    _text(pen, (left, top + 2), panel.title, 13)
+    write_text(pen, (left, top + 2), panel.title, 13)
     if missing.any():
-        _text(pen, (left + 260, top + 4), f"rose: {panel.missing}", 11)
+        write_text(pen, (left + 260, top + 4), f"rose: {panel.missing}", 11)
     step = next(s for s in (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 3600) if seconds / s <= 12 or s == 3600)
     for tick in np.arange(0, seconds + 1e-9, step):
         x = across(tick * report.fps)
         pen.line([SCALE * v for v in (x, upper, x, lower)], fill=GRID, width=1)
-        _text(pen, (x - 8, lower + 4), f"{tick:g} s", 10)
+        write_text(pen, (x - 8, lower + 4), f"{tick:g} s", 10)
     for index, line in enumerate(lines):
         values = report.curves[line.name]
         low, high = span_of(line, values)
         label = right - 230 * (len(lines) - index)
-        _text(pen, (label, top + 4), line.label, 11, line.colour)
+        write_text(pen, (label, top + 4), line.label, 11, line.colour)
         edge = left - 48 if index == 0 else right + 6
-        _text(pen, (edge, upper - 6), f"{high:.3g}", 10, line.colour)
-        _text(pen, (edge, lower - 8), f"{low:.3g}", 10, line.colour)
+        write_text(pen, (edge, upper - 6), f"{high:.3g}", 10, line.colour)
+        write_text(pen, (edge, lower - 8), f"{low:.3g}", 10, line.colour)
         heights = lower - (lower - upper) * np.clip((values - low) / (high - low), 0, 1)
         for first, last in runs(np.isfinite(values)):
             points = [(SCALE * across(f + 0.5), SCALE * heights[f]) for f in range(first, last)]
@@ -143,7 +143,8 @@ def runs(flags: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _text(pen, place: tuple[float, float], text: str, size: int, colour: tuple[int, int, int] = INK) -> None:
+def write_text(pen, place: tuple[float, float], text: str, size: int, colour: tuple[int, int, int] = INK) -> None:
+    """Write at a place (x, y) of the small picture."""
     from PIL import ImageFont
 
     pen.text((place[0] * SCALE, place[1] * SCALE), text, fill=colour, font=ImageFont.load_default(size * SCALE))

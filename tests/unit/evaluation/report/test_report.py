@@ -13,7 +13,7 @@ from echomimic_core.evaluation.console import ProgressLine
 from echomimic_core.evaluation.evaluate import Evaluation
 from echomimic_core.evaluation.findings import ClipReport
 from echomimic_core.evaluation.metrics.registry import BY_KEY, METRICS
-from echomimic_core.evaluation.report import curves
+from echomimic_core.evaluation.report import curves, picture
 from echomimic_core.evaluation.scores import Score
 from tests.unit.evaluation_clips import moving_picture, noisy, small_networks, spoken, write
 
@@ -188,3 +188,12 @@ def test_progress_tells_frames_and_time_left(capsys):
     shown = capsys.readouterr().err
     assert "0/100 frames, starting" in shown and re.search(r"50/100 frames, 0:(29|30|31) left", shown)
     assert shown.endswith("\n")
+
+
+def test_the_table_is_a_picture_that_grows_with_what_is_said():
+    whole = picture.table(example())
+    assert whole.shape[1:] == (960, 3) and whole.dtype == np.uint8 and whole.min() < 80
+    shorter = picture.table(Evaluation([Score(BY_KEY["ssim"], 0.7)], []))
+    assert shorter.shape[0] < whole.shape[0]
+    nothing = picture.table(Evaluation([Score(BY_KEY["fid"], None, "the network is missing: put it there")], []))
+    assert nothing.min() < 160
