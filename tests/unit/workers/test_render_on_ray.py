@@ -1,0 +1,92 @@
+"""render on a real Ray cluster: the pictures of a plain run, jobs that fail, a driver that is killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray")
+pytest.importorskip("diffusers")
+
+import tiny_models  # noqa: E402
+
+from echomimic_core.render import __main__ as render  # noqa: E402
+
+REPO = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    """Flags of a job list: two voices of half a second at 64 x 64, a third that is no sound, by a random model."""
+    import wave
+
+    folder = tmp_path_factory.mktemp("render")
+    tiny_models.write(folder / "models")
+    voices = folder / "voices"
+    voices.mkdir()
+    for name, pitch in (("one", 20), ("two", 35)):
+        with wave.open(str(voices / f"{name}.wav"), "wb") as file:
+            file.setnchannels(1), file.setsampwidth(2), file.setframerate(16000)
+            file.writeframes((9000 * np.sin(np.arange(8000) / pitch)).astype("<i2").tobytes())
+    models = ("--model", folder / "models" / "echomimic" / tiny_models.MODEL_NAME)
+    models += ("--vae", folder / "models" / "vae" / tiny_models.VAE_NAME)
+    clip = (
+        "--width",
+        64,
+        "--height",
+        64,
+        "--steps",
+        2,
+        "--format",
+        "png",
+        "--image",
+        REPO / "demo/inputs/character.png",
+    )
+    return voices, [*map(str, (*models, *clip, "--audio", voices, "--device", "cpu"))]
+
+
+def pictures(folder: Path) -> dict[str, list[bytes]]:
+    return {
+        clip.name: [path.read_bytes() for path in sorted(clip.glob("*.png"))]
+        for clip in folder.iterdir()
+        if clip.is_dir()
+    }
+
+
+def test_clips_are_those_of_a_plain_run(cluster, job, tmp_path, capfd):
+    voices, flags = job
+    plain, spread = tmp_path / "plain", tmp_path / "spread"
+    assert render.main([*flags, "--out", str(plain)]) == 0
+    broken = voices / "three.wav"
+    # Its beginning is sound enough to pass the check; the rest is found missing by the worker.
+    shutil.copy(voices / "one.wav", broken)
+    try:
+        assert render.main([*flags, "--out", str(spread), "--ray", cluster.address, "--pose", str(broken)]) == 1
+        assert "failed" in capfd.readouterr().err
+        assert render.main([*flags, "--out", str(spread), "--ray", cluster.address, "--resume"]) == 0
+    finally:
+        broken.unlink()
+    assert {name: pages for name, pages in pictures(spread).items() if name != "three"} == pictures(plain)
+    assert all("failed" not in json.loads(line) for line in (spread / "journal.jsonl").read_text("utf-8").splitlines())
+
+
+def test_a_killed_driver_leaves_whole_clips_and_the_next_makes_the_rest(cluster, job, tmp_path):
+    _, flags = job
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "echomimic_core.render", *flags, "--out", str(out), "--ray", cluster.address]
+    with subprocess.Popen([*command, "--workers", "1"], cwd=REPO, stdout=subprocess.PIPE, text=True) as driver:
+        first = driver.stdout.readline()
+        driver.send_signal(signal.SIGKILL)
+    assert Path(first.strip()).is_dir() and not list(out.glob("two*"))
+    before = os.stat(first.strip()).st_mtime_ns
+    assert render.main([*flags, "--out", str(out), "--ray", cluster.address, "--resume"]) == 0
+    made = pictures(out)
+    assert sorted(made) == ["one", "two"] and all(len(pages) == 12 for pages in made.values())
+    assert os.stat(first.strip()).st_mtime_ns == before
