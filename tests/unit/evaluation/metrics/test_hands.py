@@ -98,22 +98,39 @@ def test_hands_of_every_frame_are_kept_in_order(monkeypatch):
     from echomimic_core.evaluation.clips import Clip
     from echomimic_core.evaluation.extractors import hands
     from echomimic_core.evaluation.settings import Settings
-    from echomimic_core.pose.detectors.frame import make_frame
 
     class Bright:
-        """Finds a hand at the brightness of the picture."""
+        """Finds both hands at the brightness of the picture."""
 
-        batch = 4
+        def __init__(self, networks):
+            pass
 
-        def __call__(self, pictures, times):
-            assert len(pictures) == len(times) <= self.batch
-            empty = make_frame([None, None], None, None)
-            return [empty._replace(hands=np.full((2, 21, 2), picture[0, 0, 0])) for picture in pictures]
+        def __call__(self, picture, seconds):
+            assert seconds == pytest.approx(picture[0, 0, 0] / 24)
+            return np.full((2, 21, 2), picture[0, 0, 0]), np.full((2, 21), 0.5)
 
-    monkeypatch.setattr(hands, "open_detector", lambda networks: Bright())
+    monkeypatch.setattr(hands, "HandFinder", Bright)
     with hands.Hands(Clip("a", "video"), 24.0, Settings(folders=())) as extractor:
         for index in range(21):
             extractor.frame(index / 24, np.full((8, 10, 3), index, np.uint8), None)
         found = extractor.finish()
-    assert found["points"][:, 0, 0, 0].tolist() == list(range(21))
+    assert found["points"][:, 0, 0, 0].tolist() == list(range(21)) and (found["scores"] == 0.5).all()
     assert found["size"].tolist() == [10, 8]
+
+
+def test_hands_of_a_real_talk_are_followed_through_it(samples):
+    from itertools import islice
+
+    from echomimic_core.evaluation.hand_finder import HandFinder
+    from echomimic_core.landmarks import load_networks
+    from echomimic_core.media.video import read_frames
+
+    finder, frames = HandFinder(load_networks()), []
+    for seconds, picture in islice(read_frames(samples / "talk" / "gestures.mp4"), 6):
+        frames.append(finder(np.ascontiguousarray(picture[380:1460:2, ::2]), seconds))
+    scores = np.stack([score for _, score in frames])
+    assert (scores > 0.5).all()
+    # No hand changes its side: each stays nearer to where it was than to the other.
+    wrists = np.stack([points[:, 0] for points, _ in frames])
+    own, other = (np.linalg.norm(wrists[1:] - w, axis=-1) for w in (wrists[:-1], wrists[:-1, ::-1]))
+    assert (own < other).all()
