@@ -74,10 +74,8 @@ class EchoMimicV2PosePad(io.ComfyNode):
         if placed and placed.find:
             if picture is None:
                 raise ValueError("Find needs a picture: connect image")
-            found, answers = find_person(picture)
-            key, notes = fit.key_of_pose(found)
-            shown["pad_found"] = [value.written_key(key)]
-            shown["pad_notes"] = [*map(str, answers), *notes]
+            key, missing = fit.key_of_pose(find_person(picture)[0])
+            shown |= {"pad_found": [value.written_key(key)], "pad_missing": list(missing)}
             placed = value.Pad(picture.shape[1], picture.shape[0], keys=(key,))
             pose = None
         if pose is not None:

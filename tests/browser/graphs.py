@@ -19,7 +19,7 @@ SCENE, VOICES = "echomimicv2_scene.png", "echomimicv2_voices"
 class Node:
     """A node: its id in the graph, its type, its column, and inputs as in ComfyUI's API form.
 
-    room : pixels that its pictures or videos take below the widgets.
+    room : pixels that its pictures or videos take below the widgets. width : of the node, 0 is as wide as the others.
     """
 
     id: str
@@ -27,6 +27,7 @@ class Node:
     column: int
     inputs: dict = field(default_factory=dict)
     room: int = 0
+    width: int = 0
     models: tuple[dict, ...] = ()
 
 
@@ -461,9 +462,33 @@ MANY_VOICES = Graph(
     ),
 )
 
+PAINTING = Graph(
+    f"{PREFIX}_13_painting_cartoon_pose_pad",
+    (
+        IMAGE,
+        SOUND,
+        LOADER,
+        Node(
+            "56",
+            "EchoMimicV2PosePad",
+            1,
+            {"pad": (NOTES / "13.pad.json").read_text("utf-8").strip(), "image": ["3", 0]},
+            width=560,
+        ),
+        replace(AUDIO, column=2),
+        replace(HANDS, column=2),
+        changed(replace(ALIGN, column=3), image_pose=["56", 0], retarget="five fingers"),
+        replace(REFERENCE, column=4),
+        replace(SAMPLER, column=4),
+        replace(DECODE, column=5),
+        replace(SAVE, column=5),
+    ),
+)
+
 GRAPHS = (
     *(TALKING_PHOTO, GESTURES, DRIVING_VIDEO, LONG_SPEECH, LOW_MEMORY, CUSTOM_SAMPLING),
     *(FULL_BODY, TWO_PEOPLE, REDUB, GREEN_SCREEN, DIRECTED_HANDS, MANY_VOICES),
+    PAINTING,
 )
 # What the page's App mode shows, where a graph has it: the artist's own picture, voice, gestures and seed.
 APP_INPUTS = (

@@ -49,11 +49,11 @@ STRIP = ((PICTURE, 0, 0, 4), *((MOMENT, column, 3, 1) for column in range(4)))
 # Of Crop Person: the size that the small model knows, and twice that where no latents have to fit.
 SMALL_SIZE, SCENE_SIZE = 128, 256
 
-DRAW = """async ({prompt, rooms, models, width, pack}) => {
+DRAW = """async ({prompt, rooms, models, widths, pack}) => {
     await window.app.loadApiJson(prompt, "example");
     for (const node of window.app.graph._nodes) {
         const [least, height] = node.computeSize();
-        node.setSize([Math.max(least, width), height + rooms[node.id]]);
+        node.setSize([Math.max(least, widths[node.id]), height + rooms[node.id]]);
         node.properties.cnr_id = node.type.startsWith("EchoMimicV2") ? pack : "comfy-core";
         if (models[node.id]?.length) node.properties.models = models[node.id];
     }
@@ -81,7 +81,7 @@ def write(page, graph: Graph) -> None:
         "prompt": {node.id: {"class_type": node.kind, "inputs": node.inputs} for node in graph.nodes},
         "rooms": {node.id: node.room for node in graph.nodes},
         "models": {node.id: node.models for node in graph.nodes},
-        "width": NODE_WIDTH,
+        "widths": {node.id: node.width or NODE_WIDTH for node in graph.nodes},
         "pack": PACK,
     }
     page.evaluate(DRAW, drawing)
@@ -133,10 +133,13 @@ def vue_heights(page) -> dict[str, float]:
 
 def places(graph: Graph, heights: dict[str, float]) -> dict[str, list[float]]:
     """Where each node stands: columns side by side, one node below the other."""
+    widths = dict.fromkeys(range(max(node.column for node in graph.nodes) + 1), NODE_WIDTH)
+    for node in graph.nodes:
+        widths[node.column] = max(widths[node.column], node.width)
     bottoms, found = {}, {}
     for node in graph.nodes:
         y = bottoms.get(node.column, 0)
-        found[node.id] = [node.column * (NODE_WIDTH + COLUMN_GAP), y]
+        found[node.id] = [sum(widths[column] + COLUMN_GAP for column in range(node.column)), y]
         bottoms[node.column] = y + heights[node.id] + ROW_GAP
     return found
 

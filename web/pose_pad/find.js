@@ -17,7 +17,7 @@ function onlyWithAncestors(output, id) {
     return Object.fromEntries([...needed].map((one) => [one, output[one]]));
 }
 
-// What the node shows after it has looked: {pad_found: [key], pad_notes: [...]}. Throws an Error that says why not.
+// What the node shows after it has looked: {pad_found: [key], pad_missing: [...]}. Throws an Error that says why not.
 export async function find(node, picture) {
     const { output, workflow } = await app.graphToPrompt();
     const id = Object.keys(output).find((one) => one === String(node.id) || one.endsWith(`:${node.id}`));

@@ -54,8 +54,8 @@ function build(node, value) {
         try {
             const answer = await find(node, state.picture.size);
             state.place(answer.pad_found[0]);
-            const notes = answer.pad_notes ?? [];
-            complaint = notes.filter((one) => !one.includes(": found in")).join(" · ");
+            const missing = (answer.pad_missing ?? []).map((part) => words(part));
+            complaint = missing.length ? words("missing", { parts: missing.join(words("comma")) }) : "";
         } catch (error) {
             complaint = words("refused", { why: error.message });
         }

@@ -50,6 +50,9 @@ const WORDS = {
     refit: ["Move the pose to this picture", "把姿态移到此图片"],
     full: ["The 16 KB of a pose are used up: remove key frames.", "姿态已达 16 KB 上限：请删除一些关键帧。"],
     refused: ["Find did not run: {why}", "检测未能运行：{why}"],
+    missing: ["Not found, place by hand: {parts}", "未检测到，请手动摆放：{parts}"],
+    body: ["body", "身体"],
+    comma: [", ", "、"],
     needsPicture: ["connect a picture first", "请先连接图片"],
     stageTip: [
         "Pose pad. Drag the handles. Keyboard: comma and full stop choose a handle, arrow keys move it (Shift: 10 px), " +

@@ -23,13 +23,13 @@ _LEAST, _MOST = np.array([LIMITS[name] for name, count in ANGLES for _ in range(
 
 
 def key_of_pose(found: HandPose) -> tuple[PadKey, tuple[str, ...]]:
-    """The key that lies nearest to the first frame of a pose, and a sentence for each part that was not found.
+    """The key that lies nearest to the first frame of a pose, and which of body, left and right hand were not found.
 
     Parts that were not found stand where the first figure has them.
     """
     found = found.take(np.array([0])).whole_canvas()
     size = np.array([found.width, found.height], float)
-    key, notes = start_key(found.width, found.height), []
+    key, missing = start_key(found.width, found.height), []
     bodies = None
     if found.bodies is not None:
         seen = present(found.bodies, found.body_scores)[0] & (found.body_scores[0] >= _SEEN)
@@ -38,7 +38,7 @@ def key_of_pose(found: HandPose) -> tuple[PadKey, tuple[str, ...]]:
     body = {"neck": key.neck[None], "shoulders": key.shoulders, "elbows": key.elbows}
     wrists, head = np.stack([hand.wrist for hand in key.hands]), key.head
     if bodies is None or np.isnan(bodies[[1, 2, 5]]).any():
-        notes.append("body: not found; place the neck, the shoulders and the elbows")
+        missing.append("body")
     else:
         # What is missing hangs on what was found as it does on the first figure.
         scale = np.linalg.norm(bodies[5] - bodies[2]) / np.linalg.norm(key.shoulders[0] - key.shoulders[1])
@@ -61,12 +61,12 @@ def key_of_pose(found: HandPose) -> tuple[PadKey, tuple[str, ...]]:
         if shown.all():
             hands.append(hand_of_points(found.hands[0, side] * size, side))
         else:
-            notes.append(f"{name} hand: place it by hand")
+            missing.append(name)
             usual = key.hands[side]
             shoulder_width = np.linalg.norm(body["shoulders"][0] - body["shoulders"][1])
             hand_size = usual.size * shoulder_width / np.linalg.norm(key.shoulders[0] - key.shoulders[1])
             hands.append(PadHand(wrists[side], hand_size, usual.turn, usual.roll, usual.tilt, usual.angles))
-    return PadKey(0.0, body["neck"][0], body["shoulders"], body["elbows"], head, tuple(hands)), tuple(notes)
+    return PadKey(0.0, body["neck"][0], body["shoulders"], body["elbows"], head, tuple(hands)), tuple(missing)
 
 
 def hand_of_points(points: np.ndarray, side: int) -> PadHand:
