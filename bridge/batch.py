@@ -10,7 +10,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from ..echomimic_core.files.names import is_hidden
 from ..echomimic_core.media.picture import read_picture
-from ..echomimic_core.media.video import read_audio
+from ..echomimic_core.media.video import frame_rate, read_audio
 from .images import to_images
 from .reports import warn
 
@@ -63,12 +63,8 @@ def _image(path: Path) -> torch.Tensor:
 
 
 def _video(path: Path):
-    video = InputImpl.VideoFromFile(str(path))
-    try:
-        video.get_dimensions()
-    except Exception as error:
-        raise ValueError(f"{path} cannot be read as a video") from error
-    return video
+    frame_rate(path)  # A sentence where it is no video
+    return InputImpl.VideoFromFile(str(path))
 
 
 _READ: dict[str, Callable] = {"audio": _audio, "image": _image, "video": _video}

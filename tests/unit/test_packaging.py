@@ -42,6 +42,7 @@ EXTRAS = {
     "librosa",
     "matplotlib",
     "mediapipe",
+    "onnxruntime",
     "peft",
     "ray",
     "tensorboard",

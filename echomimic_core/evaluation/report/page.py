@@ -5,8 +5,8 @@ import html
 import json
 import math
 import os
+import re
 from pathlib import Path
-from urllib.parse import quote
 
 import numpy as np
 
@@ -171,8 +171,13 @@ def _table_of_clips(comparison: Comparison) -> str:
     return f"<h2>Values by clip</h2>{_table(head, rows)}"
 
 
+def _percent(text: str, safe: str = "/") -> str:
+    """Text for an address: every character but letters, digits, `-._~` and the safe ones by its bytes."""
+    return re.sub(rf"[^A-Za-z0-9._~{safe}-]", lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text)
+
+
 def _anchor(clip: str) -> str:
-    return "clip-" + quote(clip, safe="")
+    return "clip-" + _percent(clip, "")
 
 
 def _definitions(comparison: Comparison) -> str:
@@ -277,7 +282,7 @@ def _link(path: Path, folder: Path) -> str:
     """A link from a page in `folder` to a file, relative where both are on one drive."""
     path = Path(path).resolve()
     try:
-        return quote(Path(os.path.relpath(path, folder.resolve())).as_posix())
+        return _percent(Path(os.path.relpath(path, folder.resolve())).as_posix())
     except ValueError:
         return path.as_uri()
 
