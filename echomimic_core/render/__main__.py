@@ -2,21 +2,26 @@
 
 Many at once: python -m echomimic_core.render --model MODEL jobs.csv --out FOLDER, where jobs.csv (or .jsonl) has a
 column for each flag below that differs; or folders for --image and --audio, of which each picture gets each voice.
+--prepared makes the clips of a prepared data set again, from their first frame, voice and pose, for the evaluation.
 """
 
 import argparse
 import json
 import sys
 import time
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from ..config import VARIANTS
+from ..config import AUDIO_SAMPLE_RATE, VARIANTS
 from ..files.durable import write_text
+from ..training.data.shards import Clip, read_manifest
 from ..workers import Done, here
+from .clip import ClipSettings, clip, size_of
 from .jobs import (
+    ENDINGS,
     FILES,
     FORMATS,
     NUMBERS,
@@ -29,6 +34,7 @@ from .jobs import (
     pairs_of,
     read_jobs,
     render_job,
+    write_frames,
 )
 from .models import load_models
 
@@ -66,13 +72,64 @@ def asked(given, common: dict) -> list[Job]:
             name: Path(common[name]).resolve() for name in FILES if name in common and common[name] != "channels"
         }
         return read_jobs(given.jobs, given.out, common)
+    if given.prepared:
+        return prepared(given.prepared, common, given.out)
     if any(Path(common.get(name, "")).is_dir() for name in ("image", "audio") if name in common):
         return pairs_of(common, given.out)
     return [job_of(common, Path(), given.out)]
 
 
-def usable(job: Job) -> bool:
+@dataclass(frozen=True)
+class PreparedJob:
+    """A clip of a prepared data set to be made again."""
+
+    clip: Clip
+    output: Path
+    settings: ClipSettings
+    format: str
+    quality: int | None
+
+    @property
+    def image(self) -> str:
+        return self.clip.info.clip
+
+    audio = image
+
+
+def prepared(folder: Path, common: dict, out: Path) -> list[PreparedJob]:
+    """A job for each clip of a prepared folder; ValueError for one that is none, or flags that do not apply."""
+    others = sorted(set(common) - {*NUMBERS, "quality", "format"})
+    if others:
+        raise ValueError(f"--prepared brings its own {others[0]}: leave it out")
+    kind = common.get("format", FORMATS[0])
+    numbers = {name: value for name, value in common.items() if name in NUMBERS}
+    return [
+        PreparedJob(
+            clip,
+            out / f"{clip.info.clip}{ENDINGS[kind]}",
+            ClipSettings(**{"frames": len(clip), **numbers, "align": False}),
+            kind,
+            common.get("quality"),
+        )
+        for clip in read_manifest(folder)
+    ]
+
+
+def render_prepared(models, job: PreparedJob, progress) -> Path:
+    """Make a prepared clip again from its first frame, voice and pose."""
+    width, height = size_of(job.settings, models.size)
+    settings = replace(job.settings, width=width, height=height)
+    job.output.parent.mkdir(parents=True, exist_ok=True)
+    sound = job.clip.sound()
+    frames = clip(models, job.clip.frames([0])[0], sound, job.clip.pose(), settings, progress)
+    write_frames(job, settings.fps, (width, height), frames, (sound[None], AUDIO_SAMPLE_RATE))
+    return job.output
+
+
+def usable(job: Job | PreparedJob) -> bool:
     """Whether a job can begin; says why not."""
+    if isinstance(job, PreparedJob):
+        return True
     try:
         check_job(job)
     except (ValueError, OSError) as error:
@@ -83,7 +140,8 @@ def usable(job: Job) -> bool:
 
 def planned(job: Job, variant: str) -> str:
     """What a dry run says of a job."""
-    frames, steps = length_of(job), job.settings.steps or VARIANTS[variant].steps
+    frames = job.settings.frames if isinstance(job, PreparedJob) else length_of(job)
+    steps = job.settings.steps or VARIANTS[variant].steps
     size = (
         f"{job.settings.width or job.settings.height}" if job.settings.width or job.settings.height else "the model's"
     )
@@ -134,7 +192,8 @@ def _render(models, quiet: bool, job: Job) -> str:
             bar.total = total
             bar.update(done - bar.n)
 
-        return str(render_job(models, job, progress))
+        make = render_prepared if isinstance(job, PreparedJob) else render_job
+        return str(make(models, job, progress))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -146,6 +205,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--audio-encoder", type=Path, help="Whisper tiny (default: inside the model)")
     result.add_argument("--image", help="the picture, or a video that gets a new voice; or a folder of them")
     result.add_argument("--audio", help="the voice: a sound or video file, or a folder of them")
+    result.add_argument("--prepared", type=Path, help="folder of training.prepare: makes each of its clips again")
     result.add_argument("--pose", help="pose file, zip or folder (default: hands that follow the voice)")
     result.add_argument("--gestures", help="gesture library for hands that follow the voice")
     result.add_argument("--no-hands", action="store_true", help="head and lips only")

@@ -222,7 +222,8 @@ def render_job(models: Models, job: Job, progress: Progress | None = None) -> Pa
         scene = make_scene(
             models, _ground(job), _voices(job), settings, hands, job.person, folder=folder, progress=progress
         )
-        _write(job, scene.fps, (scene.ground.width, scene.ground.height), scene.frames(), scene)
+        sound = read_audio(job.audio)
+        write_frames(job, scene.fps, (scene.ground.width, scene.ground.height), scene.frames(), sound, scene)
     else:
         frames = clip(
             *(models, read_picture(job.image), read_mono(job.audio)),
@@ -231,16 +232,25 @@ def render_job(models: Models, job: Job, progress: Progress | None = None) -> Pa
             hands=hands,
             folder=folder,
         )
-        _write(job, settings.fps, (settings.width, settings.height), frames)
+        write_frames(job, settings.fps, (settings.width, settings.height), frames, read_audio(job.audio))
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
     return job.output
 
 
-def _write(
-    job: Job, fps: float, size: tuple[int, int], frames: Iterator[np.ndarray], scene: Scene | None = None
+def write_frames(
+    job,
+    fps: float,
+    size: tuple[int, int],
+    frames: Iterator[np.ndarray],
+    sound: tuple[np.ndarray, int],
+    scene: Scene | None = None,
 ) -> None:
-    with open_output(job.output, job.format, fps, *size, read_audio(job.audio), job.quality) as writer:
+    """Write frames of a size (width, height) as a job's output, format and quality say.
+
+    sound : (waveform, sample rate). scene : knows where the people are, for an alpha channel.
+    """
+    with open_output(job.output, job.format, fps, *size, sound, job.quality) as writer:
         if job.format == "prores":
             frames = _with_alpha(frames, scene)
         for frame in frames:

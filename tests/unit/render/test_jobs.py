@@ -149,6 +149,25 @@ def test_settings_of_a_scene_are_checked(files, row, words):
         check_job(*read_jobs(write_list(files / "jobs.jsonl", rows), files / "out"))
 
 
+def test_a_prepared_data_set_is_made_again_clip_by_clip(files, monkeypatch, capsys):
+    pytest.importorskip("cv2")
+    import training_clips
+
+    folder, made = training_clips.two_clips(files / "prepared"), []
+    monkeypatch.setattr(__main__, "load_models", lambda *_, **__: SimpleNamespace(size=64))
+    monkeypatch.setattr(__main__, "clip", lambda _, picture, voice, pose, settings, __: frames_like(settings, made))
+    run = ["--model", "m.safetensors", "--out", str(files / "out"), "--prepared", str(folder)]
+    assert __main__.main([*run, "--audio", "one.wav"]) == 2 and "brings its own audio" in capsys.readouterr().err
+    assert __main__.main([*run, "--seed", "3", "--format", "png"]) == 0
+    names = sorted(path.name for path in (files / "out").iterdir() if path.is_dir())
+    assert len(made) == len(names) == 2 and all(settings.seed == 3 and not settings.align for settings in made)
+
+
+def frames_like(settings, made):
+    made.append(settings)
+    return iter(np.zeros((settings.frames, settings.height, settings.width, 3), np.uint8))
+
+
 def test_a_dry_run_says_how_long_each_clip_is(files, command, capsys):
     assert command("--image", files / "face.png", "--audio", files / "one.wav", "--dry-run", "--steps", 3) == (0, [])
     assert "one.mp4: 2 frames, 3 steps each" in capsys.readouterr().out
