@@ -43,7 +43,7 @@ JOURNAL = "journal.jsonl"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command: 0 if every video was made, 1 if a job failed, 2 if what was given cannot be used."""
+    """The command: 0 if every video was made, 1 if a job failed, 2 if what was given cannot be used, 130 if stopped."""
     given = parser().parse_args(arguments)
     names = (*FILES, *NUMBERS, *OWN_NUMBERS, *SWITCHES, "output", "format")
     common = {name: value for name in names if (value := getattr(given, name))}
@@ -60,6 +60,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("stopped: what is done is kept, and --resume makes the rest", file=sys.stderr)
+        return 130
     print(f"{done} of {len(jobs)} videos made")
     return 0 if done == len(jobs) else 1
 
@@ -100,7 +103,7 @@ def prepared(folder: Path, common: dict, out: Path) -> list[PreparedJob]:
     """A job for each clip of a prepared folder; ValueError for one that is none, or flags that do not apply."""
     others = sorted(set(common) - {*NUMBERS, "quality", "format"})
     if others:
-        raise ValueError(f"--prepared brings its own {others[0]}: leave it out")
+        raise ValueError(f"--prepared includes its own {others[0]}: do not give one")
     kind = common.get("format", FORMATS[0])
     numbers = {name: value for name, value in common.items() if name in NUMBERS}
     return [
@@ -157,7 +160,8 @@ def made(given, jobs: list[Job]) -> int:
         from ..workers.on_ray import on_ray
 
         outcomes = on_ray(start, jobs, given.ray, given.workers)
-    done, begun, journal = 0, time.monotonic(), []
+    done, begun = 0, time.monotonic()
+    journal = known(given.out / JOURNAL, {str(job.output) for job in jobs})
     for outcome in outcomes:
         job = jobs[outcome.index]
         entry = {"output": str(job.output), "image": str(job.image), "audio": str(job.audio)}
@@ -173,6 +177,15 @@ def made(given, jobs: list[Job]) -> int:
     if len(jobs) > 1:
         print(f"{3600 * done / (time.monotonic() - begun):.1f} clips per hour")
     return done
+
+
+def known(path: Path, anew: set[str]) -> list[dict]:
+    """What a journal says of outputs that are not made anew."""
+    try:
+        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return [entry for entry in entries if entry["output"] not in anew]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def worker(given, quiet: bool):

@@ -117,6 +117,17 @@ def test_a_job_that_fails_stops_no_other_and_a_rerun_makes_what_is_missing(files
     assert "failed" in (said := capsys.readouterr()).err and "2 of 3 videos made" in said.out
     (files / "out" / "c.mp4").unlink()
     assert command(jobs, "--resume") == (1, ["c.mp4"])
+    journal = [json.loads(line) for line in (files / "out" / "journal.jsonl").read_text("utf-8").splitlines()]
+    assert [("failed" in entry) for entry in journal] == [False, True, False]
+
+
+def test_a_run_that_is_stopped_says_how_to_go_on(files, command, monkeypatch, capsys):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(__main__, "render_job", stop)
+    assert command("--image", files / "face.png", "--audio", files / "one.wav")[0] == 130
+    assert "--resume" in capsys.readouterr().err
 
 
 def test_the_size_is_that_of_the_model_or_square():
@@ -157,7 +168,7 @@ def test_a_prepared_data_set_is_made_again_clip_by_clip(files, monkeypatch, caps
     monkeypatch.setattr(__main__, "load_models", lambda *_, **__: SimpleNamespace(size=64))
     monkeypatch.setattr(__main__, "clip", lambda _, picture, voice, pose, settings, __: frames_like(settings, made))
     run = ["--model", "m.safetensors", "--out", str(files / "out"), "--prepared", str(folder)]
-    assert __main__.main([*run, "--audio", "one.wav"]) == 2 and "brings its own audio" in capsys.readouterr().err
+    assert __main__.main([*run, "--audio", "one.wav"]) == 2 and "includes its own audio" in capsys.readouterr().err
     assert __main__.main([*run, "--seed", "3", "--format", "png"]) == 0
     names = sorted(path.name for path in (files / "out").iterdir() if path.is_dir())
     assert len(made) == len(names) == 2 and all(settings.seed == 3 and not settings.align for settings in made)
