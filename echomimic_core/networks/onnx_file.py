@@ -6,6 +6,8 @@ from pathlib import Path
 
 import torch
 
+from ..runtime import is_out_of_memory
+
 NEEDS = "it is an ONNX file, which needs onnxruntime: python -m pip install onnxruntime"
 # Fields of the ONNX format: the graph of a model, the nodes of a graph, the operator and name of a node.
 _GRAPH, _NODE, _OPERATOR = 7, 1, 4
@@ -61,6 +63,8 @@ class OnnxNetwork:
         except MemoryError:
             raise
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             raise ValueError(f"onnxruntime cannot read it ({str(error).splitlines()[0]})") from error
         layout, inputs = LAYOUTS[key], self._session.get_inputs()
         shape = tuple(inputs[0].shape[1:])

@@ -29,7 +29,10 @@ HARMLESS = {
     "echomimic_core/files/hub.py:_waited_for",
     "echomimic_core/files/hub.py:work",
     "echomimic_core/parity/__main__.py:verify",
-    "echomimic_core/render/__main__.py:made",  # Says that memory was short for this job
+    # `sentence` says that memory was short for this task.
+    "echomimic_core/workers/here.py:here",
+    "echomimic_core/workers/on_ray.py:do",
+    "echomimic_core/workers/on_ray.py:ready",
 }
 
 
