@@ -2,6 +2,7 @@
 
 import zipfile
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 
 import numpy as np
@@ -179,19 +180,40 @@ def deep3d_crop(picture: np.ndarray, face: Face) -> np.ndarray:
 
     An affine camera is fitted to the five points; its mean scale and its image of the mean face's origin count.
     """
+    scale, middle = _deep3d_camera(face)
+    shift = DEEP3D_SIZE / 2 - scale * middle
+    return warp(picture, np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), DEEP3D_SIZE)
+
+
+def deep3d_crop_on_pixels(picture: np.ndarray, face: Face) -> np.ndarray:
+    """The same as Deep3DFaceRecon's public code cuts it: the whole picture is resized, then cut at whole pixels.
+
+    Black outside the picture. Its points count rows from the bottom, from 0, which sets the crop one row lower.
+    """
+    from PIL import Image
+
+    scale, (x, y) = _deep3d_camera(face)
+    height, width = picture.shape[:2]
+    size = int(width * scale), int(height * scale)
+    left = int(size[0] / 2 - DEEP3D_SIZE / 2 + (x - width / 2) * scale)
+    top = int(size[1] / 2 - DEEP3D_SIZE / 2 + (y + 1 - height / 2) * scale)
+    resized = Image.fromarray(picture).resize(size, Image.Resampling.BICUBIC)
+    return np.asarray(resized.crop((left, top, left + DEEP3D_SIZE, top + DEEP3D_SIZE)))
+
+
+def _deep3d_camera(face: Face) -> tuple[float, np.ndarray]:
+    """Scale to Deep3DFaceRecon's size, and where in the picture (x, y) the middle of its crop is."""
     model = np.column_stack([DEEP3D_POINTS * (1, -1, 1), np.ones(5)])
     camera = np.linalg.lstsq(model, face.five_points, rcond=None)[0]
-    scale = DEEP3D_SCALE / np.linalg.norm(camera[:3], axis=0).mean()
-    shift = DEEP3D_SIZE / 2 - scale * camera[3]
-    return warp(picture, np.array([[scale, 0, shift[0]], [0, scale, shift[1]]]), DEEP3D_SIZE)
+    return DEEP3D_SCALE / np.linalg.norm(camera[:3], axis=0).mean(), camera[3]
 
 
 def sync_crop(picture: np.ndarray, x: float, y: float, half: float) -> np.ndarray:
     """SyncNet's crop around a face box with middle (x, y) and half its longer side: (224, 224, 3)."""
     from ..media.opencv import cv2
 
-    top, bottom = int(y - half), int(y + half * (1 + 2 * SYNC_SCALE))
-    left, right = int(x - half * (1 + SYNC_SCALE)), int(x + half * (1 + SYNC_SCALE))
+    top, bottom = floor(y - half), floor(y + half * (1 + 2 * SYNC_SCALE))
+    left, right = floor(x - half * (1 + SYNC_SCALE)), floor(x + half * (1 + SYNC_SCALE))
     height, width = picture.shape[:2]
     bottom, right = max(bottom, top + 1), max(right, left + 1)
     border = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))

@@ -8,5 +8,12 @@ FVD_PROTOCOLS = {
     "random": "2048 stretches of {} frames at random places, as many of each clip",
 }
 RANDOM_SAMPLES = 2048
+
+# What happens at the edges of clips and crops, where public code rounds and cuts in ways of its own.
+EDGES = {
+    "even": "boxes smoothed alike to the last frame, every window of 5 frames, crops between pixels",
+    "public": "as in the public code: boxes smoothed with zeros beyond the ends and one window fewer (SyncNet), "
+    "crops at whole pixels of the resized frame (Deep3DFaceRecon)",
+}
 # Longest clip that goes through I3D in one piece: 512 frames take about 2 GB.
 WHOLE_FRAMES = 512

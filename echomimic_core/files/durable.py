@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import threading
 import time
 import uuid
@@ -173,12 +174,21 @@ def make_folder(path: str | Path) -> Path:
     return path
 
 
-def settle_folder(folder: Path) -> None:
-    """Bring all files below a folder to the disk, before the folder gets the name by which it counts as whole."""
-    for path in folder.rglob("*"):
-        if path.is_file():
-            with open(path, "r+b") as file:
-                os.fsync(file.fileno())
+def settle_folder(part: Path, path: Path) -> None:
+    """Bring all files below a folder to the disk, then give it the name by which it counts as whole.
+
+    A folder of that name gives way. Raises WriteError where that cannot be.
+    """
+    try:
+        for file in part.rglob("*"):
+            if file.is_file():
+                with open(file, "r+b") as opened:
+                    os.fsync(opened.fileno())
+        if path.exists():
+            shutil.rmtree(path)
+        _patiently(lambda: os.rename(part, path))
+    except OSError as error:
+        raise WriteError(reason(error, path, "folder")) from error
 
 
 def check_name(name: str) -> None:

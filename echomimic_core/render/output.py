@@ -1,13 +1,13 @@
 """Files that a job makes: a video, a folder of pictures with the sound beside, or ProRes with an alpha channel."""
 
-import os
+import io
 import shutil
 import uuid
 from pathlib import Path
 
 import numpy as np
 
-from ..files.durable import check_name, make_folder
+from ..files.durable import check_name, make_folder, settle_folder, write_bytes
 from ..media.alpha import AlphaWriter
 from ..media.video import CRF, VideoWriter
 from ..media.waveform import to_float
@@ -41,9 +41,7 @@ class PictureWriter:
         if kind is None:
             if self.audio is not None:
                 _write_wave(self._part / "sound.wav", *self.audio)
-            if self.path.exists():
-                shutil.rmtree(self.path)
-            os.replace(self._part, self.path)
+            settle_folder(self._part, self.path)
         else:
             shutil.rmtree(self._part, ignore_errors=True)
 
@@ -64,8 +62,10 @@ def _write_wave(path: Path, waveform, rate: int) -> None:
     import wave
 
     samples = (np.asarray(to_float(waveform)).clip(-1, 1) * 32767).round().astype("<i2")
-    with wave.open(str(path), "wb") as file:
+    made = io.BytesIO()
+    with wave.open(made, mode="w") as file:
         file.setnchannels(len(samples))
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(samples.T.tobytes())
+    write_bytes(path, made.getvalue())

@@ -87,13 +87,18 @@ class Expression(Distribution):
     networks = ("deep3d",)
     needs_face = True
 
+    @classmethod
+    def options(cls, settings):
+        return (settings.edges,)
+
     def __enter__(self):
         self.network, _ = self.settings.load("deep3d")
         return self
 
     def frame(self, seconds, picture, face) -> None:
         if face:
-            self.add(faces.deep3d_crop(picture, face))
+            crop = faces.deep3d_crop_on_pixels if self.settings.edges == "public" else faces.deep3d_crop
+            self.add(crop(picture, face))
 
     def process(self, items) -> None:
         self.take(expression.expressions(self.network, np.stack(items), self.settings.device))

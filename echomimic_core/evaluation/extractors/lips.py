@@ -24,11 +24,12 @@ class Sync(Batched):
 
     @classmethod
     def options(cls, settings):
-        return (settings.sync_crop,)
+        return (settings.sync_crop, settings.edges)
 
     def __init__(self, clip: Clip, fps: float, settings: Settings):
         super().__init__(clip, fps, settings)
         self.needs_face = settings.sync_crop == "face"
+        self.public = settings.edges == "public"
 
     def __enter__(self):
         self.network, _ = self.settings.load("syncnet")
@@ -81,7 +82,10 @@ class Sync(Batched):
         if np.isnan(boxes[position]).any():
             self._push(None)
         else:
-            self._push(faces.sync_crop(picture, *np.nanmedian(near, axis=0)))
+            near = near[~np.isnan(near).any(1)]
+            if self.public:
+                near = np.concatenate([near, np.zeros((self.MEDIAN - len(near), 3))])
+            self._push(faces.sync_crop(picture, *np.median(near, axis=0)))
 
     def _push(self, crop: np.ndarray | None) -> None:
         self.crops.append(crop)
@@ -110,7 +114,11 @@ class Sync(Batched):
             places = places[len(rows) :]
         self.lips = []
         heard = self.waveform[round(self.start * sync.RATE) :]
-        windows = sync.sound_windows(heard, len(seen))
+        count = len(seen)
+        if self.public:
+            # Of as many frames as the sound has too; the last five begin no window, where four would do.
+            count = min(count + sync.WINDOW_FRAMES - 1, len(heard) * sync.FPS // sync.RATE) - sync.WINDOW_FRAMES
+        windows = sync.sound_windows(heard, max(count, 0))
         heard_as = sync.embed_sound(self.network, windows, self.settings.device)
         score = sync.sync_score(lips, heard_as, seen)
         return {name: np.array(value) for name, value in vars(score).items()} | {"seen": seen}

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from ...files import durable
 from .. import draw, hand_skeleton
 from ..hand_pose import HandPose
 from ..landmarks import TYPICAL_FACE
@@ -79,4 +79,4 @@ def _plain(one: object) -> object:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(numbers(), encoding="utf-8")
+    durable.write_text(sys.argv[1], numbers())

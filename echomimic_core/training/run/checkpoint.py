@@ -292,10 +292,7 @@ def save_checkpoint(
         accelerator.save_state(str(partial / STATE))
         _write(partial, accelerator, model, ema, settings, step, clips)
         if accelerator.is_main_process:
-            settle_folder(partial)
-            if final.exists():
-                shutil.rmtree(final)
-            partial.rename(final)
+            settle_folder(partial, final)
     except Exception as error:
         if accelerator.is_main_process:
             shutil.rmtree(partial, ignore_errors=True)

@@ -56,6 +56,22 @@ def test_the_mean_face_fills_deep3ds_crop_whatever_its_size(size):
     assert (brightness_at(crop, flat * faces.DEEP3D_SCALE + 112) > 60).all()
 
 
+@pytest.mark.parametrize(
+    ("size", "middle", "seen"),
+    [
+        (70.3, (130.6, 120.2), [[57, 67], [121, 130], [181, 191]]),
+        (40.9, (99.4, 131.7), [[95, 62], [132, 99], [167, 134]]),
+    ],
+)
+def test_on_whole_pixels_deep3ds_crop_is_that_of_the_public_code(size, middle, seen):
+    """Rows and columns that Deep3DFaceRecon_pytorch's own align_img shows at three places of its crop."""
+    rows, columns = np.mgrid[:240, :250].astype(np.uint8)
+    face = face_of(MEAN_FACE[:, :2] * (1, -1) * size + middle)
+    crop = faces.deep3d_crop_on_pixels(np.stack([rows, columns, rows], -1), face)
+    assert crop.shape == (224, 224, 3)
+    assert [crop[place, place, :2].tolist() for place in (20, 112, 200)] == seen
+
+
 def test_shrinking_a_lot_averages_instead_of_breaking_up():
     board = (np.indices((1200, 1200)).sum(0) % 2 * 255).astype(np.uint8)
     picture = np.repeat(board[..., None], 3, 2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from echomimic_core.evaluation import faces
 from echomimic_core.evaluation.clips import Clip
 from echomimic_core.evaluation.evaluate import evaluate
 from echomimic_core.evaluation.extractors.lips import Sync
@@ -170,6 +171,27 @@ def test_a_face_lost_for_long_is_not_guessed(settings):
         found = extractor.finish()
     # Held for 25 frames, and a window has five.
     assert np.flatnonzero(~found["seen"])[0] == 40 + 25 - 4
+
+
+def test_public_edges_are_the_median_filter_of_the_public_pipeline_and_one_window_fewer(settings, monkeypatch):
+    signal = pytest.importorskip("scipy.signal")
+    pictures, sound = spoken(40, size=96)
+    clip = Clip("talk", "video", pictures=pictures, rate=25.0, sound=(np.pad(sound, (0, 8000)), 16000))
+    boxes = np.random.default_rng(0).normal((48, 40, 24), 3, (40, 3))
+    cut, windows, seen = {}, {}, []
+    monkeypatch.setattr(faces, "sync_crop", lambda picture, *box: seen.append(box) or sync_crop(picture, *box))
+    for edges in ("even", "public"):
+        seen = cut[edges] = []
+        with Sync(clip, 25.0, Settings(folders=settings.folders, mediapipe=(), edges=edges)) as extractor:
+            for index, picture in enumerate(pictures):
+                extractor.frame(index / 25, picture, face_at(*boxes[index]))
+            windows[edges] = extractor.finish()["windows"]
+    x, y, size = boxes.T
+    expected = np.stack([signal.medfilt(values, 13) for values in (x, y, size / 2)], 1)
+    np.testing.assert_allclose(cut["public"], expected)
+    np.testing.assert_allclose(cut["even"][6:-6], expected[6:-6])
+    assert np.abs(np.array(cut["even"]) - expected).max() > 1
+    assert windows == {"even": 36, "public": 35}
 
 
 def test_the_mouth_crop_has_syncnets_margins():
