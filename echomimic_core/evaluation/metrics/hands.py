@@ -117,6 +117,7 @@ _HKV = (
     "frames without the hand are left out. {}"
 )
 _MEDIAPIPE_HANDS = "Keypoints by MediaPipe, whose confidence is one of the whole hand: not comparable with DWPose's."
+_NO_DETECTOR = "the paper names no detector: comparable only if it, too, used DWPose"
 _DWPOSE_HANDS = "Keypoints by DWPose on the whole frame, or those of a pose file."
 
 METRICS = (
@@ -130,6 +131,7 @@ METRICS = (
         CYBERHOST,
         "above 0.9",
         paper=paper(0.809, 0.907, 0.923),
+        unlike_paper=_NO_DETECTOR,
         score=_of_pose(hkc, "dwpose"),
         curve=_curves("dwpose"),
         of_poses=True,
@@ -157,6 +159,7 @@ METRICS = (
         CYBERHOST,
         "that of the driving pose: less means stiff hands, more means jitter",
         paper=paper(None, None, 25.28),
+        unlike_paper=_NO_DETECTOR,
         score=_of_pose(hkv, "dwpose"),
         of_poses=True,
     ),

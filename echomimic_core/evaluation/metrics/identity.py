@@ -99,6 +99,7 @@ METRICS = (
         "Zakharov et al. 2019 (arXiv 1905.08233), with ArcFace (arXiv 1801.07698)",
         "above 0.5",
         paper=paper(0.387, 0.526, 0.558),
+        unlike_paper="not comparable: the paper names no face network, and each has a scale of its own",
         score=lambda store, clip: _identity("arcface")(store, clip)[0],
         curve=lambda store, clip: {"identity": _identity("arcface")(store, clip)[1]},
     ),

@@ -59,7 +59,7 @@ class Metric:
     better : "higher", "lower" or "" where neither is.
     good : what a good value looks like, in words.
     alternative_to : key of the metric it may stand next to when that one's network is missing.
-    paper : values of PAPER_METHODS.
+    paper : values of PAPER_METHODS. unlike_paper : why a value may differ from those though nothing is worse.
     score : the value of one clip; "set" metrics have none, they have a `distance`.
     distance : of two sets of what the extractor found in their clips, each an iterable; see `Distance`.
     features : numbers per sample of a "set" metric; with fewer samples it is biased, which reports say.
@@ -79,6 +79,7 @@ class Metric:
     good: str
     alternative_to: str = ""
     paper: dict[str, float] = field(default_factory=dict)
+    unlike_paper: str = ""
     score: Callable[[Store, Clip], float] | None = None
     curve: Callable[[Store, Clip], dict[str, np.ndarray]] | None = None
     needs: tuple[str, ...] = ()

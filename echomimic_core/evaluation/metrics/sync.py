@@ -177,6 +177,7 @@ _SYNC = (
     "SyncNet embeddings of 5-frame face crops at 25 fps and of MFCC at 16 kHz, L2 distance averaged over the clip "
     "for shifts of ±15 frames; {}. Averaged over clips."
 )
+_OTHER_CROPS = "another face detector cuts other crops; --edges public removes what else differs from the public code"
 _SYNCNET = "Chung & Zisserman 2016, Out of time: automated lip sync in the wild; their public evaluation"
 
 METRICS = (
@@ -190,6 +191,7 @@ METRICS = (
         _SYNCNET,
         "above 6; real speech gives 7 to 9",
         paper=paper(0.987, 1.495, 7.219),
+        unlike_paper=_OTHER_CROPS,
         other_names=("LSE-C",),
         score=_sync("confidence"),
     ),
@@ -203,6 +205,7 @@ METRICS = (
         _SYNCNET,
         "under 8; real speech gives 6 to 7",
         paper=paper(None, None, 7.021),
+        unlike_paper=_OTHER_CROPS,
         other_names=("LSE-D",),
         score=_sync("distance"),
     ),

@@ -73,6 +73,7 @@ def _score(score: Score) -> dict:
         "definition": metric.definition,
         "source": metric.source,
         "paper": metric.paper,
+        "unlike_paper": metric.unlike_paper,
     }
 
 

@@ -3,7 +3,23 @@
 from ..methods import Comparison
 from ..metrics.metric import PAPER_METHODS
 from .setup import Setup
-from .text import PAPER_NOTE, TEST_COLUMNS, counted, left_out, number, paper_cells, reasons_of, sampled, spread, tested
+from .text import (
+    PAPER_NOTE,
+    TEST_COLUMNS,
+    counted,
+    left_out,
+    number,
+    paper_cells,
+    reasons_of,
+    sampled,
+    spread,
+    tested,
+    unlike_paper,
+)
+
+
+def _paper_note(comparison: Comparison) -> list[str]:
+    return [PAPER_NOTE, "", *(f"- {line}" for line in unlike_paper(comparison.metrics)), ""]
 
 
 def markdown(comparison: Comparison, setup: Setup, links: dict[tuple[str, str], str], paper: bool = False) -> str:
@@ -16,7 +32,7 @@ def markdown(comparison: Comparison, setup: Setup, links: dict[tuple[str, str], 
         cells = [f"**{number(row[n].value)}**" if n in best else number(row[n].value) for n in comparison.methods]
         known = paper_cells(next(iter(row.values()))) if paper else []
         rows.append([metric.name, metric.better, *cells, *known, metric.good])
-    lines += [*_table(rows), *([PAPER_NOTE, ""] if paper else [])]
+    lines += [*_table(rows), *(_paper_note(comparison) if paper else [])]
     if comparison.uneven():
         lines += [f"- {comparison.uneven()}", ""]
     tests = tested(comparison)

@@ -31,6 +31,7 @@ from .text import (
     sampled,
     spread,
     tested,
+    unlike_paper,
 )
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"page.{kind}") for kind in ("css", "js"))
@@ -47,7 +48,7 @@ def page(comparison: Comparison, setup: Setup, folder: Path, paper: bool = False
     clips = _Clips(comparison, folder)
     heading = "Comparison of " + ", ".join(comparison.methods) if several else "Evaluation"
     parts = [f"<h1>{_e(heading)}</h1>", _subtitle(comparison, setup), _numbers(comparison, paper)]
-    parts += [f'<p class="dim">{_e(PAPER_NOTE)}</p>'] if paper else []
+    parts += [_paper_note(comparison)] if paper else []
     parts += [_remarks(comparison), _tests(comparison), _table_of_clips(comparison)]
     parts += ["<h2>Clips</h2>", *clips.articles()]
     parts += [_definitions(comparison), _setup(setup)]
@@ -64,6 +65,11 @@ def page(comparison: Comparison, setup: Setup, folder: Path, paper: bool = False
 
 def _e(text: str) -> str:
     return html.escape(str(text))
+
+
+def _paper_note(comparison: Comparison) -> str:
+    lines = "".join(f"<li>{_e(line)}</li>" for line in unlike_paper(comparison.metrics))
+    return f'<p class="dim">{_e(PAPER_NOTE)}</p><ul class="dim">{lines}</ul>'
 
 
 def _subtitle(comparison: Comparison, setup: Setup) -> str:

@@ -1,12 +1,12 @@
 """An evaluation as text for a terminal, and the words and numbers that all reports share."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..evaluate import Evaluation
 from ..findings import ClipReport
 from ..methods import Comparison
-from ..metrics.metric import PAPER_METHODS
+from ..metrics.metric import PAPER_METHODS, Metric
 from ..scores import Score
 
 DIGITS = 4
@@ -53,11 +53,26 @@ def paper_cells(score: Score) -> list[str]:
     return [f"{value:g}" if (value := score.metric.paper.get(m)) is not None else "–" for m in PAPER_METHODS]
 
 
+def unlike_paper(metrics: Iterable[Metric]) -> list[str]:
+    """A sentence per metric on what keeps its value from being compared with the paper's."""
+    lines = []
+    for metric in metrics:
+        stand_in = "a stand-in: never comparable with the paper's" if metric.alternative_to else ""
+        reason = metric.unlike_paper or stand_in
+        lines += [f"{metric.name} and the paper: {reason}"] if reason else []
+    return lines
+
+
 def as_text(evaluation: Evaluation, paper: bool = False) -> str:
     """Numbers by line, of how many clips they are, reasons of those not computed or left out, and remarks.
 
     `paper` adds the paper's columns.
     """
+    said = [PAPER_NOTE, *unlike_paper(score.metric for score in evaluation.scores)] if paper else []
+    return "\n".join([*_table(evaluation, paper), *said, *_notes(evaluation)])
+
+
+def _table(evaluation: Evaluation, paper: bool) -> list[str]:
     several = any(score.total > 1 for score in evaluation.scores)
     columns: list[tuple[str, Callable[[Score], str]]] = [("metric", title), ("value", lambda s: number(s.value))]
     if several:
@@ -68,14 +83,16 @@ def as_text(evaluation: Evaluation, paper: bool = False) -> str:
     if several:
         columns += [("clips", counted)]
     rows = [[column(score) for _, column in columns] for score in evaluation.scores]
-    lines = _aligned([name for name, _ in columns], rows)
-    lines += [PAPER_NOTE] if paper else []
-    lines += [f"note: {note}" for note in evaluation.notes]
+    return _aligned([name for name, _ in columns], rows)
+
+
+def _notes(evaluation: Evaluation) -> list[str]:
+    lines = [f"note: {note}" for note in evaluation.notes]
     lines += [f"{', '.join(names)}: {reason}" for reason, names in reasons_of(evaluation).items()]
     lines += [f"{name}, left out of {metrics}: {reason}" for name, metrics, reason in left_out(evaluation)]
     for clip in evaluation.clips:
         lines += [f"{clip.name}: {remark}" for remark in own_remarks(clip, evaluation)]
-    return "\n".join(lines)
+    return lines
 
 
 def compared(comparison: Comparison, paper: bool = False) -> str:
@@ -90,7 +107,8 @@ def compared(comparison: Comparison, paper: bool = False) -> str:
     tests = tested(comparison)
     lines += ["", *_aligned(TEST_COLUMNS, tests)] if tests else []
     for name, evaluation in comparison.methods.items():
-        lines += ["", f"== {name} ==", as_text(evaluation, paper)]
+        lines += ["", f"== {name} ==", *_table(evaluation, paper), *_notes(evaluation)]
+    lines += ["", PAPER_NOTE, *unlike_paper(comparison.metrics)] if paper else []
     return "\n".join(lines)
 
 
