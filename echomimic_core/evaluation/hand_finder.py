@@ -10,8 +10,8 @@ from ..pose.detectors.frame import make_frame
 from ..pose.detectors.sides import Sides, hand_areas
 
 _WANTED = Wanted(limit=HANDS, detection=0.4, presence=0.4)
-# While a hand is lost, the body's wrists are searched in every so-manieth frame: a search costs five times a look.
-_SEARCH_EVERY = 4
+# While a hand is lost, the body's wrists are searched after so many seconds: a search costs five times a look.
+_SEARCH_EVERY = 0.12
 
 
 class HandFinder:
@@ -21,7 +21,7 @@ class HandFinder:
         self.networks = networks
         self._tracker = Tracker(HAND_KIND, networks, _WANTED)
         self._sides = Sides()
-        self._since_search = _SEARCH_EVERY
+        self._searched = -_SEARCH_EVERY
 
     @torch.inference_mode()
     def __call__(self, picture: np.ndarray, seconds: float) -> tuple[np.ndarray, np.ndarray]:
@@ -31,9 +31,8 @@ class HandFinder:
         """
         pictures = as_pictures(picture, self.networks)
         hands = self._tracker(pictures)
-        self._since_search += 1
-        if len(hands) < HANDS and self._since_search >= _SEARCH_EVERY:
-            self._since_search = 0
+        if len(hands) < HANDS and seconds - self._searched >= _SEARCH_EVERY:
+            self._searched = seconds
             hands = HAND_KIND.distinct([*hands, *self._around_wrists(pictures)])[:HANDS]
             self._tracker.last = hands
         chosen = self._sides.choose(hands, None, None, seconds)
