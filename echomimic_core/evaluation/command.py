@@ -16,7 +16,7 @@ from pathlib import Path
 from ..files.durable import write_bytes
 from .clips import Clip
 from .console import ProgressLine, own_terminal
-from .protocols import EDGES, FVD_PROTOCOLS
+from .protocols import EDGES, FID_RESIZES, FVD_PROTOCOLS
 from .sets import gather, read_pairs
 
 
@@ -75,12 +75,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--sync-crop", choices=("face", "whole"), default="face", help="whole: frames are already face crops"
     )
-    p.add_argument(
-        "--edges",
-        choices=EDGES,
-        default="even",
-        help="; ".join(f"{name}: {does}" for name, does in EDGES.items()) + " (default even)",
-    )
+    for option, ways, default in (("--fid-resize", FID_RESIZES, "torch"), ("--edges", EDGES, "even")):
+        does = "; ".join(f"{name}: {what}" for name, what in ways.items())
+        p.add_argument(option, choices=ways, default=default, help=f"{does} (default {default})")
     p.add_argument("--cache", metavar="DIR", help="where results are cached (default: the user's cache folder)")
     p.add_argument("--no-cache", action="store_true", help="recompute everything and cache nothing")
     p.add_argument(
@@ -110,6 +107,7 @@ def _settings(arguments: argparse.Namespace):
         fvd=arguments.fvd,
         clip_frames=arguments.fvd_frames,
         sync_crop=arguments.sync_crop,
+        fid_resize=arguments.fid_resize,
         edges=arguments.edges,
     )
 

@@ -9,6 +9,12 @@ FVD_PROTOCOLS = {
 }
 RANDOM_SAMPLES = 2048
 
+# How frames are brought to Inception's 299 pixels, where the network is no script that does it by itself.
+FID_RESIZES = {
+    "torch": "as pytorch-fid: bilinear between the middles of pixels",
+    "tensorflow": "as torch-fidelity and TensorFlow 1: bilinear between the corners of pixels",
+}
+
 # What happens at the edges of clips and crops, where public code rounds and cuts in ways of its own.
 EDGES = {
     "even": "boxes smoothed alike to the last frame, every window of 5 frames, crops between pixels",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..networks import local
 from .passes.cache import file_hash
-from .protocols import EDGES, FVD_PROTOCOLS
+from .protocols import EDGES, FID_RESIZES, FVD_PROTOCOLS
 
 # Fewer frames leave nothing after I3D's pooling over time.
 LEAST_FRAMES = 9
@@ -31,6 +31,7 @@ class Settings:
     clip_frames : frames of one sample of FVD. fvd : how clips become samples, see `protocols.FVD_PROTOCOLS`.
     set_size : clips on that side of a set, set by the evaluation itself.
     sync_crop : "face", or "whole" where frames are already face crops.
+    fid_resize : of frames for FID and KID, see `protocols.FID_RESIZES`.
     edges : "even", or "public" as SyncNet's and Deep3DFaceRecon's public code has them, see `protocols.EDGES`.
     """
 
@@ -43,6 +44,7 @@ class Settings:
     fvd: str = "all"
     set_size: int = 1
     sync_crop: str = "face"
+    fid_resize: str = "torch"
     edges: str = "even"
 
     def __post_init__(self):
@@ -56,8 +58,9 @@ class Settings:
             raise ValueError(f"the FVD protocol is {self.fvd!r}, but it must be one of {', '.join(FVD_PROTOCOLS)}")
         if self.sync_crop not in ("face", "whole"):
             raise ValueError(f"the sync crop is {self.sync_crop!r}, but it must be 'face' or 'whole'")
-        if self.edges not in EDGES:
-            raise ValueError(f"the edges are {self.edges!r}, but they must be one of {', '.join(EDGES)}")
+        for what, value, known in (("FID resize", self.fid_resize, FID_RESIZES), ("edges", self.edges, EDGES)):
+            if value not in known:
+                raise ValueError(f"{what}: {value!r} is unknown, choose one of {', '.join(known)}")
 
     def find(self, network: str) -> Path | None:
         """The file of a network, or None."""
@@ -84,6 +87,7 @@ class Settings:
         """What changes numbers, by name, for reports."""
         return {
             "FVD": f"{self.fvd}: {FVD_PROTOCOLS[self.fvd].format(self.clip_frames)}",
+            "FID resize": f"{self.fid_resize}: {FID_RESIZES[self.fid_resize]}",
             "sync crop": self.sync_crop,
             "edges": f"{self.edges}: {EDGES[self.edges]}",
             "device": self.device,

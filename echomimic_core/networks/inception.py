@@ -120,10 +120,36 @@ def _block_8(channels: int, pool: str) -> Mixed:
     )
 
 
-class FIDInception(nn.Module):
-    """Pictures (N, 3, H, W) in 0..1 to pool3 features (N, 2048).
+def as_torch_does(pictures: torch.Tensor) -> torch.Tensor:
+    """Pictures (N, 3, H, W) in 0..1 at the network's size in -1..1, as pytorch-fid prepares them."""
+    return F.interpolate(pictures, (SIZE, SIZE), mode="bilinear", align_corners=False) * 2 - 1
 
-    Source: Heusel et al. 2017 (arXiv 1706.08500); resized to 299 and scaled to -1..1 as the public PyTorch port does.
+
+def as_tensorflow_does(pictures: torch.Tensor) -> torch.Tensor:
+    """The same as TensorFlow 1 and torch-fidelity prepare them: pixels lie at their corners, grey is 128."""
+    height, width = pictures.shape[2:]
+    rows, columns = _between(height).to(pictures), _between(width).to(pictures)
+    return (rows @ pictures @ columns.T * 255 - 128) / 128
+
+
+def _between(length: int) -> torch.Tensor:
+    """(299, length) weights of the pixels that each new one lies between."""
+    places = torch.arange(SIZE, dtype=torch.float64) * (length / SIZE)
+    first = places.floor().long()
+    weights = torch.zeros(SIZE, length, dtype=torch.float64)
+    at = torch.arange(SIZE)
+    weights[at, first] = 1 - (places - first)
+    weights[at, (first + 1).clamp(max=length - 1)] += places - first
+    return weights
+
+
+RESIZED = {"torch": as_torch_does, "tensorflow": as_tensorflow_does}
+
+
+class FIDInception(nn.Module):
+    """Pictures (N, 3, H, W) in 0..1 to pool3 features (N, 2048); `resize` is one of `RESIZED`.
+
+    Source: Heusel et al. 2017 (arXiv 1706.08500).
     """
 
     def __init__(self):
@@ -148,8 +174,8 @@ class FIDInception(nn.Module):
         self.Mixed_7b = _block_8(1280, "average")
         self.Mixed_7c = _block_8(2048, "max")
 
-    def forward(self, x):
-        x = F.interpolate(x, (SIZE, SIZE), mode="bilinear", align_corners=False) * 2 - 1
+    def forward(self, x: torch.Tensor, resize: str = "torch") -> torch.Tensor:
+        x = RESIZED[resize](x)
         x = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x)))
         x = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(F.max_pool2d(x, 3, stride=2)))
         x = self.Mixed_5d(self.Mixed_5c(self.Mixed_5b(F.max_pool2d(x, 3, stride=2))))

@@ -20,6 +20,10 @@ class Inception(Distribution):
     networks = ("inception",)
     keeps_rows = True
 
+    @classmethod
+    def options(cls, settings):
+        return (settings.fid_resize,)
+
     def __enter__(self):
         self.network, self.scripted = self.settings.load("inception")
         return self
@@ -33,7 +37,9 @@ class Inception(Distribution):
         if self.scripted and _takes(self.network, "return_features"):
             features = self.network(x, return_features=True)
         else:
-            features = self.network(x.float() / 255)
+            # A script resizes by itself.
+            how = () if self.scripted else (self.settings.fid_resize,)
+            features = self.network(x.float() / 255, *how)
         self.take(features.float().cpu().numpy())
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from echomimic_core.networks import deep3d, dwpose, i3d, inception, iresnet, local, lpips, syncnet
@@ -233,3 +234,15 @@ def test_a_file_of_the_old_form_needs_a_torch_that_reads_it_safely(tmp_path, mon
     monkeypatch.setattr(torch, "__version__", "2.9.1+cpu")
     with pytest.raises(ValueError, match=r"only torch 2\.10 and newer read safely, and this is torch 2\.9\.1"):
         local.load("syncnet", path)
+
+
+def test_tensorflows_resize_starts_at_the_corner_of_the_first_pixel():
+    from echomimic_core.networks.inception import SIZE, as_tensorflow_does, as_torch_does
+
+    pictures = torch.randint(0, 256, (1, 3, 2 * SIZE, 2 * SIZE)).float() / 255
+    expected = (pictures[..., ::2, ::2] * 255 - 128) / 128
+    assert torch.allclose(as_tensorflow_does(pictures), expected, atol=1e-5)
+    middles = F.avg_pool2d(pictures, 2) * 2 - 1
+    assert torch.allclose(as_torch_does(pictures), middles, atol=1e-5)
+    # Beyond the last pixel there is none to lie between.
+    assert torch.allclose(as_tensorflow_does(torch.ones(1, 3, 7, 9)), torch.tensor(127 / 128))
