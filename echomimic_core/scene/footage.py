@@ -72,6 +72,11 @@ class Footage:
         return {index: frame for index, frame in enumerate(islice(self.read(), int(last) + 1)) if index > first}
 
 
+def still_picture(picture: np.ndarray) -> Footage:
+    """A picture (height, width, 3) uint8 as footage."""
+    return Footage(lambda: iter([picture]), picture.shape[1], picture.shape[0], 0.0, 1)
+
+
 def at_rate(footage: Footage, fps: float) -> Iterator[tuple[int, np.ndarray]]:
     """(index, frame) of what footage shows at 0, 1 / fps, 2 / fps, ... seconds; of a still, its picture without end."""
     frames, at, wanted = footage.read(), -1, 0
