@@ -1,8 +1,8 @@
 """Whether each of several people in a picture says what its own voice says: python -m benchmarks.speakers MODEL.
 
 Drawn characters stand side by side and get voices that nothing was trained on, in turn and at once. Printed is the
-correlation of each mouth's opening, read off the frames, with what its own voice says and with what the others' say, and
-beside it one person alone in a picture of the model's size. It needs espeakng-loader.
+correlation of each mouth's opening, read off the frames, with what its own voice says and with what the others' say,
+and beside it one person alone in a picture of the model's size. It needs espeakng-loader.
 """
 
 import argparse

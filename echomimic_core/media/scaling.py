@@ -58,12 +58,8 @@ def resize_area(pictures: torch.Tensor, height: int, width: int) -> torch.Tensor
         raise ValueError(f"pictures of {pictures.shape[-2]}x{pictures.shape[-3]} cannot shrink to {width}x{height}")
     if (pictures.shape[-3], pictures.shape[-2]) == (2 * height, 2 * width):
         return _halved(pictures)
-    down, across = (
-        _covers(n, m, pictures.device) for n, m in ((pictures.shape[-3], height), (pictures.shape[-2], width))
-    )
-    mean = torch.einsum("yh,...hwc->...ywc", down, pictures.float())
-    mean = torch.einsum("xw,...ywc->...yxc", across, mean)
-    return mean.round_().clamp_(0, 255).to(torch.uint8).contiguous()
+    mean = _averaged(_averaged(pictures, -3, height), -2, width)
+    return mean.round_().clamp_(0, 255).to(torch.uint8)
 
 
 def shrink(picture: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -132,12 +128,21 @@ def _two_nearest(size: int, target: int, wanted: slice, device, clamp: bool):
     return tuple(torch.from_numpy(value).to(device) for value in (low - low[0], high - low[0], before, after))
 
 
-def _covers(size: int, target: int, device) -> torch.Tensor:
-    """(target, size) how much of each new pixel each old one covers; rows sum to one."""
+def _averaged(pictures: torch.Tensor, axis: int, target: int) -> torch.Tensor:
+    """Pictures as float with `target` pixels along an axis (-3 or -2), each the mean of what it covers there."""
+    size = pictures.shape[axis]
     edges = torch.arange(target + 1, dtype=torch.float64) * (size / target)
-    pixels = torch.arange(size, dtype=torch.float64)
-    shared = torch.minimum(edges[1:, None], pixels + 1) - torch.maximum(edges[:-1, None], pixels)
-    return (shared.clamp(min=0) * (target / size)).float().to(device)
+    # What ends a hair beyond a pixel's edge through rounding ends there.
+    first = (edges[:-1] + 1e-9).floor().long()
+    total = None
+    for step in range(int((edges[1:] - first).sub(1e-9).ceil().max())):
+        pixel = first + step
+        shared = torch.minimum(edges[1:], pixel + 1.0) - torch.maximum(edges[:-1], pixel.double())
+        weights = (shared.clamp(min=0) * (target / size)).float().to(pictures.device)
+        rows = pictures.index_select(axis, pixel.clamp(max=size - 1).to(pictures.device)).float()
+        rows *= weights.reshape(-1, *[1] * (-axis - 1))
+        total = rows if total is None else total.add_(rows)
+    return total
 
 
 def _fine_places(row: np.ndarray, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
