@@ -30,7 +30,7 @@ def measured(folder, *arguments: str) -> list[dict]:
 def test_command_measures_and_writes_json(tmp_path):
     rows = measured(tmp_path, "--frames", "4", "--sections", "window", "clip")
     window = next(row for row in rows if row["name"] == "guided window, 32x32")
-    assert window["relative_error"] < 1e-4 and window["tflop"] > 0 and window["ratio"] > 0
+    assert window["relative_error"] < 1e-4 and window["tflop"] > 0
     assert any("accelerated" in row["name"] and row["frames_per_second"] > 0 for row in rows)
 
 
