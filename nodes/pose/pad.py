@@ -67,7 +67,7 @@ class EchoMimicV2PosePad(io.ComfyNode):
         if picture is not None:
             # Not under "images", which the page would draw below the pad.
             shown["pad_picture"] = ui.PreviewImage(to_images(picture[None]), cls=cls).as_dict()["images"]
-            if placed:
+            if placed and not placed.find:
                 value.check_picture(placed, picture.shape[1], picture.shape[0])
         if pose is not None:
             shown["pad_ground"] = [page.ground(pose)]
@@ -75,7 +75,8 @@ class EchoMimicV2PosePad(io.ComfyNode):
             if picture is None:
                 raise ValueError("Find needs a picture: connect image")
             key, missing = fit.key_of_pose(find_person(picture)[0])
-            shown |= {"pad_found": [value.written_key(key)], "pad_missing": list(missing)}
+            size = (picture.shape[1], picture.shape[0])
+            shown |= {"pad_found": [value.written_key(key)], "pad_missing": list(missing), "pad_size": list(size)}
             placed = value.Pad(picture.shape[1], picture.shape[0], keys=(key,))
             pose = None
         if pose is not None:

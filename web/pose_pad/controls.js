@@ -1,7 +1,7 @@
 // Buttons above the picture, and below it the chosen hand: shapes and sliders.
 import { HAND_BONES, SIDES, handPoints } from "./figure.js";
 import { PRESETS } from "./numbers.js";
-import { element, iconButton } from "./style.js";
+import { element, iconButton, svgElement } from "./style.js";
 import { bendOf, spreadOf, withBend, withSpread } from "./value.js";
 
 const FINGERS = ["thumb", "index", "middle", "ring", "little"];
@@ -9,37 +9,38 @@ const FINGERS = ["thumb", "index", "middle", "ring", "little"];
 export function toolbar(state, stage, words, find) {
     const undo = iconButton("undo", words("undo"), () => state.undo());
     const redo = iconButton("redo", words("redo"), () => state.redo());
-    const mirror = iconButton("mirror", words("mirror"), () => state.mirror());
-    const copy = iconButton("copy", words("copy"), () => state.copyToOtherHand());
-    const onion = iconButton("onion", words("onion"), () => {
+    const named = (name) => element("span", "emv2-pad-label", { textContent: words(name) });
+    const mirror = iconButton("mirror", words("mirrorTip"), () => state.mirror(), named("mirror"));
+    const onion = iconButton("onion", words("onionTip"), () => {
         state.onion = !state.onion;
         state.changed();
-    });
-    const fit = iconButton("fit", words("fit"), () => stage.fit());
-    const handle = element("select", "emv2-pad-box", { title: words("stageTip") });
-    handle.setAttribute("aria-label", words("stageTip"));
+    }, named("onion"));
+    const fit = iconButton("fit", words("fitTip"), () => stage.fit(), named("fit"));
+    const handle = element("select", "emv2-pad-box", { title: words("handleTip") });
+    handle.setAttribute("aria-label", words("handleTip"));
     handle.onchange = () => {
         const chosen = stage.handles().find((one) => one.id === handle.value);
         if (chosen) stage.choose(chosen);
         stage.canvas.focus({ preventScroll: true });
     };
     const search = iconButton("find", words("findTip"), find, words("find"));
-    const bar = element("div", "emv2-pad-row", {}, undo, redo, mirror, copy, onion, fit, handle);
+    const bar = element("div", "emv2-pad-row", {}, undo, redo, mirror, onion, fit, handle);
     bar.append(element("span", "emv2-pad-grow"), search);
     let shown = "";
     return {
         bar,
-        search,
-        update() {
+        update(busy) {
             undo.disabled = state.history.at === 0;
             redo.disabled = state.history.at === state.history.texts.length - 1;
-            mirror.disabled = copy.disabled = search.disabled = state.mending;
+            mirror.disabled = state.mending || Boolean(state.locked);
+            search.disabled = mirror.disabled || busy;
             onion.classList.toggle("on", state.onion);
             onion.setAttribute("aria-pressed", state.onion);
             const ids = stage.handles().map((one) => one.id);
             if (shown !== `${ids}`) handle.replaceChildren(...ids.map((id) => new Option(words(id), id)));
             shown = `${ids}`;
             handle.value = state.handle;
+            handle.disabled = !ids.length;
         },
     };
 }
@@ -48,14 +49,16 @@ export function handPanel(state, words) {
     const tabs = SIDES.map((name, side) =>
         element("button", "", { type: "button", textContent: words(name), onclick: () => chooseSide(state, side) })
     );
-    const hide = iconButton("hide", words("hide"), () => state.toggleHidden());
+    const named = (name) => element("span", "emv2-pad-label", { textContent: words(name) });
+    const hide = iconButton("hide", words("hideTip"), () => state.toggleHidden(), named("hide"));
+    const copy = iconButton("copy", words("copyTip"), () => state.copyToOtherHand(), named("copy"));
     const redraw = element("button", "", { type: "button", textContent: words("redraw"), title: words("redrawTip") });
     redraw.onclick = () => {
         state.redraw(state.side);
         state.commit();
     };
     // The person's right hand is on the left of the picture.
-    const row = element("div", "emv2-pad-row", {}, tabs[1], tabs[0], hide, element("span", "emv2-pad-grow"), redraw);
+    const row = element("div", "emv2-pad-row", {}, tabs[1], tabs[0], hide, copy, element("span", "emv2-pad-grow"), redraw);
     const shapes = element("div", "emv2-pad-shapes");
     shapes.setAttribute("role", "group");
     shapes.setAttribute("aria-label", words("presets"));
@@ -83,13 +86,17 @@ export function handPanel(state, words) {
                 tab.setAttribute("aria-pressed", side === state.side);
             });
             hide.classList.toggle("on", !state.shows(state.side));
+            hide.setAttribute("aria-pressed", !state.shows(state.side));
+            hide.disabled = Boolean(state.locked);
+            copy.style.display = state.mending ? "none" : "";
+            copy.disabled = Boolean(state.locked);
             redraw.style.display = state.mending ? "" : "none";
             redraw.disabled = !state.ground || Boolean(hand);
-            const off = !state.shows(state.side);
+            const off = !state.shows(state.side) || Boolean(state.locked);
             shapes.classList.toggle("emv2-pad-off", off || (state.mending && !state.ground));
             grid.classList.toggle("emv2-pad-off", off || !hand);
-            for (const one of sliders) one.update(hand);
-            for (const one of buttons) one.update(state.side, hand);
+            for (const one of sliders) one.update(off ? null : hand);
+            for (const one of buttons) one.update(state.side, off ? null : hand);
         },
     };
 }
@@ -121,7 +128,8 @@ function slider(state, name, min, max, read, write) {
 }
 
 function shapeButton(state, words, name) {
-    const picture = element("canvas", "", { width: 60, height: 64 });
+    const lines = svgElement("path");
+    const picture = svgElement("svg", { viewBox: "0 0 60 64", "aria-hidden": "true" }, lines);
     const button = element("button", "emv2-pad-shape", { type: "button", title: words(name) }, picture, words(name));
     button.onclick = () => {
         if (state.mending && !state.hand()) state.redraw(state.side, PRESETS[name]);
@@ -133,24 +141,14 @@ function shapeButton(state, words, name) {
         button,
         update(side, hand) {
             button.classList.toggle("on", Boolean(hand) && `${hand.angles.map(Math.round)}` === `${PRESETS[name]}`);
-            if (drawn !== side) drawShape(picture, PRESETS[name], side);
+            if (drawn !== side) lines.setAttribute("d", shapePath(PRESETS[name], side));
             drawn = side;
         },
     };
 }
 
-function drawShape(canvas, angles, side) {
+function shapePath(angles, side) {
     const hand = { wrist: [side === 0 ? 32 : 28, 59], size: 52, turn: 0, roll: 0, tilt: 0, angles };
-    const points = handPoints(hand, side);
-    const pen = canvas.getContext("2d");
-    pen.clearRect(0, 0, canvas.width, canvas.height);
-    pen.lineWidth = 4.5;
-    pen.lineCap = pen.lineJoin = "round";
-    pen.strokeStyle = "#c9ced8";
-    for (const [a, b] of HAND_BONES) {
-        pen.beginPath();
-        pen.moveTo(...points[a]);
-        pen.lineTo(...points[b]);
-        pen.stroke();
-    }
+    const points = handPoints(hand, side).map((point) => point.map((v) => v.toFixed(1)));
+    return HAND_BONES.map(([a, b]) => `M${points[a]}L${points[b]}`).join("");
 }

@@ -16,7 +16,7 @@ export const scaled = (point, factor) => point.map((v) => v * factor);
 export const length = (vector) => Math.hypot(...vector);
 export const clamp = (value, least, most) => Math.min(Math.max(value, least), most);
 export const wrapped = (degrees) => ((((degrees + 180) % 360) + 360) % 360) - 180;
-const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
+export const dot = (a, b) => a.reduce((sum, v, i) => sum + v * b[i], 0);
 
 export function rotated([x, y], degrees) {
     const [sin, cos] = [Math.sin(degrees * RADIANS), Math.cos(degrees * RADIANS)];

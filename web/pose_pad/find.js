@@ -1,8 +1,11 @@
 // Find: runs this node alone, with a value that asks for the detector, and takes what it says.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
+import { Wrong } from "./check.js";
 
-const SECONDS = 300;
+const POLL = 500;
+// A prompt that was in neither list so many times is gone: between the two looks it may have moved from one to the other.
+const GONE = 3;
 
 // The node and all that feeds it, of a whole prompt: also what an older server without partial runs is to run.
 function onlyWithAncestors(output, id) {
@@ -17,15 +20,16 @@ function onlyWithAncestors(output, id) {
     return Object.fromEntries([...needed].map((one) => [one, output[one]]));
 }
 
-// What the node shows after it has looked: {pad_found: [key], pad_missing: [...]}. Throws an Error that says why not.
-export async function find(node, picture) {
+// What the node shows after it has looked: {pad_found: [key], pad_missing: [...], pad_size, pad_picture}.
+// waiting(n) says how many prompts come first. Throws an Error that says why not; a Wrong names its sentence.
+export async function find(node, picture, waiting) {
     const { output, workflow } = await app.graphToPrompt();
     const id = Object.keys(output).find((one) => one === String(node.id) || one.endsWith(`:${node.id}`));
-    if (!id) throw new Error("the node is muted or bypassed");
-    const prompt = onlyWithAncestors(structuredClone(output), id);
+    if (!id) throw new Wrong("whyMuted");
+    const prompt = structuredClone(output);
     prompt[id].inputs.pad = JSON.stringify({ version: 1, picture, find: true });
     delete prompt[id].inputs.pose;
-    const answer = await api.fetchApi("/prompt", {
+    const answer = await fetched("/prompt", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({
@@ -36,26 +40,43 @@ export async function find(node, picture) {
         }),
     });
     const queued = await answer.json();
-    if (!answer.ok) throw new Error(reasonOf(queued));
-    return await outputs(queued.prompt_id, id);
+    if (!answer.ok) throw refusal(queued);
+    return result(await ended(queued.prompt_id, waiting), id);
 }
 
-function reasonOf(refusal) {
-    const first = Object.values(refusal.node_errors ?? {})[0]?.errors?.[0];
-    return first?.details || first?.message || refusal.error?.message || "the server refused it";
-}
-
-async function outputs(prompt, id) {
-    for (let waited = 0; waited < SECONDS; waited += 0.5) {
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        const entry = (await (await api.fetchApi(`/history/${prompt}`)).json())[prompt];
-        if (!entry) continue;
-        const failed = entry.status?.messages?.find(([kind]) => kind === "execution_error");
-        if (failed) throw new Error(failed[1].exception_message);
-        if (entry.status?.completed || entry.outputs?.[id]) {
-            if (!entry.outputs?.[id]?.pad_found) throw new Error("it was interrupted");
-            return entry.outputs[id];
-        }
+async function fetched(path, options) {
+    try {
+        return await api.fetchApi(path, options);
+    } catch {
+        throw new Wrong("whySilent");
     }
-    throw new Error("no answer");
+}
+
+const listed = async (path) => await (await fetched(path)).json();
+
+function refusal({ node_errors: errors, error }) {
+    const first = Object.values(errors ?? {})[0]?.errors?.[0];
+    const said = first?.details || first?.message || error?.message;
+    return said ? new Error(said) : new Wrong("whyRefused");
+}
+
+// The entry of the history, as soon as the prompt has ended in whatever way.
+async function ended(prompt, waiting) {
+    for (let gone = 0; gone < GONE; ) {
+        const entry = (await listed(`/history/${prompt}`))[prompt];
+        if (entry) return entry;
+        const { queue_running: running, queue_pending: pending } = await listed("/queue");
+        const ours = [...running, ...pending].find(([, one]) => one === prompt);
+        gone = ours ? 0 : gone + 1;
+        if (ours) waiting(running.includes(ours) ? 0 : running.length + pending.filter(([at]) => at < ours[0]).length);
+        await new Promise((resolve) => setTimeout(resolve, POLL));
+    }
+    throw new Wrong("whyRemoved");
+}
+
+function result({ status, outputs }, id) {
+    const failed = status?.messages?.find(([kind]) => kind === "execution_error");
+    if (failed) throw new Error(failed[1].exception_message.trim());
+    if (!outputs?.[id]?.pad_found) throw new Wrong("whyInterrupted");
+    return outputs[id];
 }

@@ -25,6 +25,7 @@ function command(event, state) {
 }
 
 function plain(event, state, stage, time) {
+    if (state.locked) return false;
     const onTime = event.target === time.track;
     const onButton = event.target.tagName === "BUTTON";
     const sign = event.shiftKey ? -1 : 1;

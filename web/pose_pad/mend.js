@@ -1,10 +1,11 @@
 // Corrections over a given clip: the page's copy of echomimic_core/pose/pad/mend.py.
 import {
-    BODY_SIDES, HAND_BONES, SIDES, add, boneBetween, clamp, eased, handPoints, length, minus, rotated, scaled, wrapped,
+    BODY_SIDES, HAND_BONES, SIDES, add, boneBetween, clamp, dot, eased, handPoints, length, minus, rotated, scaled, wrapped,
 } from "./figure.js";
 
 const MIDDLE_KNUCKLE = 9;
 const FORWARD = 0.25;
+const BEFORE = 0.15;
 const RADIANS = Math.PI / 180;
 
 // How much of each correction counts at a time: 1 at its own, 0 at those of its neighbours.
@@ -92,17 +93,24 @@ function bonesBetween(first, second, share) {
     return points;
 }
 
-// The elbow of an arm whose wrist has moved: bones as long as before where the arm can reach, bent to the same side.
+// The elbow of an arm whose wrist has moved; the arm is taken to be bent in depth, so that the elbow never jumps.
 export function bentElbow(shoulder, elbow, wrist, moved) {
     let [upper, fore] = [length(minus(elbow, shoulder)), length(minus(wrist, elbow))];
-    const reach = minus(moved, shoulder);
-    const distance = Math.max(length(reach), 1e-9);
-    const stretch = Math.max(distance / Math.max(upper + fore, 1e-9), 1);
-    [upper, fore] = [upper * stretch, fore * stretch];
+    const depth = Math.max(Math.hypot(Math.sqrt(Math.max(upper ** 2 - fore ** 2, 0)), BEFORE * (upper + fore)), 1e-6);
+    fore = Math.hypot(fore, depth);
+    const bone = [...minus(elbow, shoulder), 0];
+    let [old, way] = [wrist, moved].map((end) => [...minus(end, shoulder), depth]);
+    const distance = length(way);
+    [old, way] = [scaled(old, 1 / length(old)), scaled(way, 1 / distance)];
+
+    const fit = Math.max(distance / (upper + fore), 1) * Math.min(distance / Math.max(fore - upper, 1e-9), 1);
+    [upper, fore] = [fit * upper, fit * fore];
     const along = clamp((upper ** 2 - fore ** 2 + distance ** 2) / (2 * distance), -upper, upper);
     const across = Math.sqrt(Math.max(upper ** 2 - along ** 2, 0));
-    const [old, bone] = [minus(wrist, shoulder), minus(elbow, shoulder)];
-    const bend = old[0] * bone[1] - old[1] * bone[0] < 0 ? -1 : 1;
-    const direction = scaled(reach, 1 / distance);
-    return add(add(shoulder, scaled(direction, along)), scaled([-direction[1], direction[0]], bend * across));
+    const onOld = dot(bone, old);
+    let aside = bone.map((v, i) => v - onOld * old[i]);
+    aside = scaled(aside, 1 / Math.max(length(aside), 1e-9));
+    const share = dot(aside, way) / (1 + dot(old, way));
+    aside = aside.map((v, i) => v - share * (old[i] + way[i]));
+    return [0, 1].map((i) => shoulder[i] + along * way[i] + across * aside[i]);
 }

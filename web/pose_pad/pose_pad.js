@@ -3,84 +3,98 @@ import { app } from "../../../scripts/app.js";
 import { handPanel, toolbar } from "./controls.js";
 import { find } from "./find.js";
 import { keyDown } from "./keyboard.js";
-import { isConnected, loadPicture, pictureUrl } from "./picture.js";
+import { noteBar, noteOf } from "./notes.js";
+import { Pictures, isConnected, loadPicture } from "./picture.js";
 import { Stage } from "./stage.js";
 import { State } from "./state.js";
 import { addStyle, element } from "./style.js";
 import { timeline } from "./timeline.js";
+import { sameShape } from "./value.js";
 import { words } from "./words.js";
 
 const NODE = "EchoMimicV2PosePad";
-const [WIDTH, HEIGHT] = [560, 760];
-const LEAST_HEIGHT = 640;
+const [WIDTH, HEIGHT] = [560, 780];
+const [LEAST_WIDTH, LEAST_HEIGHT] = [360, 640];
 const LOOK_EVERY = 400;
 
 function build(node, value) {
     addStyle();
     let drawing = 0;
-    let [kept, busy] = [null, false];
+    let kept = null;
     const state = new State(
         (text) => (value.value = kept = text),
         () => (drawing ||= requestAnimationFrame(() => ((drawing = 0), update())))
     );
-    const stage = new Stage(state, words);
+    const stage = new Stage(state);
     stage.canvas.setAttribute("aria-label", words("stageTip"));
+    const finding = { busy: false, said: "", forget: () => say("") };
     const tools = toolbar(state, stage, words, () => findNow());
     const hand = handPanel(state, words);
     const time = timeline(state, words);
-    const said = element("span", "emv2-pad-grow");
-    const refit = element("button", "", { type: "button", textContent: words("refit"), onclick: () => state.refit() });
-    const note = element("div", "emv2-pad-note", { role: "status" }, said, refit);
-    const pad = element("div", "emv2-pad", {}, tools.bar, note, stage.canvas, time.row, ...hand.parts);
+    // Keys go on to the pad, not to the page.
+    const note = noteBar(words, () => stage.canvas.focus({ preventScroll: true }));
+    const view = element("div", "emv2-pad-view", {}, stage.canvas, note.bar);
+    const pad = element("div", "emv2-pad", {}, tools.bar, view, time.row, ...hand.parts);
     pad.dataset.captureWheel = "true";
-    let complaint = "";
 
     function update() {
-        const text = state.misfit ? words("misfit") : state.full ? words("full") : complaint;
-        note.classList.toggle("on", Boolean(text));
-        said.textContent = text;
-        refit.style.display = state.misfit ? "" : "none";
-        tools.update();
+        note.update(noteOf(state, words, isConnected(node, "image"), finding));
+        tools.update(finding.busy);
         hand.update();
         time.update();
         stage.draw();
     }
 
-    async function findNow() {
-        complaint = state.picture ? words("finding") : words("refused", { why: words("needsPicture") });
-        update();
-        if (!state.picture || busy) return;
-        busy = true;
-        try {
-            const answer = await find(node, state.picture.size);
-            state.place(answer.pad_found[0]);
-            const missing = (answer.pad_missing ?? []).map((part) => words(part));
-            complaint = missing.length ? words("missing", { parts: missing.join(words("comma")) }) : "";
-        } catch (error) {
-            complaint = words("refused", { why: error.message });
-        }
-        busy = false;
+    function say(text, busy = false) {
+        Object.assign(finding, { said: text, busy });
         update();
     }
 
+    async function findNow() {
+        if (finding.busy) return;
+        const refused = (why) => say(words("refused", { why }));
+        if (!isConnected(node, "image")) return refused(words("whyNoPicture"));
+        // The artist decides first what becomes of the pose that was placed on another picture.
+        if (state.misfit) return say(words("thenFind"));
+        say(words("finding"), true);
+        try {
+            const answer = await find(node, state.value.picture, (first) =>
+                say(words(first ? "queued" : "finding", { n: first }), true)
+            );
+            pictures.arrived(answer.pad_picture?.[0]);
+            await look();
+            say(placed(answer));
+        } catch (error) {
+            refused(error.values ? words(error.name, error.values) : error.message);
+        }
+    }
+
+    // Takes what was found; what there is to say about it.
+    function placed({ pad_found: [found], pad_missing: missing = [], pad_size: size }) {
+        if (state.locked) return "";
+        if (!sameShape(state.value.picture, size)) return words("thenFind");
+        state.place(found, missing, size);
+        return missing.length ? words("missing", { parts: missing.map((one) => words(`part ${one}`)).join(words("comma")) }) : "";
+    }
+
     // What stands upstream changes without a word: look now and then.
-    let [url, loading] = [null, null];
+    const pictures = new Pictures(node);
+    let [shown, loading] = [null, null];
     async function look() {
         takePlace();
         // A script, or a prompt opened as a workflow, may have set the value.
         if (value.value !== kept) state.load((kept = value.value));
         const mending = isConnected(node, "pose");
-        if (mending !== state.mending) {
-            Object.assign(state, { mending, time: 0 });
-            state.changed();
+        if (mending !== state.mending) state.setMending(mending);
+        const wanted = pictures.current();
+        if (JSON.stringify(wanted) !== shown && !loading) {
+            shown = JSON.stringify(wanted);
+            loading = (wanted ? loadPicture(wanted) : Promise.resolve(null))
+                .catch(() => null)
+                .then((picture) => state.setPicture(picture))
+                .finally(() => (loading = null));
         }
-        const wanted = pictureUrl(node, node.emv2Shown?.pad_picture?.[0]);
-        if (wanted === url || loading) return;
-        url = wanted;
-        if (!url) return state.setPicture(null);
-        loading = loadPicture(url)
-            .then((picture) => state.setPicture(picture), () => state.setPicture(null))
-            .finally(() => (loading = null));
+        await loading;
     }
     // Nodes 2.0 keeps the element of a node that is gone where a new one has its id, as after an undo of the page.
     function takePlace() {
@@ -98,6 +112,13 @@ function build(node, value) {
     pad.addEventListener("wheel", (event) => event.stopPropagation(), { passive: true });
     pad.addEventListener("keydown", (event) => keyDown(event, { state, stage, time }));
 
+    // What a run of the node has shown.
+    function ran(output) {
+        if (output?.pad_picture) pictures.arrived(output.pad_picture[0]);
+        if (output?.pad_ground?.[0]) state.setGround(output.pad_ground[0]);
+        look();
+    }
+
     function remove() {
         clearInterval(timer);
         sized.disconnect();
@@ -105,7 +126,7 @@ function build(node, value) {
     }
 
     look();
-    return { pad, state, stage, look, remove };
+    return { pad, state, stage, look, ran, remove };
 }
 
 // The page zooms the graph by touches that it takes before they get to the pad, which has pointer events of its own.
@@ -135,18 +156,20 @@ app.registerExtension({
             setValue: () => {},
         });
         shown.serialize = false;
+        const { computeSize, onConfigure, onExecuted, onRemoved } = node;
+        node.computeSize = function () {
+            const [width, height] = computeSize.apply(this, arguments);
+            return [Math.max(width, LEAST_WIDTH), height];
+        };
         node.setSize([Math.max(node.size[0], WIDTH), Math.max(node.size[1], HEIGHT)]);
         node.emv2Pad = made;
-        const { onConfigure, onExecuted, onRemoved } = node;
         node.onConfigure = function () {
             onConfigure?.apply(this, arguments);
             made.look();
         };
         node.onExecuted = function (output) {
             onExecuted?.apply(this, arguments);
-            node.emv2Shown = output;
-            if (output?.pad_ground?.[0]) made.state.ground = output.pad_ground[0];
-            made.state.changed();
+            made.ran(output);
         };
         node.onRemoved = function () {
             made.remove();

@@ -12,9 +12,8 @@ const REACH = { mouse: 13, pen: 16, touch: 26 };
 const GRAB_HAND = 26;
 
 export class Stage {
-    constructor(state, words) {
+    constructor(state) {
         this.state = state;
-        this.words = words;
         this.canvas = document.createElement("canvas");
         this.canvas.className = "emv2-pad-stage";
         this.canvas.tabIndex = 0;
@@ -206,15 +205,14 @@ export class Stage {
         pen.clearRect(0, 0, width, height);
         this.drawPicture(pen);
         const points = state.pointsAt(state.time);
-        if (!points) return this.drawText(pen, this.words("waiting"));
+        if (!points) return;
         if (state.onion && !state.playing) this.drawOnion(pen);
         this.drawFigure(pen, points, 1);
         if (!state.playing) this.drawHandles(pen);
-        if (!state.picture && !state.mending) this.drawText(pen, this.words("noPicture"));
     }
 
     drawPicture(pen) {
-        const { picture, value } = this.state;
+        const { backdrop: picture, value } = this.state;
         const [from, to] = [this.toElement([0, 0]), this.toElement(value.picture)];
         const box = [...from, ...minus(to, from)];
         pen.fillStyle = "#15171c";
@@ -231,13 +229,6 @@ export class Stage {
         pen.strokeStyle = "rgba(255, 255, 255, 0.18)";
         pen.lineWidth = 1;
         pen.strokeRect(...box);
-    }
-
-    drawText(pen, text) {
-        pen.fillStyle = "rgba(235, 238, 245, 0.75)";
-        pen.font = "13px system-ui, sans-serif";
-        pen.textAlign = "center";
-        pen.fillText(text, this.canvas.clientWidth / 2, this.canvas.clientHeight - 14);
     }
 
     // The keys before and after; of a clip to correct, the frame as it was.

@@ -4,7 +4,10 @@ const RULES = `
   gap: 6px; padding: 6px; font: 12px/1.3 system-ui, "PingFang SC", "Microsoft YaHei", sans-serif;
   color: var(--input-text, #ddd); background: var(--comfy-menu-bg, #26282d); border-radius: 8px; user-select: none; }
 .emv2-pad * { box-sizing: border-box; }
-.emv2-pad-row { display: flex; align-items: center; gap: 4px; flex: none; }
+.emv2-pad { container-type: inline-size; overflow: hidden auto; }
+.emv2-pad-row { display: flex; flex-wrap: wrap; align-items: center; gap: 4px; flex: none; }
+.emv2-pad-row select { flex: 1 1 84px; min-width: 84px; max-width: 190px; }
+@container (max-width: 500px) { .emv2-pad-label { display: none; } }
 .emv2-pad-grow { flex: 1; }
 .emv2-pad button, .emv2-pad-box { height: 26px; min-width: 26px; padding: 0 7px; border-radius: 6px; font: inherit;
   border: 1px solid var(--border-color, #4a4d55); background: var(--comfy-input-bg, #1b1d21); color: inherit;
@@ -16,18 +19,22 @@ const RULES = `
   stroke-linecap: round; stroke-linejoin: round; }
 .emv2-pad :focus-visible { outline: 2px solid #35d0a2; outline-offset: 1px; }
 .emv2-pad .emv2-pad-stage:focus-visible { outline: 1px solid rgba(53, 208, 162, 0.6); }
-.emv2-pad-stage { flex: 1 1 0; width: 100%; min-height: 340px; border-radius: 6px; background: #0d0e11;
+.emv2-pad-view { position: relative; flex: 1 1 0; min-height: 260px; }
+.emv2-pad-stage { position: absolute; inset: 0; width: 100%; height: 100%; border-radius: 6px; background: #0d0e11;
   touch-action: none; display: block; }
-.emv2-pad-note { flex: none; display: none; align-items: center; gap: 8px; padding: 4px 8px; border-radius: 6px;
-  background: #6b4a1f; color: #fff; }
-.emv2-pad-note.on { display: flex; }
-.emv2-pad-shapes { display: grid; grid-template-columns: repeat(9, 1fr); gap: 4px; flex: none; }
+.emv2-pad-note { position: absolute; left: 6px; right: 6px; bottom: 6px; display: none; align-items: center; gap: 8px;
+  padding: 5px 9px; border-radius: 6px; color: #fff; pointer-events: none; }
+.emv2-pad-note.bad { display: flex; background: rgba(122, 74, 16, 0.94); }
+.emv2-pad-note.info { display: flex; background: rgba(30, 34, 42, 0.86); }
+.emv2-pad-note button { pointer-events: auto; color: #fff; background: rgba(0, 0, 0, 0.35); border-color: #fff8; }
+.emv2-pad-shapes { display: grid; grid-template-columns: repeat(auto-fit, minmax(50px, 1fr)); gap: 4px; flex: none; }
 .emv2-pad button.emv2-pad-shape { height: 52px; min-width: 0; padding: 2px; flex-direction: column; gap: 0;
   font-size: 10px; overflow: hidden; white-space: nowrap; }
-.emv2-pad-shape canvas { width: 30px; height: 32px; }
-.emv2-pad-sliders { display: grid; grid-template-columns: repeat(4, 1fr); gap: 4px 10px; flex: none; }
+.emv2-pad button.emv2-pad-shape svg { width: 30px; height: 32px; stroke-width: 4.5; }
+.emv2-pad-sliders { display: grid; grid-template-columns: repeat(auto-fit, minmax(100px, 1fr)); gap: 4px 10px; flex: none; }
 .emv2-pad-slider { display: flex; flex-direction: column; gap: 1px; font-size: 11px; min-width: 0; }
-.emv2-pad-slider span { display: flex; justify-content: space-between; opacity: 0.85; }
+.emv2-pad-slider span { display: flex; justify-content: space-between; opacity: 0.85; white-space: nowrap;
+  overflow: hidden; }
 .emv2-pad input[type=range] { width: 100%; height: 16px; margin: 0; accent-color: #35d0a2; cursor: pointer; }
 .emv2-pad-off { opacity: 0.35; pointer-events: none; }
 .emv2-pad-time { position: relative; flex: 1; height: 30px; border-radius: 6px; cursor: pointer; touch-action: none;
@@ -75,6 +82,13 @@ export function element(tag, className, properties = {}, ...children) {
     return made;
 }
 
+export function svgElement(tag, attributes = {}, ...children) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+    made.append(...children);
+    return made;
+}
+
 export function iconButton(icon, title, onclick, ...children) {
     const button = element("button", "", { type: "button", title, onclick });
     button.setAttribute("aria-label", title);
@@ -84,11 +98,8 @@ export function iconButton(icon, title, onclick, ...children) {
 }
 
 export function setIcon(button, icon) {
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", "0 0 24 24");
-    const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-    path.setAttribute("d", ICONS[icon]);
-    svg.append(path);
+    if (button.emv2Icon === icon) return;
+    button.emv2Icon = icon;
     button.querySelector("svg")?.remove();
-    button.prepend(svg);
+    button.prepend(svgElement("svg", { viewBox: "0 0 24 24" }, svgElement("path", { d: ICONS[icon] })));
 }

@@ -3,9 +3,12 @@ import { clamp } from "./figure.js";
 import { EASES } from "./numbers.js";
 import { element, iconButton, setIcon } from "./style.js";
 
+const TICK_WIDTH = 34;
+
 export function timeline(state, words) {
     const play = iconButton("play", words("play"), () => toggle());
-    const add = iconButton("add", words("add"), () => state.addMark());
+    const named = element("span", "emv2-pad-label");
+    const add = iconButton("add", words("add"), () => state.addMark(), named);
     const remove = iconButton("remove", words("remove"), () => state.removeMark());
     const track = element("div", "emv2-pad-time", { tabIndex: 0 });
     track.setAttribute("role", "slider");
@@ -16,7 +19,7 @@ export function timeline(state, words) {
     ease.oninput = () => state.setEase(Number(ease.value));
     ease.onchange = () => state.commit();
     const easing = element("label", "emv2-pad-row", { title: words("easeTip") }, words("ease"), ease);
-    easing.style.width = "110px";
+    easing.style.width = "100px";
     const row = element("div", "emv2-pad-row", {}, play, track, add, remove, easing, clock);
 
     let dragged = null;
@@ -29,6 +32,7 @@ export function timeline(state, words) {
         track.setPointerCapture(event.pointerId);
         const at = event.target.emv2Mark;
         dragged = { mark: at ?? null, moved: false };
+        state.hold(true);
         state.seek(at ? at.t : seconds(event));
     });
     track.addEventListener("pointermove", (event) => {
@@ -38,10 +42,13 @@ export function timeline(state, words) {
         if (dragged.mark && (state.mending || state.marks.length > 1)) state.moveMark(dragged.mark, seconds(event));
         else state.seek(seconds(event));
     });
-    track.addEventListener("pointerup", () => {
+    function release() {
         if (dragged?.mark && dragged.moved) state.commit();
         dragged = null;
-    });
+        state.hold(false);
+    }
+    track.addEventListener("pointerup", release);
+    track.addEventListener("pointercancel", release);
 
     let begun = 0;
     function toggle() {
@@ -59,6 +66,8 @@ export function timeline(state, words) {
     function update() {
         setIcon(play, state.playing ? "stop" : "play");
         play.disabled = state.end <= 0;
+        row.classList.toggle("emv2-pad-off", Boolean(state.locked));
+        named.textContent = words(state.mending ? "fix" : "key");
         add.title = words(state.mending ? "addFix" : "add");
         remove.title = words(state.mending ? "removeFix" : "remove");
         add.disabled = Boolean(state.mark) || (state.mending && !state.ground);
@@ -68,7 +77,7 @@ export function timeline(state, words) {
         const place = (time) => `${(100 * time) / state.range}%`;
         const whole = element("s");
         whole.style.width = place(state.end);
-        const ticks = tickTimes(state.range).flatMap((time) => {
+        const ticks = tickTimes(state.range, track.clientWidth / TICK_WIDTH).flatMap((time) => {
             const [tick, label] = [element("i"), element("u", "", { textContent: `${time}` })];
             tick.style.left = label.style.left = place(time);
             return [tick, label];
@@ -91,7 +100,7 @@ export function timeline(state, words) {
     return { row, track, update, toggle };
 }
 
-function tickTimes(range) {
-    const step = [0.5, 1, 2, 5, 10, 30, 60, 120].find((one) => range / one <= 9) ?? 120;
+function tickTimes(range, most) {
+    const step = [0.5, 1, 2, 5, 10, 30, 60, 120].find((one) => range / one <= most) ?? 120;
     return Array.from({ length: Math.floor(range / step) + 1 }, (_, i) => i * step).slice(1);
 }

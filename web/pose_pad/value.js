@@ -1,4 +1,5 @@
-// The pad's value: the JSON that the node keeps. Python checks it; here it is made, scaled, mirrored and rounded.
+// The pad's value: the JSON that the node keeps. Here it is made, scaled, mirrored and rounded.
+import { checked } from "./check.js";
 import { SIDES, wrapped } from "./figure.js";
 import { DEFAULT_EASE, MAX_BYTES, PRESETS, START, START_SIDE, VERSION } from "./numbers.js";
 
@@ -14,17 +15,11 @@ export function newValue([width, height] = NO_PICTURE) {
     return { ...value, ease: DEFAULT_EASE };
 }
 
-// The value in a text, or null where there is none that this page can show.
+// The whole value in a text. Throws Wrong where it is none that this page can show.
 export function parsed(text) {
-    try {
-        const value = JSON.parse(text);
-        if (value?.version !== VERSION || !Array.isArray(value.picture)) return null;
-        const whole = { fps: FPS, hidden: [], keys: [], fixes: [], ease: DEFAULT_EASE, ...value };
-        if (!whole.keys.length) whole.keys = newValue(value.picture).keys;
-        return whole;
-    } catch {
-        return null;
-    }
+    const whole = { fps: FPS, hidden: [], keys: [], fixes: [], ease: DEFAULT_EASE, ...checked(text) };
+    if (!whole.keys.length) whole.keys = newValue(whole.picture).keys;
+    return whole;
 }
 
 export function written(value) {
@@ -97,6 +92,10 @@ function scaledKey(key, factor, [dx, dy]) {
     return scaled;
 }
 
+// Whether two sizes have the same shape, as near as Python asks.
+export const sameShape = ([width, height], [wide, tall]) =>
+    Math.abs(width / height - wide / tall) <= (0.01 * wide) / tall;
+
 // The value on a picture of another size: scaled, and centred where the shape differs.
 export function onPicture(value, [width, height]) {
     const [from, tall] = value.picture;
@@ -152,3 +151,24 @@ export const withBend = (angles, finger, share) =>
     withShare(angles, FINGER_ANGLES[finger], PRESETS.open, PRESETS.fist, share);
 export const spreadOf = (angles) => shareOf(angles, SPREAD_ANGLES, PRESETS.fist, PRESETS.open);
 export const withSpread = (angles, share) => withShare(angles, SPREAD_ANGLES, PRESETS.fist, PRESETS.open, share);
+
+// Of what Find looks for: where a key keeps it.
+const PARTS = {
+    body: [["neck"], ["shoulders"], ["elbows"], ["head"]],
+    head: [["head"]],
+    "left elbow": [["elbows", 0]],
+    "right elbow": [["elbows", 1]],
+    left: [["left"]],
+    right: [["right"]],
+};
+
+// A found key, except for what was not found and has been placed before.
+export function withOwnParts(found, own, missing, picture) {
+    const [made, placed, usual] = [copy(found), roundedKey(own), roundedKey(newValue(picture).keys[0])];
+    const at = (key, way) => way.reduce((inner, name) => inner[name], key);
+    for (const way of missing.flatMap((part) => PARTS[part] ?? [])) {
+        if (JSON.stringify(at(placed, way)) === JSON.stringify(at(usual, way))) continue;
+        at(made, way.slice(0, -1))[way.at(-1)] = at(placed, way);
+    }
+    return made;
+}

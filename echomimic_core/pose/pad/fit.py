@@ -11,6 +11,7 @@ from .points import hand_in_picture
 from .presets import PRESETS, start_key
 from .value import ANGLES, HAND_SIZES, SIDES, PadHand, PadKey
 
+PARTS = ("body", "head", "left elbow", "right elbow", *SIDES)
 # Least score of a body point to be believed.
 _SEEN = 0.3
 _BONES = np.array(HAND_BONES)
@@ -23,9 +24,10 @@ _LEAST, _MOST = np.array([LIMITS[name] for name, count in ANGLES for _ in range(
 
 
 def key_of_pose(found: HandPose) -> tuple[PadKey, tuple[str, ...]]:
-    """The key that lies nearest to the first frame of a pose, and which of body, left and right hand were not found.
+    """The key that lies nearest to the first frame of a pose, and the names of what was not found.
 
-    Parts that were not found stand where the first figure has them.
+    Names are those of `PARTS`; without the body, head and elbows are not named as well. Parts that were not found stand
+    where the first figure has them, or hang on the body as they do there.
     """
     found = found.take(np.array([0])).whole_canvas()
     size = np.array([found.width, found.height], float)
@@ -48,6 +50,9 @@ def key_of_pose(found: HandPose) -> tuple[PadKey, tuple[str, ...]]:
 
         body = {name: kept(body[name], index) for name, index in places.items()}
         wrists = kept(wrists, [7, 4])
+        unseen = np.isnan(bodies).any(axis=1)
+        absent = (unseen[[15, 14]].any(), unseen[6], unseen[3])
+        missing += [part for part, gone in zip(PARTS[1:4], absent, strict=True) if gone]
         eyes = bodies[[15, 14]]
         if np.isnan(eyes).any():
             head = np.array([*(bodies[1] + (head[:2] - key.neck) * scale), head[2] * scale, 0.0])

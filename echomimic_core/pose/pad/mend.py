@@ -15,6 +15,8 @@ _ARMS = ((5, 6, 7), (2, 3, 4))
 _MIDDLE_KNUCKLE = 9
 # Fingers fold towards the viewer: see `bone_between`.
 _FORWARD = 0.25
+# Of an arm, the least by which its wrist is taken to be nearer to the viewer than its shoulder.
+_BEFORE = 0.15
 
 
 def mended(ground: HandPose, pad: Pad) -> HandPose:
@@ -101,7 +103,7 @@ def _bones_between(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> 
 
 
 def _with_arm(pose: HandPose, size, side: int, shift: np.ndarray, frames: np.ndarray) -> HandPose:
-    """The wrist of the body moved with the hand, and the elbow so that both bones keep their length in the picture."""
+    """The wrist of the body moved with the hand, and the elbow as the bones of the arm allow."""
     if pose.bodies is None:
         return pose
     arm = list(_ARMS[side])
@@ -115,22 +117,32 @@ def _with_arm(pose: HandPose, size, side: int, shift: np.ndarray, frames: np.nda
 
 
 def bent_elbow(shoulder: np.ndarray, elbow: np.ndarray, wrist: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """Elbows (n, 2) of arms whose wrist has moved: bones as long as before and bent to the same side.
+    """Elbows (n, 2) of arms whose wrist has moved in the picture, from (n, 2) to (n, 2).
 
-    An arm that cannot reach is stretched; one that cannot fold that far keeps its upper arm.
+    The arm is taken to be bent in depth: the wrist as far before the shoulder as makes the forearm no shorter than the
+    upper arm, and a little more. Its bones keep their length in depth, and its plane turns with the wrist by the
+    shortest way, so that the elbow never jumps, however the arm looks. An arm that cannot reach is stretched, one that
+    cannot fold that far is shortened.
     """
     upper, fore = np.linalg.norm(elbow - shoulder, axis=-1), np.linalg.norm(wrist - elbow, axis=-1)
-    reach = moved - shoulder
-    distance = np.maximum(np.linalg.norm(reach, axis=-1), 1e-9)
-    stretch = np.maximum(distance / np.maximum(upper + fore, 1e-9), 1)
-    upper, fore = upper * stretch, fore * stretch
+    depth = np.sqrt(np.maximum(upper**2 - fore**2, 0) + (_BEFORE * (upper + fore)) ** 2)
+    depth = np.maximum(depth, 1e-6)
+    fore = np.hypot(fore, depth)
+    bone = np.concatenate([elbow - shoulder, np.zeros_like(depth)[:, None]], axis=-1)
+    old, new = (np.concatenate([end - shoulder, depth[:, None]], axis=-1) for end in (wrist, moved))
+    distance = np.linalg.norm(new, axis=-1)
+    old, new = (way / np.linalg.norm(way, axis=-1, keepdims=True) for way in (old, new))
+
+    fit = np.maximum(distance / (upper + fore), 1) * np.minimum(distance / np.maximum(fore - upper, 1e-9), 1)
+    upper, fore = fit * upper, fit * fore
     along = np.clip((upper**2 - fore**2 + distance**2) / (2 * distance), -upper, upper)
     across = np.sqrt(np.maximum(upper**2 - along**2, 0))
-    old, bone = wrist - shoulder, elbow - shoulder
-    bend = np.where(old[:, 0] * bone[:, 1] - old[:, 1] * bone[:, 0] < 0, -1, 1)
-    direction = reach / distance[:, None]
-    normal = np.stack([-direction[:, 1], direction[:, 0]], axis=-1)
-    return shoulder + along[:, None] * direction + (bend * across)[:, None] * normal
+    aside = bone - (bone * old).sum(axis=-1, keepdims=True) * old
+    aside = aside / np.maximum(np.linalg.norm(aside, axis=-1, keepdims=True), 1e-9)
+    # Both ways have depth, so they are never opposite.
+    share = (aside * new).sum(axis=-1) / (1 + (old * new).sum(axis=-1))
+    aside = aside - share[:, None] * (old + new)
+    return shoulder + (along[:, None] * new + across[:, None] * aside)[:, :2]
 
 
 def _without_hand(pose: HandPose, side: int) -> HandPose:

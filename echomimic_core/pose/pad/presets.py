@@ -36,8 +36,8 @@ def _angles(shape: dict[str, np.ndarray]) -> np.ndarray:
 PRESETS = {name: _angles(shape) for name, shape in _SHAPES.items()}
 
 # Where wrists and elbows of the first figure are: outwards from and down from the neck, in frame heights.
-_ELBOW, _WRIST = (0.275, 0.32), (0.245, 0.1)
-_TURN, _HAND = 8.0, 0.19
+_ELBOW, _WRIST = (0.265, 0.315), (0.36, 0.085)
+_TURN, _HAND = 14.0, 0.19
 
 
 def start_key(width: int, height: int) -> PadKey:

@@ -1,4 +1,4 @@
-// Points of values as the page makes them: reads {hands, values, clips} from a file, writes the points to stdout.
+// Points of values as the page makes them: reads {hands, values, mended, arms} from a file, writes the points to stdout.
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -14,4 +14,5 @@ const clips = asked.values.map((value) =>
 const mended = asked.mended.map(({ ground, value }) =>
     ground.times.map((time) => mend.mended(mend.groundAt(ground, time, value.picture), value))
 );
-process.stdout.write(JSON.stringify({ hands, clips, mended }));
+const elbows = asked.arms.map((arm) => mend.bentElbow(...arm));
+process.stdout.write(JSON.stringify({ hands, clips, mended, elbows }));

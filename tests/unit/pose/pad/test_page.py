@@ -11,7 +11,7 @@ import pytest
 from echomimic_core.pose import gestures
 from echomimic_core.pose.hand_skeleton import LIMITS
 from echomimic_core.pose.pad import page, points
-from echomimic_core.pose.pad.mend import mended
+from echomimic_core.pose.pad.mend import bent_elbow, mended
 from echomimic_core.pose.pad.presets import start_key
 from echomimic_core.pose.pad.value import ANGLES, SIDES, read, written_key
 
@@ -50,6 +50,13 @@ def value(**entries) -> dict:
     return {"version": 1, "picture": [WIDTH, HEIGHT], "fps": 24, "hidden": [], "keys": [], "fixes": [], **entries}
 
 
+def arms(rng: np.random.Generator) -> np.ndarray:
+    """Shoulder, elbow, wrist, and where the wrist goes (n, 4, 2): some straight, some pointing at the viewer."""
+    bones = rng.normal(size=(300, 3, 2)) * 300 * rng.uniform(0.01, 1, (300, 3, 1))
+    bones[::3, 1] = 0.7 * bones[::3, 0]
+    return 400 + np.concatenate([np.zeros((300, 1, 2)), np.cumsum(bones, axis=1)], axis=1)
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """What was asked, and what the page answers."""
@@ -67,7 +74,7 @@ def both(tmp_path_factory):
     ]
     square = {"picture": [768, 768]}
     mendings = [{"ground": ground, "value": value(fixes=fixes, ease=ease, **square)} for ease in (0.2, 1.0)]
-    asked = {"hands": hands, "values": values, "mended": mendings}
+    asked = {"hands": hands, "values": values, "mended": mendings, "arms": arms(rng).tolist()}
     folder = tmp_path_factory.mktemp("page")
     for path in PAGE.glob("*.js"):
         shutil.copy(path, folder)
@@ -100,6 +107,12 @@ def test_page_draws_clips_of_key_frames_where_python_does(both):
         assert np.abs(bodies - pose.bodies[:, shown] * size).max() < PIXEL
         assert np.abs(np.array([frame["face"] for frame in clip]) - pose.faces * size).max() < PIXEL
         assert np.abs(np.array([frame["hands"] for frame in clip]) - pose.hands * size).max() < PIXEL
+
+
+def test_page_bends_elbows_where_python_does(both):
+    asked, answered = both
+    bent = bent_elbow(*np.moveaxis(np.array(asked["arms"]), 1, 0))
+    assert np.abs(bent - np.array(answered["elbows"])).max() < 1e-3
 
 
 def test_page_draws_corrections_where_python_does(both):

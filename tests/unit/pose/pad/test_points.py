@@ -10,7 +10,7 @@ from echomimic_core.pose.draw import HAND_BONES
 from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.pose.hand_skeleton import LIMITS
 from echomimic_core.pose.pad import fit, points
-from echomimic_core.pose.pad.mend import mended
+from echomimic_core.pose.pad.mend import bent_elbow, mended
 from echomimic_core.pose.pad.presets import PRESETS, start_key
 from echomimic_core.pose.pad.value import ANGLES, PadHand, read, written_key
 
@@ -87,14 +87,50 @@ def test_correction_eases_in_and_out_and_leaves_the_rest_alone(clip):
     assert (np.diff(sizes) >= 0).all() and sizes[6] == pytest.approx(40)
 
 
-def test_corrected_hand_takes_its_arm_along_and_bones_keep_their_length(clip):
+def test_corrected_hand_takes_its_arm_along_and_its_bones_keep_their_length(clip):
     fixed = mended(clip, pad_of(fixes=[{"t": 1.5, "right": {"move": [25, -30], "turn": 30}}]))
-    arm = [2, 3, 4]
-    lengths = [np.linalg.norm(np.diff(pose.bodies[:, arm], axis=1), axis=-1) for pose in (clip, fixed)]
-    assert np.allclose(*lengths)
     assert np.allclose((fixed.bodies - clip.bodies)[36, 4] * SIZE, (25, -30))
     bones = [np.linalg.norm(np.diff(pose.hands[:, 1][:, list(HAND_BONES)], axis=2), axis=-1) for pose in (clip, fixed)]
     assert np.allclose(*bones)
+
+
+def elbows_along(bones: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """Elbows (n, 2) of one arm, its bones (2, 2), while its wrist goes along `way` (n, 2) from the shoulder."""
+    joints = np.concatenate([np.zeros((1, 2)), np.cumsum(bones, axis=0)])
+    shoulder, elbow, wrist = np.repeat(joints[:, None], len(way), axis=1)
+    return bent_elbow(shoulder, elbow, wrist, way)
+
+
+@pytest.mark.parametrize("upper", [5, 40, 100])
+@pytest.mark.parametrize("fore", [5, 40, 100])
+def test_elbow_never_jumps_however_foreshortened_the_arm_is(upper, fore):
+    # Bent by a right angle, and almost straight; past the shoulder, and straight through it.
+    for aside in (1.0, 0.01):
+        bones = np.array([[0.0, upper], [aside * fore, np.sqrt(1 - aside**2) * fore]])
+        for passing in (0.0, 3.0):
+            way = np.stack([np.linspace(-150, 150, 6001), np.full(6001, passing)], axis=1)
+            steps = np.linalg.norm(np.diff(elbows_along(bones, way), axis=0), axis=1)
+            # The wrist goes 0.05 in each; near its full length an arm bends fast.
+            assert steps.max() < 4
+
+
+def test_elbow_of_an_arm_that_passes_through_straight_does_not_change_sides():
+    turns = np.linspace(-0.3, 0.3, 2001)
+    shoulder, elbow = np.zeros((2001, 2)), np.repeat([[100.0, 0.0]], 2001, axis=0)
+    wrist = elbow + 90 * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    moved = bent_elbow(shoulder, elbow, wrist, wrist + (-40, 10))
+    assert np.linalg.norm(np.diff(moved, axis=0), axis=1).max() < 0.1
+
+
+def test_elbow_of_a_wrist_that_has_not_moved_stays():
+    joints = np.random.default_rng(5).normal(size=(3, 200, 2)) * 100
+    assert np.allclose(bent_elbow(*joints, joints[2]), joints[1])
+
+
+def test_bent_arm_across_the_view_keeps_the_lengths_of_its_bones():
+    # Bones of 100 bent by a right angle, the wrist moved a fifth of their length towards the shoulder.
+    (elbow,) = elbows_along(np.array([[100.0, 0.0], [0.0, 100.0]]), np.array([[86.0, 86.0]]))
+    assert np.allclose([np.linalg.norm(elbow), np.linalg.norm((86, 86) - elbow)], 100, rtol=0.04)
 
 
 def test_hand_placed_anew_fills_a_gap(clip):
@@ -128,3 +164,11 @@ def test_what_the_detector_did_not_find_is_said_and_stands_ready_to_be_dragged()
     found, missing = fit.key_of_pose(empty)
     assert written_key(found) == written_key(start_key(400, 600))
     assert missing == ("body", "left", "right")
+
+
+def test_head_and_elbows_that_were_not_found_are_named():
+    pose = gestures.clip("explaining", 1)
+    scores = pose.body_scores.copy()
+    scores[:, [14, 3]] = 0
+    seen = pose.with_tracks({"bodies": type(pose.tracks["bodies"])(pose.bodies, scores)})
+    assert fit.key_of_pose(seen)[1] == ("head", "right elbow")

@@ -1,0 +1,129 @@
+// Uses the pad without a page: reads {texts} from a file, writes what the state says after each thing done to it.
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const [folder, file] = process.argv.slice(2);
+const load = (name) => import(pathToFileURL(`${folder}/${name}.js`));
+const [{ State }, { checked }, { newValue, written, onPicture }, { noteOf }] = await Promise.all(
+    ["state", "check", "value", "notes"].map(load)
+);
+const asked = JSON.parse(readFileSync(file, "utf-8"));
+
+const verdict = (text) => {
+    try {
+        return checked(text) && null;
+    } catch (wrong) {
+        return wrong.name;
+    }
+};
+
+const calm = { busy: false, said: "", forget() {} };
+function pad(text = "", size = [800, 600]) {
+    const saved = [];
+    const state = new State((text) => saved.push(text), () => {});
+    state.load(text);
+    state.setPicture({ size, exact: true });
+    saved.length = 0;
+    const note = (find = calm, connected = true) => noteOf(state, (name) => name, connected, find)?.text ?? null;
+    return { state, saved, note };
+}
+const clip = (...times) => {
+    const value = newValue([800, 600]);
+    return written({ ...value, keys: times.map((t) => ({ ...value.keys[0], t })) });
+};
+const moved = (key, by) => ({ ...key, neck: key.neck.map((v) => v + by) });
+const tell = ({ state, saved }) => ({ value: state.value, last: saved.at(-1) ?? null, time: state.time });
+const steps = {};
+
+{
+    // A key that is dragged past the end of the time line, again and again within one drag.
+    const one = pad(clip(0, 2));
+    one.state.seek(2);
+    one.state.hold(true);
+    for (let i = 0; i < 50; i++) one.state.moveMark(one.state.value.keys.at(-1), one.state.range);
+    one.state.hold(false);
+    steps.draggedTo = one.state.end;
+    one.state.commit();
+    one.state.undo();
+    steps.afterUndo = [one.state.time, one.state.range];
+}
+{
+    // Undo of a long clip while the playhead is at its end.
+    const one = pad(clip(0));
+    one.state.value.keys = JSON.parse(clip(0, 20)).keys;
+    one.state.commit();
+    one.state.seek(20);
+    one.state.undo();
+    steps.playhead = [one.state.time, one.state.range];
+}
+{
+    // What nobody can show is kept, and started again only when asked; that is undone like anything else.
+    const broken = '{"version": 7, "picture": [800, 600], "hands": 3}';
+    const one = pad(broken);
+    one.state.setPicture({ size: [300, 900], exact: true });
+    one.state.mirror();
+    one.state.commit();
+    one.state.touch();
+    steps.locked = { saved: [...one.saved], note: one.note(), points: one.state.pointsAt(0) };
+    one.state.startAgain();
+    steps.again = { ...tell(one), note: one.note() };
+    one.state.undo();
+    steps.lockedAgain = { last: one.saved.at(-1), note: one.note() };
+}
+{
+    // The 121st mark.
+    const times = Array.from({ length: 120 }, (_, i) => i / 2);
+    const one = pad(clip(0));
+    one.state.setMending(true);
+    one.state.setGround({ width: 800, height: 600, fps: 24, times: [0, 1.25, 100], hands: [], bodies: null });
+    one.state.value.fixes = times.map((t) => ({ t, left: { move: [1, 2] } }));
+    one.state.commit();
+    one.state.seek(1.25);
+    const before = written(one.state.value);
+    one.state.turnHand(0, 40);
+    one.state.commit();
+    steps.crowded = { same: written(one.state.value) === before, note: one.note() };
+}
+{
+    // A key is added by moving something at another time, and that is said until the playhead moves on.
+    const one = pad(clip(0));
+    one.state.seek(1);
+    one.state.moveHead([400, 200]);
+    one.state.commit();
+    steps.added = [one.note(), one.state.value.keys.length];
+    one.state.seek(0);
+    steps.added.push(one.note());
+}
+{
+    // Found on a picture of half the size: without the left hand, and with the artist's right hand in place.
+    const one = pad(clip(0));
+    const [first] = newValue([400, 300]).keys;
+    one.state.moveWrist(1, [100, 200]);
+    one.state.commit();
+    const own = structuredClone(one.state.value.keys[0]);
+    const found = moved(first, 10);
+    one.state.place(found, ["left", "right", "head"], [400, 300]);
+    const [key] = one.state.value.keys;
+    steps.placed = { key, own, found: onPicture({ ...newValue([400, 300]), keys: [found] }, [800, 600]).keys[0] };
+    one.state.place(found, ["body", "left", "right"], [400, 300]);
+    steps.placedHands = { body: one.state.value.keys[0].neck, before: key.neck };
+}
+{
+    // A picture of another shape: nothing moves until the artist says so, and that goes before all other notes.
+    const one = pad(clip(0, 1));
+    one.state.setPicture({ size: [600, 800], exact: true });
+    steps.misfit = { saved: [...one.saved], note: one.note(), withFind: one.note({ busy: false, said: "said", forget() {} }) };
+    one.state.refit();
+    steps.refit = { picture: one.state.value.picture, note: one.note() };
+}
+{
+    // A value that grows over 16 KB is taken back.
+    const one = pad(clip(0));
+    for (let t = 1; t < 60 && !one.state.full; t++) {
+        one.state.value.keys.push({ ...structuredClone(one.state.value.keys[0]), t });
+        one.state.commit();
+    }
+    steps.full = { note: one.note(), size: one.saved.at(-1).length, keys: one.state.value.keys.length };
+}
+steps.notes = [pad().note(calm, false), pad().note({ busy: true, said: "busy", forget() {} })];
+process.stdout.write(JSON.stringify({ verdicts: asked.texts.map(verdict), steps }));

@@ -1,0 +1,141 @@
+"""The pad without a page: what it refuses, keeps, limits and says, by node."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from echomimic_core.pose.pad.presets import start_key
+from echomimic_core.pose.pad.value import MAX_BYTES, MAX_KEYS, read, written_key
+
+PAGE = Path(__file__).resolve().parents[4] / "web" / "pose_pad"
+KEY = written_key(start_key(640, 480))
+HAND = KEY["left"]
+
+
+def value(**entries) -> str:
+    return json.dumps({"version": 1, "picture": [640, 480], "keys": [KEY], **entries})
+
+
+def with_hand(**entries) -> str:
+    return value(keys=[{**KEY, "left": {**HAND, **entries}}])
+
+
+def without(content: dict, name: str) -> dict:
+    return {other: one for other, one in content.items() if other != name}
+
+
+GOOD = [
+    value(),
+    value(keys=[KEY, {**KEY, "t": 2}], hidden=["left"], ease=1, fps=12.5, fixes=[]),
+    value(fixes=[{"t": 1, "left": {}}, {"t": 2, "right": {"hand": HAND, "move": "ignored"}}]),
+    value(fixes=[{"t": 1, "left": {"move": [1280, -960], "turn": 360, "scale": 0.1}}]),
+    json.dumps({"version": 1, "picture": [64, 64]}),
+    with_hand(size=1280, angles=[180] * 16),
+]
+WRONG = {
+    "wrongSize": [value(keys=[{**KEY, "neck": [0.1234567890123] * 2}] * 60)],
+    "wrongJson": ["{", '{"version": NaN}', "[" * 50],
+    "wrongVersion": [value(version=2), value(version=1.5)],
+    "wrongFind": [value(find=True)],
+    "wrongCount": ['{"version": 1, "picture": [640, 480], "keys": [' + ",".join(["{}"] * (MAX_KEYS + 1)) + "]}"],
+    "wrongPart": [
+        *("[]", "null", "7", "{}", value(version="1"), value(version=True), value(version=0)),
+        *(value(picture=size) for size in ([640], [640, 1e9], [640, "480"], [640.5, 480], None)),
+        *(value(keys=keys) for keys in ({}, [1], [KEY, KEY], [without(KEY, "neck")], [{**KEY, "more": 1}])),
+        *(value(hidden=hidden) for hidden in (["both"], [["left"]], "left", None)),
+        *(value(**entry) for entry in ({"find": 1}, {"fps": 0}, {"fps": None}, {"ease": 11}, {"extra": 1})),
+        *(value(keys=[{**KEY, "t": t}]) for t in (-1, 601, "0")),
+        *(value(keys=[{**KEY, "neck": neck}]) for neck in ([0, 1e300], ["a", 0], [0], 7)),
+        *(value(keys=[{**KEY, "head": head}]) for head in ([0, 0, 0, 0], [0, 0, 50], [0, 0, 50, 361])),
+        *(value(keys=[{**KEY, "left": hand}]) for hand in (None, [], without(HAND, "roll"))),
+        *(with_hand(angles=[0] * 15), with_hand(angles=[181] * 16), with_hand(turn=10**40), with_hand(wrist=[True, 0])),
+        *(value(fixes=fixes) for fixes in ([{"t": 1}], [{"left": {}}], [{"t": 1, "left": None}], [{"t": 1, "up": {}}])),
+        *(
+            value(fixes=[{"t": 1, "left": change}])
+            for change in ({"scale": 0}, {"turn": "9"}, {"hand": None}, {"x": 1})
+        ),
+        value(fixes=[{"t": 2, "left": {}}, {"t": 1, "left": {}}]),
+    ],
+}
+CASES = [(text, None) for text in GOOD] + [(text, name) for name, texts in WRONG.items() for text in texts]
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> dict:
+    if not shutil.which("node"):
+        pytest.skip("node is not installed")
+    folder = tmp_path_factory.mktemp("pad")
+    for path in PAGE.glob("*.js"):
+        shutil.copy(path, folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "asked.json").write_text(json.dumps({"texts": [text for text, _ in CASES]}))
+    command = ["node", str(Path(__file__).with_name("state.mjs")), str(folder), str(folder / "asked.json")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def steps(answers) -> dict:
+    return answers["steps"]
+
+
+def test_page_refuses_what_python_refuses_and_says_why(answers):
+    assert answers["verdicts"] == [name for _, name in CASES]
+    for text, name in CASES:
+        if name in (None, "wrongFind"):
+            assert read(text)
+        else:
+            with pytest.raises(ValueError):
+                read(text)
+
+
+def test_key_dragged_along_the_time_line_stays_near_the_clip(steps):
+    assert steps["draggedTo"] == 4 and steps["afterUndo"] == [2, 4]
+
+
+def test_undo_takes_the_playhead_back_into_the_clip(steps):
+    assert steps["playhead"] == [0, 4]
+
+
+def test_value_that_cannot_be_shown_is_kept_until_the_artist_starts_again(steps):
+    assert steps["locked"] == {"saved": [], "note": "locked", "points": None}
+    again = json.loads(steps["again"]["last"])
+    assert read(steps["again"]["last"]) and again["picture"] == [300, 900] and steps["again"]["note"] is None
+    assert steps["lockedAgain"]["last"].startswith('{"version": 7') and steps["lockedAgain"]["note"] == "locked"
+
+
+def test_one_mark_too_many_changes_nothing_and_is_said(steps):
+    assert steps["crowded"] == {"same": True, "note": "crowdedFixes"}
+
+
+def test_added_key_frame_is_said_until_the_playhead_moves(steps):
+    assert steps["added"] == ["added", 2, None]
+
+
+def test_found_figure_is_scaled_and_leaves_alone_what_was_not_found_but_placed(steps):
+    key, own, found = (steps["placed"][name] for name in ("key", "own", "found"))
+    assert np.abs(np.subtract(key["neck"], found["neck"])).max() < 0.1
+    assert np.abs(np.subtract(key["right"]["wrist"], own["right"]["wrist"])).max() < 0.1
+    # Nobody placed the left hand or the head: they go where the found body has them.
+    assert np.abs(np.subtract(key["left"]["wrist"], found["left"]["wrist"])).max() < 0.1
+    assert np.abs(np.subtract(key["head"], found["head"])).max() < 0.1
+    assert np.allclose(steps["placedHands"]["body"], steps["placedHands"]["before"], atol=0.1)
+
+
+def test_picture_of_another_shape_moves_nothing_before_the_artist_says_so(steps):
+    assert steps["misfit"] == {"saved": [], "note": "misfit", "withFind": "misfit thenFind"}
+    assert steps["refit"] == {"picture": [600, 800], "note": None}
+
+
+def test_value_over_its_size_is_taken_back_and_said(steps):
+    full = steps["full"]
+    assert full["note"] == "full" and full["size"] <= MAX_BYTES and 20 < full["keys"] < 60
+
+
+def test_missing_picture_and_running_search_are_said(steps):
+    assert steps["notes"] == ["noPicture", "busy"]

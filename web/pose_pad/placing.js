@@ -1,0 +1,166 @@
+// How the figure changes: wrists, elbows, head and fingers of the key frame or the correction at the pad's time.
+import { SIDES, add, clamp, keyAt, length, minus, scaled } from "./figure.js";
+import { bentElbow, rootOf } from "./mend.js";
+import { HAND_SIZES, MARGIN, SCALES } from "./numbers.js";
+import { copiedHand, mirroredKey, newValue } from "./value.js";
+
+// What State builds on.
+export class Placing {
+    headAt() {
+        return keyAt(this.value.keys, this.time).head;
+    }
+
+    shows(side) {
+        return !this.value.hidden.includes(SIDES[side]);
+    }
+
+    // The parameters of the chosen hand, where it has some: always for key frames, for a correction if redrawn.
+    hand(side = this.side) {
+        if (!this.mending) return keyAt(this.value.keys, this.time)[SIDES[side]];
+        return this.mark?.[SIDES[side]]?.hand ?? null;
+    }
+
+    // Changes the chosen hand's parameters.
+    changeHand(change, side = this.side) {
+        const name = SIDES[side];
+        if (this.mending) {
+            const hand = this.mark?.[name]?.hand;
+            if (hand) Object.assign(hand, change(hand));
+            return;
+        }
+        const key = this.editedKey();
+        key[name] = { ...key[name], ...change(key[name]) };
+    }
+
+    // Where a hand is, which way it points and how large it is, of whatever kind it is.
+    frameOf(side, points) {
+        const hand = this.hand(side);
+        if (hand) return { wrist: hand.wrist, size: hand.size, turn: hand.turn };
+        const shown = points?.hands[side];
+        if (!shown?.[0] || !shown[9]) return null;
+        const way = minus(shown[9], shown[0]);
+        return {
+            wrist: shown[0],
+            size: Math.max(length(way) / 0.48, 8),
+            turn: (Math.atan2(way[0], -way[1]) * 180) / Math.PI,
+        };
+    }
+
+    // The correction of a hand at this time.
+    change(side) {
+        const fix = this.mark ?? this.insert(this.value.fixes, {});
+        return (fix[SIDES[side]] ??= { move: [0, 0], turn: 0, scale: 1 });
+    }
+
+    // The hand to place anew, over what the clip shows: it begins where that is.
+    redraw(side, angles) {
+        const points = this.pointsAt(this.time);
+        const usual = newValue(this.value.picture).keys[0][SIDES[side]];
+        const place = this.frameOf(side, points) ?? usual;
+        const fix = this.mark ?? this.insert(this.value.fixes, {});
+        fix[SIDES[side]] = { hand: { ...usual, ...place, angles: [...(angles ?? usual.angles)] } };
+    }
+
+    bounded([x, y]) {
+        const [width, height] = this.value.picture;
+        return [clamp(x, -MARGIN * width, (1 + MARGIN) * width), clamp(y, -MARGIN * height, (1 + MARGIN) * height)];
+    }
+
+    sized(size) {
+        const side = Math.max(...this.value.picture);
+        return clamp(size, HAND_SIZES[0] * side, HAND_SIZES[1] * side);
+    }
+
+    moveWrist(side, to) {
+        const name = SIDES[side];
+        if (this.mending) {
+            const now = this.pointsAt(this.time);
+            const change = this.change(side);
+            if (change.hand) change.hand.wrist = this.bounded(to);
+            else change.move = add(change.move ?? [0, 0], minus(this.bounded(to), rootOf(now, side)));
+            return;
+        }
+        const key = this.editedKey();
+        const [shoulder, elbow, wrist] = [key.shoulders[side], key.elbows[side], key[name].wrist];
+        const target = this.within(shoulder, this.bounded(to), this.arm(side).reduce((sum, bone) => sum + bone, 0));
+        key.elbows[side] = this.bounded(bentElbow(shoulder, elbow, wrist, target));
+        key[name] = { ...key[name], wrist: target };
+    }
+
+    // Lengths of the upper arm and the forearm: free for one frame, for a clip as long as they look in its keys.
+    arm(side) {
+        if (this.value.keys.length < 2) return [Infinity, Infinity];
+        const longest = (bone) => Math.max(...this.value.keys.map((key) => length(bone(key))));
+        return [
+            longest((key) => minus(key.elbows[side], key.shoulders[side])),
+            longest((key) => minus(key[SIDES[side]].wrist, key.elbows[side])),
+        ];
+    }
+
+    within(root, to, most) {
+        const way = minus(to, root);
+        return length(way) > most ? add(root, scaled(way, most / length(way))) : to;
+    }
+
+    moveElbow(side, to) {
+        const [key, [upper, fore]] = [this.editedKey(), this.arm(side)];
+        key.elbows[side] = this.within(key.shoulders[side], this.bounded(to), upper);
+        const hand = key[SIDES[side]];
+        key[SIDES[side]] = { ...hand, wrist: this.within(key.elbows[side], hand.wrist, fore) };
+    }
+
+    moveShoulder(side, to) {
+        this.editedKey().shoulders[side] = this.bounded(to);
+    }
+
+    moveNeck(to) {
+        const key = this.editedKey();
+        const shift = minus(this.bounded(to), key.neck);
+        const move = (point) => this.bounded(add(point, shift));
+        key.neck = move(key.neck);
+        for (const part of ["shoulders", "elbows"]) key[part] = key[part].map(move);
+        key.head = [...move(key.head.slice(0, 2)), ...key.head.slice(2)];
+        for (const side of SIDES) key[side] = { ...key[side], wrist: move(key[side].wrist) };
+    }
+
+    moveHead(to) {
+        const key = this.editedKey();
+        key.head = [...this.bounded(to), ...key.head.slice(2)];
+    }
+
+    shapeHead(size, tilt) {
+        const key = this.editedKey();
+        key.head = [...key.head.slice(0, 2), this.sized(size), tilt];
+    }
+
+    turnHand(side, degrees) {
+        if (this.hand(side)) this.changeHand(({ turn }) => ({ turn: turn + degrees }), side);
+        else this.change(side).turn += degrees;
+    }
+
+    scaleHand(side, factor) {
+        if (this.hand(side)) return this.changeHand(({ size }) => ({ size: this.sized(size * factor) }), side);
+        const change = this.change(side);
+        change.scale = clamp(change.scale * factor, ...SCALES);
+    }
+
+    mirror() {
+        const key = this.editedKey();
+        Object.assign(key, mirroredKey(key, this.value.picture[0]));
+        this.commit();
+    }
+
+    copyToOtherHand() {
+        const [from, to] = [SIDES[this.side], SIDES[1 - this.side]];
+        const key = this.editedKey();
+        key[to] = copiedHand(key[from], key[to]);
+        this.commit();
+    }
+
+    toggleHidden(side = this.side) {
+        const name = SIDES[side];
+        const { hidden } = this.value;
+        this.value.hidden = hidden.includes(name) ? hidden.filter((one) => one !== name) : [...hidden, name];
+        this.commit();
+    }
+}
