@@ -17,8 +17,8 @@ MODES = ("off", "five fingers", "four fingers")
 NO_BODY = "retarget needs shoulders and arms in the pose and in the picture, so the pose was only moved and scaled"
 
 SHORT_ARM = (
-    "an arm in the picture looks short; if it points at the viewer, its length is a guess: connect an image_pose that "
-    "shows it across the view, for example from Pose Pad, or turn retarget off"
+    "an arm in the picture looks short; if it points at the viewer, its length is a guess by common proportions: use a "
+    "picture with straight arms across the view, or connect an image_pose that shows them so, for example from Pose Pad"
 )
 
 # Lengths of upper arm, forearm and hand (wrist to fingertip), in distances of the shoulder joints.
@@ -27,9 +27,12 @@ _COMMON = np.array([0.82, 0.69, 0.51])
 _BODIES = (0.6, 1.6)
 # Driving poses are of people: a bone that looks shorter than common points at the viewer.
 _PEOPLE = 1.0
-# Upper arm and forearm are short or long together: in a picture where one looks shorter than this part of the other,
-# measured by the common lengths, it points at the viewer.
+# Upper arm and forearm are short or long together, measured by the common lengths. An arm that is straight in the
+# picture hangs or reaches across the view, and shows both as they are, down to this part of the other. Of a bent one,
+# the bone that looks shorter points at the viewer: it is taken to be as long as the other.
 _TOGETHER = 0.75
+# From a bend of 45 degrees on an arm is bent, below 20 it is straight.
+_BENT, _STRAIGHT = np.cos(np.deg2rad((45, 20)))
 _LOOKS_SHORT = 0.8
 _FRAME_PERCENTILE = 98
 # From the neck to the top of the face, in distances of the shoulders: usual is 0.8; above this the head is large. Then
@@ -43,11 +46,15 @@ _RING, _LITTLE = slice(13, 17), slice(17, 21)
 
 @dataclass(frozen=True)
 class _Bones:
-    """Lengths in pixels of a person: between the shoulders; (3,) upper arm, forearm, hand; between the eyes or None."""
+    """Lengths in pixels of a person: between the shoulders; (3,) upper arm, forearm, hand; between the eyes or None.
+
+    straight : cosine of the bend of the straightest arm.
+    """
 
     shoulders: float
     arm: np.ndarray
     eyes: float | None
+    straight: float
 
 
 def can_retarget(person: HandPose, pose: HandPose) -> bool:
@@ -67,7 +74,7 @@ def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
     ------
     ValueError : one of them shows no shoulders or no arm; ask `can_retarget` before.
     """
-    them, ours = _bones(person, _BODIES[0]), _bones(pose, _PEOPLE)
+    them, ours = _bones(person, _BODIES[0], one_look=True), _bones(pose, _PEOPLE, one_look=False)
     if them is None or ours is None:
         raise ValueError(NO_BODY)
     size = np.array([pose.width, pose.height], float)
@@ -154,14 +161,18 @@ def _mean_point(pose: HandPose, point: int) -> np.ndarray | None:
     return pose.bodies[seen, point].mean(axis=0) * (pose.width, pose.height) if seen.any() else None
 
 
-def _bones(pose: HandPose, least: float) -> _Bones | None:
-    """Lengths of a person's bones, each at least a part of the common length."""
+def _bones(pose: HandPose, least: float, one_look: bool) -> _Bones | None:
+    """Lengths of a person's bones, each at least a part of the common length.
+
+    one_look : of a picture; a clip shows its bones from more sides.
+    """
     found = _seen_bones(pose)
     if found is None:
         return None
     common = _COMMON * found.shoulders
     share = np.where(np.isnan(found.arm), 1.0, found.arm / common)
-    share[:2] = np.maximum(share[:2], _TOGETHER * share[:2].max())
+    together = np.interp(found.straight, (_BENT, _STRAIGHT), (1.0, _TOGETHER)) if one_look else _TOGETHER
+    share[:2] = np.maximum(share[:2], together * share[:2].max())
     return replace(found, arm=common * np.clip(share, least, _BODIES[1]))
 
 
@@ -176,7 +187,16 @@ def _seen_bones(pose: HandPose) -> _Bones | None:
     if shoulders is None or None in arm:
         return None
     hand = measure(pose).hand or np.nan
-    return _Bones(shoulders, np.array([*arm, hand]), _longest(points, seen, [_EYES]))
+    return _Bones(shoulders, np.array([*arm, hand]), _longest(points, seen, [_EYES]), _straightest(points, seen))
+
+
+def _straightest(points: np.ndarray, seen: np.ndarray) -> float:
+    """Cosine of the least bend of an elbow; -1 where no arm is whole."""
+    bones = np.diff(points[:, ARMS], axis=2)
+    sizes = np.maximum(np.linalg.norm(bones, axis=-1), 1e-9)
+    straight = (bones[:, :, 0] * bones[:, :, 1]).sum(axis=-1) / sizes.prod(axis=-1)
+    whole = straight[seen[:, ARMS].all(axis=-1)]
+    return float(np.percentile(whole, _FRAME_PERCENTILE)) if len(whole) else -1.0
 
 
 def _longest(points: np.ndarray, seen: np.ndarray, bones) -> float | None:

@@ -171,17 +171,59 @@ def test_drag_over_a_clip_corrects_it_around_its_time(page, comfy, mode):
     assert all(map(np.array_equal, pictures, drawn(whole, [0, 24, 47])))
 
 
+def press(page, name: str) -> None:
+    page.get_by_role("button", name=name).click()
+
+
+def note(page, words: str) -> None:
+    """Wait until the pad says these words."""
+    page.wait_for_function("words => document.querySelector('.emv2-pad-note').innerText.includes(words)", arg=words)
+
+
 @pytest.mark.release
-def test_find_places_what_the_detector_sees(page, mode):
-    show_pad(page, prompt_of())
-    before = value(page)
-    page.get_by_role("button", name="Detect body").click()
-    page.wait_for_function(f"before => {VALUE[6:]} !== before", arg=json.dumps(before, separators=(",", ":")))
+def test_find_sees_the_picture_as_it_arrives_and_moves_no_pose_unasked(page, mode):
+    prompt = prompt_of()
+    size = {"upscale_method": "bilinear", "width": 384, "height": 288, "crop": "disabled"}
+    prompt["5"] = {"class_type": "ImageScale", "inputs": {"image": ["1", 0], **size}}
+    prompt["2"]["inputs"]["image"] = ["5", 0]
+    show_pad(page, prompt)
+    note(page, "Shown as in Load Image")
+    press(page, "Detect body")
+    page.wait_for_function(f"() => JSON.parse(({VALUE})()).picture[0] === 384")
+    page.wait_for_function(f"() => {NODE}.emv2Pad.state.history.at === 1")
     found = value(page)["keys"][0]
-    width, height = value(page)["picture"]
-    assert 0.3 * width < found["neck"][0] < 0.7 * width and found["neck"][1] < 0.8 * height
+    assert 0.3 * 384 < found["neck"][0] < 0.7 * 384 and found["neck"][1] < 0.8 * 288
+    page.evaluate(
+        """() => {
+            const { widgets } = window.app.graph._nodes.find(node => node.type === 'ImageScale');
+            widgets.find(widget => widget.name === 'height').value = 512;
+        }"""
+    )
+    press(page, "Detect body")
+    note(page, "Decide first")
+    assert value(page)["keys"][0] == found
+    press(page, "Move the pose here")
+    assert value(page)["picture"] == [384, 512]
     page.keyboard.press("Control+z")
-    assert value(page) == before
+    assert value(page)["keys"][0] == found
+
+
+@pytest.mark.release
+def test_value_that_the_pad_cannot_show_stays_until_the_artist_starts_again(page, mode):
+    newer = '{"version": 2, "picture": [768, 768], "feet": []}'
+    show_pad(page, prompt_of(newer))
+    note(page, "newer version")
+    x, y = page.evaluate(
+        f"() => {{ const box = {NODE}.emv2Pad.stage.canvas.getBoundingClientRect(); return [box.x, box.y] }}"
+    )
+    page.mouse.click(x + 100, y + 100)
+    for key in ("m", "k", "ArrowUp", "r"):
+        page.keyboard.press(key)
+    assert page.evaluate(VALUE) == newer and page_to_prompt(page)["output"]["2"]["inputs"]["pad"] == newer
+    press(page, "Start again")
+    assert value(page)["version"] == 1
+    page.keyboard.press("Control+z")
+    assert page.evaluate(VALUE) == newer
 
 
 @pytest.mark.release

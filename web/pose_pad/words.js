@@ -1,7 +1,7 @@
 // What the pad says, in English and Chinese.
 import { app } from "../../../scripts/app.js";
 
-const WORDS = {
+export const WORDS = {
     undo: ["Undo (Ctrl+Z)", "撤销 (Ctrl+Z)"],
     redo: ["Redo (Ctrl+Y)", "重做 (Ctrl+Y)"],
     mirror: ["Mirror", "镜像"],

@@ -67,6 +67,21 @@ def test_hands_are_where_the_same_angles_put_them_on_other_bones(gesture):
     assert np.percentile(errors, 95) < TAIL < np.percentile(before, 95)
 
 
+def test_arms_that_point_at_the_viewer_are_fitted_better_than_by_fit_hands():
+    errors, before = [], []
+    for gesture, frame in (("explaining", 10), ("hands_folded", 10), ("waving", 30)):
+        hands, arms = gestures.skeleton(gesture, FRAMES)
+        for sizes in bodies(6):
+            person = on_bones(hands[frame : frame + 1], arms[frame : frame + 1], sizes)
+            for driving in ("explaining", "waving"):
+                pose, truth = gestures.clip(driving, FRAMES), on_bones(*gestures.skeleton(driving, FRAMES), sizes)
+                errors.append(away(retarget(person, pose, "five fingers"), truth))
+                before.append(away(align.align(person, pose, framing="keep").pose, truth))
+    errors, before = np.concatenate(errors), np.concatenate(before)
+    assert np.median(errors) < min(0.022, np.median(before))
+    assert np.percentile(errors, 95) < 0.055
+
+
 def test_pose_on_its_own_body_stays_where_it_is():
     usual = (1, 1, 1, 1)
     driving = on_bones(*gestures.skeleton("waving", FRAMES), usual)
