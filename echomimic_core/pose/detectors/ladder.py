@@ -28,8 +28,8 @@ _CERTAIN = 0.95
 # Copies are looked at apart from each other: nobody remembers a hand for so many seconds.
 _APART = 10.0
 _REMEDY = (
-    "place the pose by hand in Pose Pad and connect it to image_pose, connect the POSE_KEYPOINT of another pack's detector "
-    "there through Pose From Keypoints, or use a picture in which this hand is larger, lighter or less covered"
+    "place the pose by hand in Pose Pad and connect it to image_pose, connect the POSE_KEYPOINT of another pack's "
+    "detector there through Pose From Keypoints, or use a picture in which this hand is larger, lighter or less covered"
 )
 
 
