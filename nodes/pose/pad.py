@@ -23,8 +23,8 @@ class EchoMimicV2PosePad(io.ComfyNode):
                 io.String.Input(
                     "pad",
                     default="",
-                    tooltip="The placed pose as JSON, at most 16 KB. The pad in the node writes it; it travels with "
-                    "the workflow and works through the API.",
+                    tooltip="The placed pose as JSON, at most 16 KB (about 40 key frames). The pad in the node writes "
+                    "it; it travels with the workflow and works through the API.",
                 ),
                 io.Image.Input(
                     "image",
