@@ -16,7 +16,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -80,7 +80,7 @@ class Draft:
     def __init__(self, path: str | Path, replace: bool = True, others: Iterable[Path] = ()):
         self.path = Path(path)
         check_name(self.path.name)
-        self.part = self.path.with_name(f"{PREFIX}{_MACHINE}-{os.getpid()}-{uuid.uuid4().hex[:8]}{SUFFIX}")
+        self.part = _part_of(self.path)
         self._replace, self._others = replace, others
         self._file: BinaryIO | None = None
         _sweep_once(self.path.parent)
@@ -139,6 +139,40 @@ class Draft:
             return True
         names = {str(name) for name in (getattr(error, "filename", None), getattr(error, "filename2", None)) if name}
         return isinstance(error, OSError) and bool({str(self.part), str(self.path)} & names)
+
+
+@contextlib.contextmanager
+def folder_draft(path: str | Path) -> Iterator[Path]:
+    """A folder to fill, which gets its name at the end of the block, whole or not at all; an existing one gives way.
+
+    Raises
+    ------
+    ValueError : a name that some system cannot hold. WriteError : it cannot be written.
+    """
+    path = Path(path)
+    check_name(path.name)
+    make_folder(path.parent)
+    _sweep_once(path.parent)
+    part, old = _part_of(path), _part_of(path)
+    with _lock:
+        _ours.update((part.name, old.name))
+    try:
+        part.mkdir()
+        yield part
+        if path.is_dir():
+            _patiently(lambda: os.replace(path, old))
+        settle_folder(part, path)
+    except OSError as error:
+        raise error if isinstance(error, WriteError) else WriteError(reason(error, path, "folder")) from error
+    finally:
+        for place in (part, old):
+            shutil.rmtree(place, ignore_errors=True)
+        with _lock:
+            _ours.difference_update((part.name, old.name))
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f"{PREFIX}{_MACHINE}-{os.getpid()}-{uuid.uuid4().hex[:8]}{SUFFIX}")
 
 
 def write_bytes(path: str | Path, content: bytes | Iterable[bytes], replace: bool = True) -> Path:
@@ -242,6 +276,9 @@ def sweep(folder: Path) -> None:
         for entry in entries:
             found = _PART.fullmatch(entry.name)
             if found and _is_dead(entry, found[1], int(found[2])):
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                    continue
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)
 

@@ -1,5 +1,6 @@
 """Pictures: read from files, and brought to the size of the video without stretching them."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -111,7 +112,9 @@ def read_picture(path: Path) -> np.ndarray:
     try:
         with Image.open(path) as file:
             picture = ImageOps.exif_transpose(file).convert("RGBA")
-    except (OSError, ValueError, SyntaxError) as error:
+    except (OSError, ValueError, SyntaxError, struct.error) as error:
         raise ValueError(f"{path} cannot be read as a picture") from error
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{path} has more pixels than a picture may have: make it smaller") from error
     ground = Image.new("RGBA", picture.size, (0, 0, 0, 255))
     return np.asarray(Image.alpha_composite(ground, picture).convert("RGB"))

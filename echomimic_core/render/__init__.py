@@ -8,7 +8,8 @@
 """
 
 from .clip import ClipSettings, Hands, clip
-from .jobs import Job, read_jobs, render_job
+from .jobs import Job, Unusable, read_jobs
+from .make import check_job, render_job
 from .models import Models, load_models
 from .scene import Scene, make_scene
 
@@ -18,6 +19,8 @@ __all__ = [
     "Job",
     "Models",
     "Scene",
+    "Unusable",
+    "check_job",
     "clip",
     "load_models",
     "make_scene",

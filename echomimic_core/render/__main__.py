@@ -3,200 +3,195 @@
 Many at once: python -m echomimic_core.render --model MODEL jobs.csv --out FOLDER, where jobs.csv (or .jsonl) has a
 column for each flag below that differs; or folders for --image and --audio, of which each picture gets each voice.
 --prepared makes the clips of a prepared data set again, from their first frame, voice and pose, for the evaluation.
+Files may also be at addresses such as s3://bucket/voice.wav, if fsspec and its package for them are installed.
 """
 
 import argparse
-import json
 import sys
 import time
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 
-from ..config import AUDIO_SAMPLE_RATE, VARIANTS
-from ..files.durable import write_text
-from ..training.data.shards import Clip, read_manifest
-from ..workers import Done, here
-from .clip import ClipSettings, clip, size_of
+from ..files.addresses import Address, place
+from ..training.data.shards import read_manifest
+from ..workers import Done, here, sentence
 from .jobs import (
-    ENDINGS,
+    ALL_NUMBERS,
+    ALL_SWITCHES,
+    CHANNELS,
+    CHOICES,
     FILES,
     FORMATS,
-    NUMBERS,
-    OWN_NUMBERS,
-    SWITCHES,
+    KNOWN,
+    OWN_SWITCHES,
     Job,
-    check_job,
+    Unusable,
     job_of,
-    length_of,
     pairs_of,
     read_jobs,
-    render_job,
-    write_frames,
 )
-from .models import load_models
+from .journal import Journal
+from .make import check_job, forget_segments, render_job
+from .models import load_models, name_of
+from .plan import Pace, Planner, gib, measure, said_of
+from .prepared import PreparedJob, prepared_jobs, render_prepared
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-JOURNAL = "journal.jsonl"
+Asked = Job | PreparedJob | Unusable
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command: 0 if every video was made, 1 if a job failed, 2 if what was given cannot be used, 130 if stopped."""
     given = parser().parse_args(arguments)
-    names = (*FILES, *NUMBERS, *OWN_NUMBERS, *SWITCHES, "output", "format")
-    common = {name: value for name in names if (value := getattr(given, name))}
+    common = {name: value for name in KNOWN if (value := getattr(given, name)) is not None}
     try:
         jobs = asked(given, common)
         if given.resume:
-            jobs = [job for job in jobs if not job.output.exists()]
-        good = [job for job in jobs if usable(job)]
+            jobs = missing(jobs)
+        journal = Journal(given.out if len(jobs) > 1 and not given.dry_run else None, {str(job.output) for job in jobs})
+        good = looked_at(jobs, journal)
         if given.dry_run:
-            for job in good:
-                print(planned(job, given.variant))
+            planned(given, good)
             return 0 if len(good) == len(jobs) else 1
-        done = made(given, good) if good else 0
+        done = made(given, [job for job, _ in good], journal) if good else 0
     except (ValueError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped: what is done is kept, and --resume makes the rest", file=sys.stderr)
         return 130
-    print(f"{done} of {len(jobs)} videos made")
+    failed = f", {len(jobs) - done} failed" if done < len(jobs) else ""
+    print(f"{done} of {len(jobs)} videos made{failed}" if jobs else "all videos are there: nothing to do")
     return 0 if done == len(jobs) else 1
 
 
-def asked(given, common: dict) -> list[Job]:
+def asked(given, common: dict) -> list[Asked]:
     """The jobs of the list, of the folders, or the one of the flags."""
     if given.jobs:
         # Files of the list are looked for beside it, those of the flags from here.
-        common |= {
-            name: Path(common[name]).resolve() for name in FILES if name in common and common[name] != "channels"
-        }
+        mine = {name: place(common[name]) for name in FILES if name in common and common[name] != CHANNELS}
+        common |= {name: file if isinstance(file, Address) else file.resolve() for name, file in mine.items()}
         return read_jobs(given.jobs, given.out, common)
     if given.prepared:
-        return prepared(given.prepared, common, given.out)
-    if any(Path(common.get(name, "")).is_dir() for name in ("image", "audio") if name in common):
+        return prepared_jobs(read_manifest(given.prepared), common, given.out)
+    if any(place(common[name]).is_dir() for name in ("image", "audio") if name in common):
         return pairs_of(common, given.out)
     return [job_of(common, Path(), given.out)]
 
 
-@dataclass(frozen=True)
-class PreparedJob:
-    """A clip of a prepared data set to be made again."""
-
-    clip: Clip
-    output: Path
-    settings: ClipSettings
-    format: str
-    quality: int | None
-
-    @property
-    def image(self) -> str:
-        return self.clip.info.clip
-
-    audio = image
+def missing(jobs: list[Asked]) -> list[Asked]:
+    """The jobs whose videos are not there; segments that a killed run left beside a video go."""
+    rest = []
+    for job in jobs:
+        if isinstance(job, Unusable) or not job.output.exists():
+            rest.append(job)
+        elif isinstance(job, Job):
+            forget_segments(job)
+    return rest
 
 
-def prepared(folder: Path, common: dict, out: Path) -> list[PreparedJob]:
-    """A job for each clip of a prepared folder; ValueError for one that is none, or flags that do not apply."""
-    others = sorted(set(common) - {*NUMBERS, "quality", "format"})
-    if others:
-        raise ValueError(f"--prepared includes its own {others[0]}: do not give one")
-    kind = common.get("format", FORMATS[0])
-    numbers = {name: value for name, value in common.items() if name in NUMBERS}
-    return [
-        PreparedJob(
-            clip,
-            out / f"{clip.info.clip}{ENDINGS[kind]}",
-            ClipSettings(**{"frames": len(clip), **numbers, "align": False}),
-            kind,
-            common.get("quality"),
-        )
-        for clip in read_manifest(folder)
-    ]
+def looked_at(jobs: list[Asked], journal: Journal) -> list[tuple[Job | PreparedJob, tuple[int, int]]]:
+    """The jobs that can begin, each with its frames and how many people speak; says why the others cannot."""
+    good = []
+    for job in jobs:
+        try:
+            if isinstance(job, Unusable):
+                raise ValueError(job.reason)
+            good.append((job, (job.settings.frames, 1) if isinstance(job, PreparedJob) else check_job(job)))
+        except Exception as error:
+            failed(job, sentence(error), journal)
+    return good
 
 
-def render_prepared(models, job: PreparedJob, progress) -> Path:
-    """Make a prepared clip again from its first frame, voice and pose."""
-    width, height = size_of(job.settings, models.size)
-    settings = replace(job.settings, width=width, height=height)
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    sound = job.clip.sound()
-    frames = clip(models, job.clip.frames([0])[0], sound, job.clip.pose(), settings, progress)
-    write_frames(job, settings.fps, (width, height), frames, (sound[None], AUDIO_SAMPLE_RATE))
-    return job.output
+def failed(job: Asked, reason: str, journal: Journal) -> None:
+    """Say that a job failed, and write it down."""
+    print(f"failed: {job.output}: {reason}", file=sys.stderr, flush=True)
+    journal.note(job.output, **_inputs(job), failed=reason)
 
 
-def usable(job: Job | PreparedJob) -> bool:
-    """Whether a job can begin; says why not."""
-    if isinstance(job, PreparedJob):
-        return True
-    try:
-        check_job(job)
-    except (ValueError, OSError) as error:
-        print(f"failed: {job.output}: {error}", file=sys.stderr)
-        return False
-    return True
+def _inputs(job: Asked) -> dict[str, str]:
+    return {} if isinstance(job, Unusable) else {"image": str(job.image), "audio": str(job.audio)}
 
 
-def planned(job: Job, variant: str) -> str:
-    """What a dry run says of a job."""
-    frames = job.settings.frames if isinstance(job, PreparedJob) else length_of(job)
-    steps = job.settings.steps or VARIANTS[variant].steps
-    size = (
-        f"{job.settings.width or job.settings.height}" if job.settings.width or job.settings.height else "the model's"
-    )
-    return f"{job.image} + {job.audio} -> {job.output}: {frames} frames, {steps} steps each, size {size}"
+def planned(given, jobs: list[tuple[Job | PreparedJob, tuple[int, int]]]) -> None:
+    """Print what each job takes; times only where they are measured."""
+    planner = Planner(given.model, given.vae, given.audio_encoder, given.variant, given.device, DTYPES.get(given.dtype))
+    models, paces, total = None, {}, 0.0
+    for job, (frames, people) in jobs:
+        settings, size = job.settings, job.settings.width or job.settings.height or planner.size
+        said = f"{frames} frames, {planner.steps(settings)} steps each, size {size}"
+        said += f", about {gib(planner.memory(settings, frames))} of memory"
+        if given.warm_up:
+            models = models or loaded(given)
+            seconds = people * planner.seconds(settings, frames, pace_of(models, settings, paces))
+            said, total = f"{said}, about {said_of(seconds)}", total + seconds
+        print(f"{job.image} + {job.audio} -> {job.output}: {said}")
+    for pace in paces.values():
+        print(f"measured: {pace}")
+    print(f"together about {said_of(total)} on one worker" if given.warm_up else "time unknown: --warm-up measures it")
 
 
-def made(given, jobs: list[Job]) -> int:
-    """Make the videos, tell how each went, and keep a journal where there are several; how many were made."""
+def pace_of(models, settings, paces: dict[tuple, Pace]) -> Pace:
+    """The pace of clips of that size, measured once."""
+    kind = (settings.width, settings.height, settings.guidance, settings.speed)
+    if kind not in paces:
+        paces[kind] = measure(models, settings)
+    return paces[kind]
+
+
+def made(given, jobs: list[Job | PreparedJob], journal: Journal) -> int:
+    """Make the videos, say and write down how each went; how many were made."""
+    from tqdm import tqdm
+
     start = partial(worker, given, quiet=given.ray is not None)
     if given.ray is None:
         outcomes = here(start, jobs)
     else:
         from ..workers.on_ray import on_ray
 
-        outcomes = on_ray(start, jobs, given.ray, given.workers)
+        new = {str(job.output) for job in jobs if not job.output.exists()}
+        found = partial(_found, new)
+        outcomes = on_ray(start, jobs, given.ray, given.workers, partial(_model, given), found)
     done, begun = 0, time.monotonic()
-    journal = known(given.out / JOURNAL, {str(job.output) for job in jobs})
-    for outcome in outcomes:
-        job = jobs[outcome.index]
-        entry = {"output": str(job.output), "image": str(job.image), "audio": str(job.audio)}
-        if isinstance(outcome, Done):
-            done += 1
-            print(job.output, flush=True)
-            journal.append({**entry, "seconds": round(outcome.seconds, 2)})
-        else:
-            print(f"failed: {job.output}: {outcome.reason}", file=sys.stderr, flush=True)
-            journal.append({**entry, "failed": outcome.reason})
-        if len(jobs) > 1:
-            write_text(given.out / JOURNAL, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in journal))
+    with tqdm(total=len(jobs), unit="clip", disable=None if given.ray and len(jobs) > 1 else True) as bar:
+        for outcome in outcomes:
+            job = jobs[outcome.index]
+            bar.update()
+            bar.clear()
+            if isinstance(outcome, Done):
+                done += 1
+                print(job.output, flush=True)
+                journal.note(job.output, **_inputs(job), seconds=round(outcome.seconds, 2))
+            else:
+                failed(job, outcome.reason, journal)
     if len(jobs) > 1:
         print(f"{3600 * done / (time.monotonic() - begun):.1f} clips per hour")
     return done
 
 
-def known(path: Path, anew: set[str]) -> list[dict]:
-    """What a journal says of outputs that are not made anew."""
-    try:
-        entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return [entry for entry in entries if entry["output"] not in anew]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
+def _found(new: set[str], job: Job | PreparedJob) -> str | None:
+    return str(job.output) if str(job.output) in new and job.output.exists() else None
+
+
+def _model(given) -> str:
+    return name_of(given.model, given.vae, given.audio_encoder)
+
+
+def loaded(given):
+    """The model of the flags."""
+    return load_models(
+        given.model, given.vae, given.audio_encoder, given.variant, given.device, DTYPES.get(given.dtype)
+    )
 
 
 def worker(given, quiet: bool):
     """The work of one process: the model is loaded, and makes the video of a job."""
-    models = load_models(
-        given.model, given.vae, given.audio_encoder, given.variant, given.device, DTYPES.get(given.dtype)
-    )
-    return partial(_render, models, quiet)
+    return partial(_render, loaded(given), quiet)
 
 
-def _render(models, quiet: bool, job: Job) -> str:
+def _render(models, quiet: bool, job: Job | PreparedJob) -> str:
     from tqdm import tqdm
 
     with tqdm(desc=job.output.name, disable=True if quiet else None) as bar:
@@ -206,12 +201,13 @@ def _render(models, quiet: bool, job: Job) -> str:
             bar.update(done - bar.n)
 
         make = render_prepared if isinstance(job, PreparedJob) else render_job
-        return str(make(models, job, progress))
+        make(models, job, progress)
+    return str(job.output)
 
 
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(prog="python -m echomimic_core.render", description=__doc__)
-    result.add_argument("jobs", nargs="?", type=Path, help="a .csv or .jsonl file of jobs")
+    result.add_argument("jobs", nargs="?", type=place, help="a .csv or .jsonl file of jobs")
     result.add_argument("--model", type=Path, required=True, help="a one-file model, or a folder of released weights")
     result.add_argument("--variant", choices=("standard", "accelerated"), default="standard", help="of a folder")
     result.add_argument("--vae", type=Path, help="sd-vae-ft-mse or a TAESD (default: inside the model)")
@@ -221,22 +217,35 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--prepared", type=Path, help="folder of training.prepare: makes each of its clips again")
     result.add_argument("--pose", help="pose file, zip or folder (default: hands that follow the voice)")
     result.add_argument("--gestures", help="gesture library for hands that follow the voice")
-    result.add_argument("--no-hands", action="store_true", help="head and lips only")
-    result.add_argument("--crop", action="store_true", help="keep the whole picture, change only the person")
-    result.add_argument("--person", type=int, help="who speaks, counted from the left (default: 1)")
     result.add_argument(
         "--turns", help="several speakers: 'channels', or a text or RTTM file that says who speaks when"
     )
+    helps = {
+        "crop": "keep the whole picture, change only the person",
+        "no_hands": "head and lips only",
+        "person": "who speaks, counted from the left (default: 1)",
+        "quality": "of an mp4: CRF, 0 is best",
+        "fit_hands": "match hand size and arm length to the person (default)",
+        "retarget": "for other bodies, such as a child or a toy: fit every bone instead",
+        "framing": "how the picture is framed",
+        "fill": "what is seen beyond the picture's edges",
+        "reuse_steps": "compute only every so manieth step in full",
+        "merge_reference": "merge reference tokens in squares of this side",
+    }
+    for name in (*ALL_NUMBERS, *ALL_SWITCHES, *CHOICES):
+        kind = {"choices": CHOICES[name]} if name in CHOICES else {}
+        if name in ALL_SWITCHES:
+            kind = {"action": "store_true" if name in OWN_SWITCHES else argparse.BooleanOptionalAction, "default": None}
+        result.add_argument(f"--{name.replace('_', '-')}", help=helps.get(name), **kind)
+    result.add_argument("--size", help="width and height: 512, or 512x768 (default: the model's)")
     result.add_argument("--output", help="name of the video (default: that of the voice)")
-    result.add_argument("--out", type=Path, default=Path(), help="folder of the videos (default: here)")
+    result.add_argument("--out", type=place, default=Path(), help="folder of the videos (default: here)")
     result.add_argument("--format", choices=FORMATS, help="prores has an alpha channel; png is a folder of pictures")
-    result.add_argument("--quality", type=int, help="of an mp4: CRF, 0 is best")
-    for name, read in NUMBERS.items():
-        result.add_argument(f"--{name.replace('_', '-')}", type=read)
     result.add_argument("--device", help="cuda, cuda:1, cpu (default: cuda where there is one)")
     result.add_argument("--dtype", choices=tuple(DTYPES), help="default: float16, on the processor float32")
     result.add_argument("--resume", action="store_true", help="leave out videos that are there")
     result.add_argument("--dry-run", action="store_true", help="check every job and list it, make nothing")
+    result.add_argument("--warm-up", action="store_true", help="with --dry-run: measure how long each job takes")
     result.add_argument("--ray", nargs="?", const="local", help="spread jobs over the graphics cards of a Ray cluster")
     result.add_argument("--workers", type=int, default=0, help="on Ray (default: one per GPU)")
     return result

@@ -19,17 +19,21 @@ from ..media.video import to_uint8
 from ..models.reference_unet import ReferenceFeatures
 from ..networks.frozen_vae import FRAMES_AT_ONCE
 from ..pose import HandPose
-from ..pose.align import align, on_canvas, warp_picture
+from ..pose.align import FRAMINGS, align, on_canvas, warp_picture
 from ..pose.detect import steady
 from ..pose.detectors.ladder import climb
+from ..pose.retarget import MODES
 from ..runtime import Progress
 from ..sampling.assemble import assemble
 from ..sampling.loop import sample
 from ..sampling.segments import SegmentStore, fingerprint, plan_segments, run_segments, torch_sampler
+from ..sampling.speed import EXACT, SpeedOptions
 from ..scene.pin import Pin
 from .models import Models
 
 HELD_FRAMES = 12
+# What is seen beyond the picture's edges, as Align Pose calls it.
+FILLS = ("black", "edge")
 
 
 @dataclass(frozen=True)
@@ -40,11 +44,13 @@ class ClipSettings:
     ----------
     width, height : pixels, multiples of 8.
     align : frame the picture and fit the pose to the person, as Align Pose does; else the picture is only cropped.
+    framing, fill, fit_hands, retarget : as the widgets of Align Pose.
     pose_fit : "loop", "ping-pong" or "hold", for a pose that is shorter than the voice.
     loop : the end of the clip leads back into its start.
     segment_frames : frames that are sampled together; 0 is all. Segments are kept on disk until the video is done, so
         that a run that was cut off goes on there.
     denoise : below 1, a clip that has latents to start from keeps some of them.
+    speed : shortcuts, as Speed Options has them; none by default.
     """
 
     seed: int = 0
@@ -55,11 +61,16 @@ class ClipSettings:
     frames: int = 0
     fps: float = FPS
     align: bool = True
+    framing: str = FRAMINGS[0]
+    fill: str = FILLS[0]
+    fit_hands: bool = True
+    retarget: str = MODES[0]
     pose_fit: str = "loop"
     loop: bool = False
     segment_frames: int = 0
     denoise: float = 1.0
     apdh: APDHOptions = ORIGINAL
+    speed: SpeedOptions = EXACT
 
 
 @dataclass(frozen=True)
@@ -104,13 +115,16 @@ def clip(
     """
     width, height = size_of(settings, models.size)
     frames = settings.frames or clip_frames(len(voice), AUDIO_SAMPLE_RATE, settings.fps)
-    pose = (hands or Hands(pose)).of(voice, frames, settings)
+    hands = hands or Hands(pose)
+    run = "" if folder is None else fingerprint(models.name, picture, voice, hands, settings)
+    pose = hands.of(voice, frames, settings)
     if settings.align:
         person = on_canvas(steady(climb(picture, landmarks or shared_networks())[0]), *picture.shape[1::-1])
-        aligned = align(person, pose, width, height)
-        picture, pose = warp_picture(picture, aligned.matrix, width, height), aligned.pose
+        aligned = align(person, pose, width, height, settings.framing, settings.fit_hands, settings.retarget)
+        picture, pose = warp_picture(picture, aligned.matrix, width, height, settings.fill), aligned.pose
     reference = reference_of(models, picture, height, width)
-    for latents in sampled(models, reference, voice, pose, frames, settings, folder=folder, progress=progress):
+    more = {"folder": folder, "run": run, "progress": progress}
+    for latents in sampled(models, reference, voice, pose, frames, settings, **more):
         yield from decoded(models, latents)
 
 
@@ -123,9 +137,13 @@ def sampled(
     settings: ClipSettings,
     pin: Pin | None = None,
     folder: Path | None = None,
+    run: str = "",
     progress: Progress | None = None,
 ) -> Iterator[torch.Tensor]:
-    """The clip's latents (n, 4, h, w), scaled by 0.18215: all together, or one segment after the other."""
+    """The clip's latents (n, 4, h, w), scaled by 0.18215: all together, or one segment after the other.
+
+    run : name of all that decides the result, for segments: of what was given, so that it is the same on every machine.
+    """
     audio = AudioTokens(encode(models.audio_encoder, voice), settings.fps, frames)
     conditions = assemble(reference, audio, pose, frames, settings.pose_fit, settings.apdh, settings.fps)
     config = SamplingConfig(settings.steps or models.variant.steps, settings.guidance or models.variant.guidance_scale)
@@ -133,16 +151,16 @@ def sampled(
         shape = (frames, LATENT_CHANNELS, reference.height, reference.width)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed)).to(models.device)
         more = {"wrap": settings.loop, "progress": progress, "pin": pin, "denoise": settings.denoise}
+        more["speed"] = settings.speed
         yield sample(models.denoiser, conditions, noise, config, **more)
         return
     segments = plan_segments(frames, settings.segment_frames, HELD_FRAMES, settings.loop)
-    kept = None if pin is None else [pin.latents, pin.mask]
-    run = fingerprint(models.name, reference.tokens, audio, pose, settings, kept)
     make = torch_sampler(
         *(models.denoiser, conditions, frames, settings.seed, config, models.device, settings.loop),
-        *(pin, settings.denoise),
+        *(pin, settings.denoise, settings.speed),
     )
-    for _, latents in run_segments(segments, SegmentStore(folder, run, segments), make, progress):
+    store = SegmentStore(folder / run[:12], run, segments)
+    for _, latents in run_segments(segments, store, make, progress):
         yield latents.to(models.device)
 
 

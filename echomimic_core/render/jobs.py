@@ -1,50 +1,24 @@
-"""Jobs: what to make of which files, one or a list of them; all are looked at before the first one begins."""
+"""Jobs: which video to make of which files, read from flags, from a list or from folders of pictures and voices."""
 
 import csv
+import difflib
 import io
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from ..apdh.steering import KEYPOINT_GROUPS, APDHOptions
-from ..audio import clip_frames
-from ..config import AUDIO_SAMPLE_RATE, FRAME_SIZE
-from ..files.durable import check_name
+from ..files.addresses import Address, Place, below, place
 from ..files.names import is_hidden
-from ..gestures.files import load_library
-from ..landmarks import shared_networks
-from ..media.picture import read_picture
-from ..media.sound import read_mono
-from ..media.video import frame_rate, read_audio, read_frames, sound_pieces
-from ..media.waveform import resample
-from ..pose.files import load_any
-from ..runtime import Progress
-from ..scene.footage import Footage
-from ..scene.matte import matte_picture
-from ..scene.speakers import by_channel, by_turns, read_turns
-from .clip import ClipSettings, Hands, clip, size_of
-from .models import Models
-from .output import ENDINGS, FORMATS, open_output
-from .scene import Scene, make_scene
+from ..pose.align import FRAMINGS
+from ..pose.retarget import MODES
+from ..sampling.speed import SpeedOptions
+from .clip import FILLS, HELD_FRAMES, ClipSettings
+from .output import ENDINGS, FORMATS
 
 FILES = ("image", "audio", "pose", "gestures", "turns")
-# Settings of a clip that a job may name, with what reads each from text.
-NUMBERS: dict[str, Callable] = {
-    "seed": int,
-    "steps": int,
-    "guidance": float,
-    "width": int,
-    "height": int,
-    "frames": int,
-    "fps": float,
-    "segment_frames": int,
-}
-OWN_NUMBERS: dict[str, Callable] = {"person": int, "quality": int}
-SWITCHES = ("crop", "no_hands")
 CHANNELS = "channels"
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 SOUNDS = (".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus", ".wma")
@@ -53,8 +27,51 @@ _YES, _NO = ("1", "yes", "true", "on"), ("0", "no", "false", "off")
 
 
 @dataclass(frozen=True)
+class Number:
+    """What a number may be: from `least` to `most`, with a fraction or not."""
+
+    least: float
+    most: float
+    whole: bool = True
+
+    def read(self, name: str, value) -> int | float:
+        """The number of a text, or of a number; ValueError if it is none of these."""
+        try:
+            number = float(value)
+            if self.whole and (abs(number) > 2**53 or not number.is_integer()):
+                # Exactly, for seeds of 64 bits.
+                number = int(str(value))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{name} is {value!r}, which is not a {'whole ' * self.whole}number") from error
+        if isinstance(value, bool) or not self.least <= number <= self.most:
+            raise ValueError(f"{name} is {value!r}, but it must be from {self.least:g} to {self.most:g}")
+        return int(number) if self.whole else number
+
+
+# Settings that a job may name, as the nodes and `ClipSettings` call them.
+NUMBERS = {
+    "seed": Number(0, 2**64 - 1),
+    "steps": Number(0, 1000),
+    "guidance": Number(0, 100, whole=False),
+    "width": Number(0, 4096),
+    "height": Number(0, 4096),
+    "frames": Number(0, 1_000_000),
+    "fps": Number(1, 240, whole=False),
+    "segment_frames": Number(0, 100_000),
+}
+OWN_NUMBERS = {"person": Number(1, 4), "quality": Number(0, 51)}
+SPEED_NUMBERS = {"reuse_steps": Number(1, 5), "merge_reference": Number(1, 4)}
+SPEED_SWITCHES = ("guidance_start", "guidance_middle", "guidance_end")
+OWN_SWITCHES = ("crop", "no_hands")
+CHOICES = {"framing": FRAMINGS, "fill": FILLS, "retarget": MODES}
+ALL_NUMBERS = {**NUMBERS, **OWN_NUMBERS, **SPEED_NUMBERS}
+ALL_SWITCHES = (*OWN_SWITCHES, "fit_hands", *SPEED_SWITCHES)
+KNOWN = (*FILES, "output", "format", "size", *ALL_NUMBERS, *CHOICES, *ALL_SWITCHES)
+
+
+@dataclass(frozen=True)
 class Job:
-    """A picture and a voice, and the video to write.
+    """A picture and a voice, and the video to write; files are paths or addresses.
 
     Attributes
     ----------
@@ -67,13 +84,13 @@ class Job:
     format, quality : see `output.open_output`; ProRes has an alpha channel, opaque where the people are.
     """
 
-    image: Path
-    audio: Path
-    output: Path
-    pose: Path | None = None
+    image: Place
+    audio: Place
+    output: Place
+    pose: Place | None = None
     settings: ClipSettings = field(default_factory=ClipSettings)
-    gestures: Path | None = None
-    turns: Path | None = None
+    gestures: Place | None = None
+    turns: Place | None = None
     crop: bool = False
     person: int = 1
     no_hands: bool = False
@@ -86,12 +103,30 @@ class Job:
         return self.image.suffix.lower() in VIDEOS
 
     @property
+    def whole(self) -> bool:
+        """Whether people are put back into the whole picture or video."""
+        return self.crop or self.redubs or self.turns is not None
+
+    @property
     def segments(self) -> Path:
         """Where segments are kept until the video is done."""
         return self.output.with_name(f"{self.output.name}.segments")
 
+    def inputs(self) -> dict[str, Place]:
+        """Its files by what they are."""
+        given = {name: getattr(self, name) for name in FILES}
+        return {name: value for name, value in given.items() if value is not None and value != Path(CHANNELS)}
 
-def read_jobs(path: str | Path, out: Path, common: Mapping[str, str] | None = None) -> list[Job]:
+
+@dataclass(frozen=True)
+class Unusable:
+    """Stands for a job that cannot be understood: which one, and why."""
+
+    output: str
+    reason: str
+
+
+def read_jobs(path: str | Path | Address, out: Place, common: Mapping | None = None) -> list[Job | Unusable]:
     """The jobs of a .csv or .jsonl file, whose columns or keys are the command's own flags.
 
     Parameters
@@ -101,30 +136,55 @@ def read_jobs(path: str | Path, out: Path, common: Mapping[str, str] | None = No
 
     Raises
     ------
-    ValueError : with the line that cannot be understood.
+    ValueError : the file is neither, has no jobs, or a column that is unknown.
     """
-    path = Path(path)
-    text = path.read_text(encoding="utf-8-sig")
+    path = place(path)
     try:
-        if path.suffix.lower() == ".csv":
-            rows = list(csv.DictReader(io.StringIO(text)))
-        else:
-            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-    except ValueError as error:
-        raise ValueError(f"{path} is neither CSV nor one JSON object a line: {error}") from error
+        text = (path.read_bytes()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: save it as CSV UTF-8") from error
+    is_table = path.suffix.lower() == ".csv"
     jobs = []
-    for number, row in enumerate(rows, 1):
+    for number, row in enumerate(_rows_of_csv(text, path) if is_table else _rows_of_json(text), 1):
         try:
-            if not isinstance(row, dict):
-                raise ValueError("it is not an object of names and values")
+            if isinstance(row, str):
+                raise ValueError(row)
             given = {key: value for key, value in row.items() if value not in (None, "")}
             jobs.append(job_of({**(common or {}), **given}, path.parent, out))
         except ValueError as error:
-            raise ValueError(f"{path}, job {number}: {error}") from error
-    return _distinct(jobs, path)
+            jobs.append(Unusable(f"{path}, job {number}", str(error)))
+    if not jobs:
+        raise ValueError(f"{path} contains no jobs")
+    return distinct(jobs)
 
 
-def pairs_of(values: Mapping[str, str], out: Path) -> list[Job]:
+def _rows_of_csv(text: str, path: Place) -> Iterator[dict | str]:
+    # Excel separates by semicolons where a comma is the decimal point.
+    header = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count), strict=True)
+    try:
+        names = [name.strip() for name in next(rows, [])]
+        _check_known({name for name in names if name}, f"{path}: the column ")
+        for row in rows:
+            cells = [cell.strip() for cell in row]
+            if any(cells[len(names) :]):
+                yield "it has more cells than the header has columns: put quotes around text that contains a comma"
+            elif any(cells):
+                yield {name: cell for name, cell in zip(names, cells, strict=False) if name}
+    except csv.Error as error:
+        raise ValueError(f"{path} is not a CSV file (line {rows.line_num}: {error})") from error
+
+
+def _rows_of_json(text: str) -> Iterator[dict | str]:
+    for line in filter(str.strip, text.split("\n")):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        yield row if isinstance(row, dict) else f"{line.strip()[:60]!r} is not a JSON object of names and values"
+
+
+def pairs_of(values: Mapping, out: Place) -> list[Job | Unusable]:
     """A job for each picture with each voice, where `image`, `audio` or both are folders.
 
     Raises
@@ -139,161 +199,93 @@ def pairs_of(values: Mapping[str, str], out: Path) -> list[Job]:
             name = "_".join(path.stem for path, all in ((image, images), (voice, voices)) if len(all) > 1)
             output = f"{name or voice.stem}{ENDINGS.get(kind, '')}"
             jobs.append(job_of({"output": output, **values, "image": image, "audio": voice}, Path(), out))
-    return _distinct(jobs, out)
+    return distinct(jobs)
 
 
-def _files(values: Mapping[str, str], name: str, endings: tuple[str, ...]) -> list[Path]:
+def _files(values: Mapping, name: str, endings: tuple[str, ...]) -> list[Place]:
     if name not in values:
         raise ValueError(f"it has no {name}")
-    path = Path(values[name])
+    path = place(values[name])
     if not path.is_dir():
         return [path]
-    found = sorted(entry for entry in path.iterdir() if entry.suffix.lower() in endings and not is_hidden(entry.name))
+    found = [entry for entry in path.iterdir() if entry.suffix.lower() in endings and not is_hidden(entry.name)]
     if not found:
         raise ValueError(f"there is no {name} in {path} (formats: {', '.join(endings)})")
-    return found
+    return sorted(found, key=lambda entry: entry.name)
 
 
-def _distinct(jobs: list[Job], path: Path) -> list[Job]:
-    names = [job.output for job in jobs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{path}: two jobs would write {twice}: name their output")
-    return jobs
+def distinct(jobs: list[Job | Unusable]) -> list[Job | Unusable]:
+    """The jobs, without those that would write over a video or an input of the others."""
+    good = [job for job in jobs if isinstance(job, Job)]
+    read = {_same(path): path for job in good for path in job.inputs().values()}
+    written: dict[str, int] = {}
+    result: list[Job | Unusable] = []
+    for number, job in enumerate(jobs, 1):
+        if isinstance(job, Job) and (name := _same(job.output)) in read:
+            job = Unusable(str(job.output), f"it would replace the input {read[name]}: choose another output or --out")
+        elif isinstance(job, Job) and (first := written.setdefault(name, number)) != number:
+            job = Unusable(str(job.output), f"jobs {first} and {number} would write the same file: name their outputs")
+        result.append(job)
+    return result
 
 
-def job_of(values: Mapping, folder: Path, out: Path) -> Job:
-    """A job of named values; files are looked for from `folder`, the video is written below `out`."""
-    numbers, switches = {**NUMBERS, **OWN_NUMBERS}, SWITCHES
-    known = {*FILES, "output", "format", *numbers, *switches}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ValueError(f"{unknown[0]!r} is unknown: a job has {', '.join(sorted(known))}")
+def _same(path: Place) -> str:
+    """A name that two places have in common where they may be the same file on some system."""
+    return (str(path) if isinstance(path, Address) else os.path.abspath(path)).casefold()
+
+
+def job_of(values: Mapping, folder: Place, out: Place) -> Job:
+    """A job of named values; files are searched from `folder`, the video is written below `out`."""
+    _check_known(set(values))
     for needed in ("image", "audio"):
         if needed not in values:
             raise ValueError(f"it has no {needed}")
-    paths = {name: folder / str(values[name]) for name in FILES if name in values}
+    paths = {name: below(folder, str(values[name])) for name in FILES if name in values}
     if values.get("turns") == CHANNELS:
         paths["turns"] = Path(CHANNELS)
-    read = {name: _number(name, values[name], numbers[name]) for name in numbers if name in values}
-    settings = ClipSettings(**{name: value for name, value in read.items() if name in NUMBERS})
-    more = {name: value for name, value in read.items() if name in OWN_NUMBERS}
-    more |= {name: _switch(name, values[name]) for name in switches if name in values}
-    kind = str(values.get("format", FORMATS[0]))
-    if kind not in FORMATS:
-        raise ValueError(f"the format is {kind!r}, but it must be one of {', '.join(FORMATS)}")
-    if more.get("no_hands"):
+    read = {name: number.read(name, values[name]) for name, number in ALL_NUMBERS.items() if name in values}
+    read |= {name: _switch(name, values[name]) for name in ALL_SWITCHES if name in values}
+    read |= {name: _choice(name, values[name], options) for name, options in CHOICES.items() if name in values}
+    if "size" in values:
+        read |= dict(zip(("width", "height"), _sides(values["size"]), strict=True))
+    kind = _choice("format", values.get("format", FORMATS[0]), FORMATS)
+    own = {name: read[name] for name in (*OWN_NUMBERS, *OWN_SWITCHES) if name in read}
+    output = below(out, str(values.get("output") or f"{paths['audio'].stem}{ENDINGS[kind]}"))
+    return Job(output=output, settings=_settings(read), format=kind, **paths, **own)
+
+
+def _settings(read: Mapping) -> ClipSettings:
+    named = (*NUMBERS, *CHOICES, "fit_hands")
+    settings = ClipSettings(**{name: read[name] for name in named if name in read}, speed=_speed(read))
+    if 0 < settings.segment_frames <= HELD_FRAMES:
+        raise ValueError(f"segment_frames is {settings.segment_frames}, but it must be 0 or more than {HELD_FRAMES}")
+    if read.get("no_hands"):
         settings = replace(settings, apdh=APDHOptions(keypoints=KEYPOINT_GROUPS[1:]))
-    output = out / str(values.get("output") or f"{paths['audio'].stem}{ENDINGS[kind]}")
-    return Job(output=output, settings=settings, format=kind, **paths, **more)
+    return settings
 
 
-def check_job(job: Job) -> None:
-    """ValueError with a sentence for what would stop this job, as far as can be known without computing."""
-    for what in FILES:
-        path = getattr(job, what)
-        if path is not None and path != Path(CHANNELS) and not path.exists():
-            raise ValueError(f"{what} {path} does not exist")
-    check_name(job.output.name)
-    size_of(job.settings, FRAME_SIZE)
-    if job.pose is not None and job.gestures is not None:
-        raise ValueError("it has a pose and gestures: hands come from one of them")
-    if job.turns is not None and job.turns != Path(CHANNELS):
-        read_turns(job.turns.read_text(encoding="utf-8-sig"))
-    next(iter(read_frames(job.image)), None) if job.redubs else read_picture(job.image)
-    next(sound_pieces(job.audio))
+def _speed(read: Mapping) -> SpeedOptions:
+    phases = tuple(read.get(name, True) for name in SPEED_SWITCHES)
+    return SpeedOptions(phases, **{name: read[name] for name in SPEED_NUMBERS if name in read})
 
 
-def length_of(job: Job) -> int:
-    """Frames of a job's clip."""
-    samples = sum(piece.shape[1] * AUDIO_SAMPLE_RATE / rate for piece, rate in sound_pieces(job.audio))
-    return job.settings.frames or clip_frames(int(samples), AUDIO_SAMPLE_RATE, job.settings.fps)
+def _check_known(names: set, what: str = "") -> None:
+    unknown = sorted(map(str, names - set(KNOWN)))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], KNOWN, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"a job has {', '.join(sorted(KNOWN))}"
+        raise ValueError(f"{what}{unknown[0]!r} is unknown: {hint}")
 
 
-def render_job(models: Models, job: Job, progress: Progress | None = None) -> Path:
-    """Make the video of a job, with its voice; it appears whole or not at all."""
-    settings = replace(job.settings, **dict(zip(("width", "height"), size_of(job.settings, models.size), strict=True)))
-    job.output.parent.mkdir(parents=True, exist_ok=True)
-    folder = job.segments if settings.segment_frames else None
-    hands = Hands(
-        None if job.pose is None else load_any(job.pose), None if job.gestures is None else load_library(job.gestures)
-    )
-    if job.crop or job.redubs or job.turns is not None:
-        scene = make_scene(
-            models, _ground(job), _voices(job), settings, hands, job.person, folder=folder, progress=progress
-        )
-        sound = read_audio(job.audio)
-        write_frames(job, scene.fps, (scene.ground.width, scene.ground.height), scene.frames(), sound, scene)
-    else:
-        frames = clip(
-            *(models, read_picture(job.image), read_mono(job.audio)),
-            settings=settings,
-            progress=progress,
-            hands=hands,
-            folder=folder,
-        )
-        write_frames(job, settings.fps, (settings.width, settings.height), frames, read_audio(job.audio))
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-    return job.output
+def _sides(value) -> tuple[int, int]:
+    width, _, height = str(value).lower().partition("x")
+    return tuple(NUMBERS["width"].read("size", side) for side in (width, height or width))
 
 
-def write_frames(
-    job,
-    fps: float,
-    size: tuple[int, int],
-    frames: Iterator[np.ndarray],
-    sound: tuple[np.ndarray, int],
-    scene: Scene | None = None,
-) -> None:
-    """Write frames of a size (width, height) as a job's output, format and quality say.
-
-    sound : (waveform, sample rate). scene : knows where the people are, for an alpha channel.
-    """
-    with open_output(job.output, job.format, fps, *size, sound, job.quality) as writer:
-        if job.format == "prores":
-            frames = _with_alpha(frames, scene)
-        for frame in frames:
-            writer.write(frame[None])
-
-
-def _with_alpha(frames: Iterator[np.ndarray], scene: Scene | None) -> Iterator[np.ndarray]:
-    if scene is not None:
-        yield from (np.dstack(both) for both in zip(frames, scene.mattes(), strict=False))
-    else:
-        yield from (np.dstack([frame, matte_picture(frame, shared_networks())]) for frame in frames)
-
-
-def _ground(job: Job) -> Footage:
-    if not job.redubs:
-        picture = read_picture(job.image)
-        return Footage(lambda: iter([picture]), picture.shape[1], picture.shape[0], 0.0, 1)
-    rate, height, width, count = frame_rate(job.image), 0, 0, 0
-    for _, picture in read_frames(job.image, rate, exact=True):
-        height, width, count = *picture.shape[:2], count + 1
-    if not count:
-        raise ValueError(f"{job.image} has no frames")
-    return Footage(
-        lambda: (picture for _, picture in read_frames(job.image, rate, exact=True)), width, height, rate, count
-    )
-
-
-def _voices(job: Job) -> list[np.ndarray]:
-    if job.turns is None:
-        return [read_mono(job.audio)]
-    waveform, rate = read_audio(job.audio)
-    if job.turns == Path(CHANNELS):
-        tracks = by_channel(waveform)
-    else:
-        tracks = by_turns(waveform, rate, read_turns(job.turns.read_text(encoding="utf-8-sig")))
-    return [resample(track, rate) for track in tracks.values()]
-
-
-def _number(name: str, value, read: Callable):
-    try:
-        return read(value)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} is {value!r}, which is not a number") from error
+def _choice(name: str, value, options: tuple[str, ...]) -> str:
+    if value not in options:
+        raise ValueError(f"{name} is {value!r}, but it must be one of {', '.join(options)}")
+    return value
 
 
 def _switch(name: str, value) -> bool:

@@ -1,5 +1,6 @@
 """The networks of a model, loaded once for many clips."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,12 +8,16 @@ import torch
 from torch import nn
 
 from ..config import VARIANTS, Variant
-from ..files.checkpoints import AUDIO_ENCODER, CheckpointError, find_released, open_one_file
+from ..files.checkpoints import AUDIO_ENCODER, CheckpointError, ModelFiles, find_released, open_one_file
+from ..files.names import is_hidden
 from ..files.tensor_file import TensorFile
 from ..models.audio_encoder import AudioEncoder, build_audio_encoder
 from ..models.build import NETWORKS, build, config_of
 from ..networks.frozen_vae import FrozenVAE, load_vae
 from ..sampling.denoiser import ClipDenoiser
+
+# Of each file of a model so many pieces are compared: a few MB of weights tell one training from another.
+SAMPLES, SAMPLE_BYTES = 64, 2**16
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Models:
     Attributes
     ----------
     size : side of the pictures that the model was trained on.
-    name : tells this model's files from others: their names, sizes and times.
+    name : tells this model's files from others, see `name_of`.
     """
 
     denoiser: ClipDenoiser
@@ -56,8 +61,7 @@ def load_models(
     ------
     ValueError : a file is missing, damaged or another model's.
     """
-    model = Path(model)
-    files = find_released([model], variant) if model.is_dir() else open_one_file(model)
+    files = open_model(model, variant)
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     dtype = dtype or (torch.float32 if device.type == "cpu" else torch.float16)
     config = config_of(files)
@@ -74,12 +78,30 @@ def load_models(
     )
 
 
+def open_model(model: str | Path, variant: str) -> ModelFiles:
+    """The files of a one-file model, or of a variant in a folder of released weights; ValueError as `load_models`."""
+    model = Path(model)
+    return find_released([model], variant) if model.is_dir() else open_one_file(model)
+
+
 def name_of(*paths: str | Path | None) -> str:
-    """What tells files, or folders of files, from others: names, sizes and times of change."""
+    """What tells files, or folders of files, from others, on every machine: a hash of their sizes and samples of each.
+
+    Raises
+    ------
+    OSError : a file cannot be read.
+    """
+    digest = hashlib.sha256()
     given = [Path(path) for path in paths if path is not None]
-    files = [file for path in given for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
-    stats = [(file.name, file.stat()) for file in files if file.is_file()]
-    return "; ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    for file in (file for path in given for file in (sorted(path.rglob("*")) if path.is_dir() else [path])):
+        if file.is_file() and not is_hidden(file.name):
+            size = file.stat().st_size
+            digest.update(f"{size};".encode())
+            with open(file, "rb") as opened:
+                for place in range(0, size, max(size // SAMPLES, SAMPLE_BYTES)):
+                    opened.seek(place)
+                    digest.update(opened.read(SAMPLE_BYTES))
+    return digest.hexdigest()[:16]
 
 
 def _audio_weights(files, path: str | Path | None) -> dict[str, torch.Tensor]:

@@ -1,19 +1,20 @@
 """Files that a job makes: a video, a folder of pictures with the sound beside, or ProRes with an alpha channel."""
 
 import io
-import shutil
-import uuid
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 
-from ..files.durable import check_name, make_folder, settle_folder, write_bytes
+from ..files.durable import folder_draft, write_bytes
 from ..media.alpha import AlphaWriter
 from ..media.video import CRF, VideoWriter
 from ..media.waveform import to_float
 
 ENDINGS = {"mp4": ".mp4", "prores": ".mov", "png": ""}
 FORMATS = tuple(ENDINGS)
+_OWN = re.compile(r"\d{5,}\.png|sound\.wav")
 
 
 class PictureWriter:
@@ -23,9 +24,16 @@ class PictureWriter:
     """
 
     def __init__(self, path: Path, fps: float, width: int, height: int, audio: tuple | None = None):
-        check_name(path.name)
-        self.path, self.audio, self.frames = Path(path), audio, 0
-        self._part = make_folder(self.path.with_name(f".{self.path.name}-{uuid.uuid4().hex[:8]}"))
+        self.check_replaceable(path)
+        self.audio, self.frames = audio, 0
+        self._draft = folder_draft(path)
+
+    @staticmethod
+    def check_replaceable(path: Path) -> None:
+        """ValueError for a folder that contains anything else than pictures of a clip and their sound."""
+        others = [name for name in (os.listdir(path) if path.is_dir() else ()) if not _OWN.fullmatch(name)]
+        if others:
+            raise ValueError(f"{path} contains other files ({min(others)}), which would be lost: choose another output")
 
     def write(self, frames: np.ndarray) -> None:
         from PIL import Image
@@ -35,15 +43,13 @@ class PictureWriter:
             Image.fromarray(frame).save(self._part / f"{self.frames:05d}.png", compress_level=3)
 
     def __enter__(self) -> "PictureWriter":
+        self._part = self._draft.__enter__()
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
-        if kind is None:
-            if self.audio is not None:
-                _write_wave(self._part / "sound.wav", *self.audio)
-            settle_folder(self._part, self.path)
-        else:
-            shutil.rmtree(self._part, ignore_errors=True)
+        if kind is None and self.audio is not None:
+            _write_wave(self._part / "sound.wav", *self.audio)
+        self._draft.__exit__(kind, error, traceback)
 
 
 def open_output(path: Path, kind: str, fps: float, width: int, height: int, sound: tuple | None, quality: int | None):

@@ -14,6 +14,7 @@ from ..pose.align import align, on_canvas, warp_picture
 from ..pose.edit import fit_length
 from ..pose.framing import fit_canvas
 from ..runtime import Progress
+from ..sampling.segments import fingerprint
 from ..scene.crop import Crop, crop_person, cropped_pose, cut
 from ..scene.footage import Footage, extended
 from ..scene.paste import Layer, frames_of, look, paste, paste_mattes
@@ -84,32 +85,35 @@ def make_scene(
     landmarks = landmarks or shared_networks()
     settings = settings if ground.still else replace(settings, fps=ground.fps)
     people = find_people(ground, networks=landmarks)
+    shown = (ground.first(), ground.count, ground.fps)
     layers = []
     for number, voice in enumerate(voices):
         person = people.person(first + number)
         own = replace(settings, seed=settings.seed + number)
         speak = _in_picture if ground.still else _in_video
         place = None if folder is None else folder / str(first + number)
-        latents, crop = speak(models, ground, person, voice, own, hands, place, progress)
+        run = "" if place is None else fingerprint(models.name, *shown, first + number, voice, hands, own)
+        latents, crop = speak(models, ground, person, voice, own, hands, (place, run), progress)
         layers.append(look(_footage(models, latents, own.fps), crop, ground, networks=landmarks))
     return Scene(ground, tuple(layers), settings.fps)
 
 
-def _in_picture(models, ground, person: Person, voice, settings, hands: Hands, folder, progress):
+def _in_picture(models, ground, person: Person, voice, settings, hands: Hands, segments, progress):
     width, height = size_of(settings, models.size)
     frames = settings.frames or clip_frames(len(voice), AUDIO_SAMPLE_RATE, settings.fps)
     crop = crop_person(person, max(width, height), MARGIN)
     shown = on_canvas(cropped_pose(person.pose, crop), crop.width, crop.height)
-    aligned = align(shown, hands.of(voice, frames, settings), width, height, "keep")
+    pose = hands.of(voice, frames, settings)
+    aligned = align(shown, pose, width, height, "keep", settings.fit_hands, settings.retarget)
     picture = warp_picture(cut(ground.first(), crop), aligned.matrix, width, height, "edge")
     crop = crop.then(aligned.matrix, width, height)
     reference = reference_of(models, picture, height, width)
     pin = Pin(reference.latents.cpu(), _free(crop, aligned.pose, frames, settings, height, width))
-    parts = sampled(models, reference, voice, aligned.pose, frames, settings, pin, folder, progress)
+    parts = sampled(models, reference, voice, aligned.pose, frames, settings, pin, *segments, progress)
     return torch.cat([part.cpu() for part in parts]), crop
 
 
-def _in_video(models, ground, person: Person, voice, settings, hands: Hands, folder, progress):
+def _in_video(models, ground, person: Person, voice, settings, hands: Hands, segments, progress):
     width, height = size_of(settings, models.size)
     frames = settings.frames or clip_frames(len(voice), AUDIO_SAMPLE_RATE, settings.fps)
     order = extended(len(person), frames, "ping-pong")
@@ -123,7 +127,7 @@ def _in_video(models, ground, person: Person, voice, settings, hands: Hands, fol
     free = mask_of_crop(crop, pose, height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT)
     settings = replace(settings, denoise=min(settings.denoise, REDUB_DENOISE))
     pin = Pin(latents / LATENT_SCALE, free)
-    parts = sampled(models, reference, voice, hands.pose or pose, frames, settings, pin, folder, progress)
+    parts = sampled(models, reference, voice, hands.pose or pose, frames, settings, pin, *segments, progress)
     return torch.cat([part.cpu() for part in parts]), crop
 
 

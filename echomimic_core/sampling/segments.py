@@ -23,6 +23,7 @@ from ..scene.pin import Pin
 from .clip import ClipConditions
 from .denoiser import ClipDenoiser
 from .loop import HeldFrames, sample
+from .speed import EXACT, SpeedOptions
 
 PLAN_FILE = "plan.json"
 SEGMENT_FILE = "segment_{:05d}.safetensors"
@@ -238,6 +239,7 @@ def torch_sampler(
     loop: bool = False,
     pin: Pin | None = None,
     denoise: float = 1.0,
+    speed: SpeedOptions = EXACT,
 ) -> SampleSegment:
     """`sample_segment` in plain torch for a clip of so many frames."""
 
@@ -248,7 +250,8 @@ def torch_sampler(
         wrap = loop and segment.frames == frames
         places = [(segment.start + frame) % frames for frame in range(segment.frames)]
         own = None if pin is None else Pin(*pin.part(places))
-        return sample(denoiser, part, noise, config, wrap=wrap, held=held, progress=progress, pin=own, denoise=denoise)
+        more = {"speed": speed, "progress": progress, "pin": own, "denoise": denoise}
+        return sample(denoiser, part, noise, config, wrap=wrap, held=held, **more)
 
     return sample_segment
 

@@ -8,7 +8,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -32,21 +32,76 @@ def code_version() -> str:
     return digest.hexdigest()[:12]
 
 
-def on_ray(start: Start, tasks: Sequence[Any], address: str = LOCAL, workers: int = 0) -> Iterator[Outcome]:
+def on_ray(
+    start: Start,
+    tasks: Sequence[Any],
+    address: str = LOCAL,
+    workers: int = 0,
+    same: Callable[[], str] | None = None,
+    found: Callable[[Any], Any] | None = None,
+) -> Iterator[Outcome]:
     """The outcomes of all tasks as they come.
 
     Parameters
     ----------
     address : of a cluster, or "local" for one that lives as long as this call.
     workers : how many; 0 is one a graphics card, or where there is none one a machine.
+    same : names what, besides the code, has to be the same on every machine; asked on each before the first task.
+    found : what a lost worker left as the result of a task after all; None where it has to be done again.
 
     Raises
     ------
-    ValueError : ray is not installed, the cluster is not there, other machines have other code, or `start` failed.
+    ValueError : ray is not installed, the cluster is not there, other machines have other code or other files, or
+        `start` failed.
     """
     ray = _ray(address)
     with _cluster(ray, address):
-        yield from _Pool(ray, start, tasks, workers).outcomes()
+        machines = _machines(ray)
+        _compare(ray, machines, same)
+        yield from _Pool(ray, machines, start, tasks, workers, found).outcomes()
+
+
+def _machines(ray) -> list[dict]:
+    """The machines that can work."""
+    alive = [node for node in ray.nodes() if node["Alive"]]
+    return [node for node in alive if node["Resources"].get("CPU", 0) or node["Resources"].get("GPU", 0)]
+
+
+def _about(same: Callable[[], str] | None) -> tuple[str, str]:
+    try:
+        return code_version(), same() if same else ""
+    except (ValueError, OSError) as error:
+        return code_version(), str(error)
+
+
+def _compare(ray, machines: list[dict], same: Callable[[], str] | None) -> None:
+    """ValueError unless every machine has the code and the files that this one has."""
+    here = _about(same)
+    ask = ray.remote(_about).options(num_cpus=0, max_retries=0)
+    asked = {
+        machine["NodeManagerAddress"]: ask.options(
+            scheduling_strategy=ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(machine["NodeID"], False)
+        ).remote(same)
+        for machine in machines
+    }
+    for name, answer in asked.items():
+        try:
+            version, files = ray.get(answer)
+        except ray.exceptions.RayTaskError as error:
+            raise ValueError(f"the pack does not run on {name}: {error.cause or error}") from error
+        except ray.exceptions.RayError:
+            continue  # Lost before it had any work
+        _check_version(version, name)
+        if files != here[1]:
+            raise ValueError(f"the model on {name} is another: {files}, here it is {here[1]}")
+
+
+def _check_version(version: str, machine: str) -> None:
+    if version != code_version():
+        raise ValueError(
+            f"{machine} has other code ({version}, here it is {code_version()}): install the same version of the pack "
+            "everywhere"
+        )
 
 
 class _Worker:
@@ -75,20 +130,20 @@ class _Worker:
 
 
 class _Pool:
-    def __init__(self, ray, start: Start, tasks: Sequence[Any], workers: int):
-        self.ray, self.start, self.tasks = ray, start, tasks
-        resources = ray.cluster_resources()
-        cards = int(resources.get("GPU", 0))
-        machines = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
-        count = min(workers or cards or len(machines), len(tasks))
+    def __init__(self, ray, machines: list[dict], start: Start, tasks: Sequence[Any], workers: int, found):
+        self.ray, self.start, self.tasks, self.found = ray, start, tasks, found
+        cards = int(sum(machine["Resources"].get("GPU", 0) for machine in machines))
+        cores = [machine["Resources"].get("CPU", 0) for machine in machines] or [1]
+        count = self.count = min(workers or cards or len(machines), len(tasks))
         # No more than the smallest machine has.
-        self.threads = max(int(min(resources.get("CPU", 1) // max(count, 1), *machines)), 1)
+        self.threads = max(int(min(sum(cores) // max(count, 1), *cores)), 1)
         needs = {"num_cpus": self.threads, "num_gpus": min(cards / count, 1) if cards and count else 0}
         self.made = ray.remote(_Worker).options(scheduling_strategy="SPREAD", max_restarts=0, **needs)
         self.waiting: deque[int] = deque(range(len(tasks)))
         self.attempts = [0] * len(tasks)
         # What is awaited: the worker, and the task it has; None while it loads.
         self.busy: dict[Any, tuple[Any, int | None]] = {}
+        self.losses = 0
         for _ in range(count):
             self.hire()
 
@@ -103,13 +158,12 @@ class _Pool:
             worker, index = self.busy.pop(future)
             try:
                 result = self.ray.get(future)
-            except self.ray.exceptions.RayActorError:
-                # The machine is lost: somebody else takes its task, as soon as there is room for one.
-                if index is not None and self.attempts[index] < MOST_ATTEMPTS:
-                    self.waiting.appendleft(index)
-                elif index is not None:
+            except self.ray.exceptions.RayTaskError as error:
+                result = Failed(index, sentence(error.cause or error)) if index is not None else ("", str(error.cause))
+            except self.ray.exceptions.RayError:
+                for outcome in self.lost(index):
                     missing -= 1
-                    yield Failed(index, f"its worker was lost {MOST_ATTEMPTS} times: it may need more memory")
+                    yield outcome
                 if missing:
                     self.hire()
                 continue
@@ -123,14 +177,27 @@ class _Pool:
                 self.attempts[task] += 1
                 self.busy[worker.do.remote(task, self.tasks[task])] = (worker, task)
 
+    def lost(self, index: int | None) -> Iterator[Outcome]:
+        """A worker is gone, with its machine or alone: its task is done, given to another, or given up."""
+        if index is None:
+            self.losses += 1
+            if self.losses >= MOST_ATTEMPTS * self.count:
+                raise ValueError("workers are lost while they load: they may need more memory")
+            return
+        value = None if self.found is None else self.found(self.tasks[index])
+        if value is not None:
+            yield Done(index, value)
+        elif self.attempts[index] < MOST_ATTEMPTS:
+            self.waiting.appendleft(index)
+        else:
+            yield Failed(index, f"its worker was lost {MOST_ATTEMPTS} times: it may need more memory")
+
     def check(self, version: str, problem: str) -> None:
-        if version != code_version():
-            raise ValueError(
-                f"a machine of the cluster has other code ({version}, here it is {code_version()}): install the same "
-                "version of the pack everywhere"
-            )
         if problem:
             raise ValueError(problem)
+        # Of a machine that came later.
+        _check_version(version, "a machine of the cluster")
+        self.losses = 0
 
 
 def _ray(address: str):
