@@ -24,10 +24,22 @@ def pytest_addoption(parser):
 
 # Rooms and files whose tests run networks, processes or videos: left out of the inner loop (`just fast`).
 WORK = (
-    *("benchmarks", "bridge", "demo", "drawn_world", "evaluation", "landmarks", "media", "networks", "training"),
-    *("test_compile.py", "test_memory.py", "test_segments.py", "test_speed.py", "test_dtypes.py", "test_detect.py"),
+    *(
+        "benchmarks",
+        "bridge",
+        "demo",
+        "drawn_world",
+        "evaluation",
+        "landmarks",
+        "media",
+        "networks",
+        "training",
+        "workers",
+    ),
+    *("workers", "test_compile.py", "test_memory.py", "test_segments.py", "test_speed.py", "test_dtypes.py"),
     *(
         "test_durable.py",
+        "test_detect.py",
         "test_transfer.py",
         "test_checkpoints.py",
         "test_audio.py",

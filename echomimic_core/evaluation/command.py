@@ -69,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cpu", help="where networks run: cpu, cuda, mps (default cpu)")
     p.add_argument("--batch", type=int, default=8, help="frames that go through a network at once (default 8)")
     p.add_argument("--processes", type=int, default=0, help="clips processed at once (default: one per core)")
+    p.add_argument("--ray", nargs="?", const="local", help="read clips on a Ray cluster (HOST:PORT), or on Ray here")
     protocols = "; ".join(f"{name}: {does.format('--fvd-frames')}" for name, does in FVD_PROTOCOLS.items())
     p.add_argument("--fvd", choices=FVD_PROTOCOLS, default="all", help=f"FVD protocol, default all; {protocols}")
     p.add_argument("--fvd-frames", type=int, default=16, help="frames of one FVD sample (default 16)")
@@ -221,6 +222,7 @@ def run(arguments: argparse.Namespace, command: str = "") -> int:
             None if arguments.quiet else ProgressLine(),
             own.absent,
             arguments.unpaired,
+            arguments.ray,
         )
     comparison, paper = Comparison(evaluations), bool(arguments.emtd)
     only = evaluations.get("")

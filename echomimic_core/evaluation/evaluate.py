@@ -52,6 +52,7 @@ def evaluate(
     progress: Progress | None = None,
     absent: dict[str, str] | None = None,
     unpaired: bool = False,
+    ray: str | None = None,
 ) -> Evaluation:
     """Evaluate generated clips, against real ones where a metric asks for them.
 
@@ -63,6 +64,7 @@ def evaluate(
     progress : called with (frames done, frames of all); may raise to cancel.
     absent : clips that should be there and are not, by name, with the reason: every score tells that it lacks them.
     unpaired : the real clips are a set of their own, whatever their names; so they are where no name is in both sets.
+    ray : the address of a Ray cluster that reads the clips instead of processes, or "local".
 
     Raises
     ------
@@ -75,7 +77,7 @@ def evaluate(
     work.absent |= absent or {}
     chosen = choose(work, metrics)
     passes = jobs(work, chosen, processes or cores())
-    for job, results, remarks in run_all(passes, work.settings, work.cache, processes, progress):
+    for job, results, remarks in run_all(passes, work.settings, work.cache, processes, progress, ray):
         work.take(job, results, remarks)
     scores = [score(work, metric) for metric in chosen]
     work.notes += [score.warning for score in scores if score.warning]

@@ -152,8 +152,8 @@ def made(given, jobs: list[Job | PreparedJob], journal: Journal) -> int:
         from ..workers.on_ray import on_ray
 
         new = {str(job.output) for job in jobs if not job.output.exists()}
-        found = partial(_found, new)
-        outcomes = on_ray(start, jobs, given.ray, given.workers, partial(_model, given), found)
+        checks = {"same": partial(_model, given), "found": partial(_found, new)}
+        outcomes = on_ray(start, jobs, given.ray, given.workers, **checks)
     done, begun = 0, time.monotonic()
     with tqdm(total=len(jobs), unit="clip", disable=None if given.ray and len(jobs) > 1 else True) as bar:
         for outcome in outcomes:

@@ -9,7 +9,8 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ def on_ray(
     tasks: Sequence[Any],
     address: str = LOCAL,
     workers: int = 0,
+    *,
+    cores: int = 0,
     same: Callable[[], str] | None = None,
     found: Callable[[Any], Any] | None = None,
 ) -> Iterator[Outcome]:
@@ -45,7 +48,9 @@ def on_ray(
     Parameters
     ----------
     address : of a cluster, or "local" for one that lives as long as this call.
-    workers : how many; 0 is one a graphics card, or where there is none one a machine.
+    workers : how many; 0 is as many as there is room for.
+    cores : of each worker, which then takes no graphics card; 0 is one worker a card, or where there is none one a
+        machine, with its share of the cores.
     same : names what, besides the code, has to be the same on every machine; asked on each before the first task.
     found : what a lost worker left as the result of a task after all; None where it has to be done again.
 
@@ -58,7 +63,7 @@ def on_ray(
     with _cluster(ray, address):
         machines = _machines(ray)
         _compare(ray, machines, same)
-        yield from _Pool(ray, machines, start, tasks, workers, found).outcomes()
+        yield from _Pool(ray, _Share.of(machines, len(tasks), workers, cores), start, tasks, found).outcomes()
 
 
 def _machines(ray) -> list[dict]:
@@ -67,7 +72,27 @@ def _machines(ray) -> list[dict]:
     return [node for node in alive if node["Resources"].get("CPU", 0) or node["Resources"].get("GPU", 0)]
 
 
-def _about(same: Callable[[], str] | None) -> tuple[str, str]:
+@dataclass(frozen=True)
+class _Share:
+    """How many workers there are, and what each takes of a machine."""
+
+    count: int
+    cores: int
+    cards: float = 0.0
+
+    @classmethod
+    def of(cls, machines: list[dict], tasks: int, workers: int, cores: int) -> "_Share":
+        has = [int(machine["Resources"].get("CPU", 0)) for machine in machines] or [1]
+        if cores:
+            return cls(min(workers or max(sum(own // cores for own in has), 1), tasks), cores)
+        cards = int(sum(machine["Resources"].get("GPU", 0) for machine in machines))
+        count = max(min(workers or cards or len(machines), tasks), 1)
+        # No more than the smallest machine has.
+        return cls(count, max(min(sum(has) // count, *has), 1), min(cards / count, 1.0))
+
+
+def _about(same: Callable[[], str] | None, folder: str) -> tuple[str, str]:
+    _enter(folder)
     try:
         return code_version(), same() if same else ""
     except (ValueError, OSError) as error:
@@ -76,15 +101,14 @@ def _about(same: Callable[[], str] | None) -> tuple[str, str]:
 
 def _compare(ray, machines: list[dict], same: Callable[[], str] | None) -> None:
     """ValueError unless every machine has the code and the files that this one has."""
-    here = _about(same)
-    ask = ray.remote(_about).options(num_cpus=0, max_retries=0)
-    asked = {
-        machine["NodeManagerAddress"]: ask.options(
-            scheduling_strategy=ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(machine["NodeID"], False)
-        ).remote(same)
-        for machine in machines
-    }
-    for name, answer in asked.items():
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+    here, ask = _about(same, os.getcwd()), ray.remote(_about)
+    asked = []
+    for machine in machines:
+        there = ask.options(num_cpus=0, max_retries=0, scheduling_strategy=On(machine["NodeID"], soft=False))
+        asked.append((machine["NodeManagerAddress"], there.remote(same, os.getcwd())))
+    for name, answer in asked:
         try:
             version, files = ray.get(answer)
         except ray.exceptions.RayTaskError as error:
@@ -104,11 +128,18 @@ def _check_version(version: str, machine: str) -> None:
         )
 
 
+def _enter(folder: str) -> None:
+    """Work in the folder that relative paths are meant from, where a machine has it."""
+    with suppress(OSError):
+        os.chdir(folder)
+
+
 class _Worker:
     """Lives on one of the machines."""
 
-    def __init__(self, start: Start, threads: int):
+    def __init__(self, start: Start, threads: int, folder: str):
         self.start, self.threads, self.work = start, threads, None
+        _enter(folder)
 
     def ready(self) -> tuple[str, str]:
         """Load everything: the version of the code here, and what went wrong."""
@@ -130,25 +161,20 @@ class _Worker:
 
 
 class _Pool:
-    def __init__(self, ray, machines: list[dict], start: Start, tasks: Sequence[Any], workers: int, found):
-        self.ray, self.start, self.tasks, self.found = ray, start, tasks, found
-        cards = int(sum(machine["Resources"].get("GPU", 0) for machine in machines))
-        cores = [machine["Resources"].get("CPU", 0) for machine in machines] or [1]
-        count = self.count = min(workers or cards or len(machines), len(tasks))
-        # No more than the smallest machine has.
-        self.threads = max(int(min(sum(cores) // max(count, 1), *cores)), 1)
-        needs = {"num_cpus": self.threads, "num_gpus": min(cards / count, 1) if cards and count else 0}
+    def __init__(self, ray, share: _Share, start: Start, tasks: Sequence[Any], found: Callable[[Any], Any] | None):
+        self.ray, self.share, self.start, self.tasks, self.found = ray, share, start, tasks, found
+        needs = {"num_cpus": share.cores, "num_gpus": share.cards}
         self.made = ray.remote(_Worker).options(scheduling_strategy="SPREAD", max_restarts=0, **needs)
         self.waiting: deque[int] = deque(range(len(tasks)))
         self.attempts = [0] * len(tasks)
         # What is awaited: the worker, and the task it has; None while it loads.
         self.busy: dict[Any, tuple[Any, int | None]] = {}
         self.losses = 0
-        for _ in range(count):
+        for _ in range(share.count):
             self.hire()
 
     def hire(self) -> None:
-        worker = self.made.remote(self.start, self.threads)
+        worker = self.made.remote(self.start, self.share.cores, os.getcwd())
         self.busy[worker.ready.remote()] = (worker, None)
 
     def outcomes(self) -> Iterator[Outcome]:
@@ -181,7 +207,7 @@ class _Pool:
         """A worker is gone, with its machine or alone: its task is done, given to another, or given up."""
         if index is None:
             self.losses += 1
-            if self.losses >= MOST_ATTEMPTS * self.count:
+            if self.losses >= MOST_ATTEMPTS * self.share.count:
                 raise ValueError("workers are lost while they load: they may need more memory")
             return
         value = None if self.found is None else self.found(self.tasks[index])

@@ -5,17 +5,19 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ...runtime import Progress, is_out_of_memory
+from ...workers import OUT_OF_MEMORY, Done
+from ...workers.processes import Lost, run_tasks
 from ..clips import Clip, ClipError
 from ..extractors import EXTRACTORS
 from ..settings import Settings
 from .cache import Cache
 from .compare import compare
 from .extract import Fact, Result, extract
-from .workers import Lost, run_tasks
 
 # Fewer frames than this are done before a second process has started.
 FRAMES_WORTH_A_PROCESS = 150
@@ -78,7 +80,12 @@ Outcome = tuple[Job, dict[str, Result], list[str]]
 
 
 def run_all(
-    jobs: Iterable[Job], settings: Settings, cache: Cache, processes: int = 0, progress: Progress | None = None
+    jobs: Iterable[Job],
+    settings: Settings,
+    cache: Cache,
+    processes: int = 0,
+    progress: Progress | None = None,
+    ray: str | None = None,
 ) -> Iterator[Outcome]:
     """Yield each job with its results by name and its remarks, in no particular order.
 
@@ -86,6 +93,7 @@ def run_all(
     ----------
     processes : at most so many at once; 0 is one for each core. Results do not depend on it.
     progress : called with (frames done, frames of all); may raise to cancel.
+    ray : the address of a Ray cluster that works instead of processes, or "local".
     """
     remaining = []
     for job in jobs:
@@ -102,6 +110,7 @@ def run_all(
         count = min(count, 1)
     in_memory = any(job.clip.path is None or (job.reference and job.reference.path is None) for job in remaining)
     runner = _in_processes if count > 1 and not in_memory else _in_turn
+    runner = partial(_on_ray, ray) if ray and sized and not in_memory else runner
     try:
         for job, results, remarks in runner([job for _, job in sized], settings, count, _Counter(progress, total)):
             _to_cache(job, results, remarks, settings, cache)
@@ -179,6 +188,26 @@ def _in_processes(jobs: list[Job], settings: Settings, count: int, counter: _Cou
             outcome = dict.fromkeys(job.names, f"{job.clip.name} was not read: {outcome.reason}"), []
         yield (job, *outcome)
     counter.finish()
+
+
+def _on_ray(address: str, jobs: list[Job], settings: Settings, _count: int, counter: _Counter) -> Iterator[Outcome]:
+    from ...workers.on_ray import on_ray
+
+    cores_each = 1 if settings.device == "cpu" else 0
+    for outcome in on_ray(partial(_read, settings), jobs, address, cores=cores_each):
+        job = jobs[outcome.index]
+        counter(job.frames())
+        if isinstance(outcome, Done):
+            yield (job, *outcome.value)
+        elif outcome.reason == OUT_OF_MEMORY:
+            raise MemoryError(OUT_OF_MEMORY)
+        else:
+            yield job, dict.fromkeys(job.names, f"{job.clip.name} was not read: {outcome.reason}"), []
+    counter.finish()
+
+
+def _read(settings: Settings) -> Callable[[Job], tuple[dict[str, Result], list[str]]]:
+    return lambda job: job.run(settings, lambda: None)
 
 
 def _work(task: tuple[Job, Settings, int], count: Callable[[int], None]) -> tuple[dict[str, Result], list[str]]:

@@ -29,8 +29,9 @@ from ...pose.detect import Detections, steady
 from ...pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from ...pose.landmarks import ESTIMATED_FACE_SCORE
 from ...runtime import Progress
+from ...workers import Done
+from ...workers.processes import Lost, run_tasks
 from ..run.records import bar_options
-from .processes import in_processes
 from .selection import Piece, Rules, Video, choose_pieces, cut_detections, piece_picture, piece_pose
 from .shards import LATENTS, MANIFEST, ClipData, ClipInfo, encode_jpeg, write_manifest, write_shard
 
@@ -185,34 +186,62 @@ def video_name(path: Path, root: Path) -> str:
     return f"{plain}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
-_tools: Tools | ValueError | None = None
+_tools: Tools | None = None
 
 
-def _start_worker(make_tools: Callable[[], Tools]) -> None:
+def _start(make_tools: Callable[[], Tools]) -> Callable[[tuple], dict]:
+    """What works in this process: one video after the other, each with one thread."""
     global _tools
     import torch
 
     from ...media.opencv import cv2
 
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    try:
+    if _tools is None:
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
         _tools = make_tools()
-    except ValueError as error:
-        _tools = error  # Raised by the first job: a process that does not start says nothing
+    return partial(_one, _tools)
 
 
-def _work(path: Path, name: str, out: Path, rules: Rules, size: int, fingerprint: dict) -> dict:
+def _one(tools: Tools, job: tuple) -> dict:
     """Prepare one video and note the result; a video that cannot be used is a result too."""
-    if isinstance(_tools, ValueError):
-        raise _tools
+    path, name, out, rules, size, fingerprint = job
     try:
-        result = prepare_video(path, name, out, _tools, rules, size)
+        result = prepare_video(path, name, out, tools, rules, size)
     except ValueError as error:
-        result = {"clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": str(error)}]}
-    result = {"video": str(path), "fingerprint": fingerprint, **result}
+        result = _rejected(path, str(error))
+    result = {**result, "video": str(path), "fingerprint": fingerprint}
     write_json(out / RESULTS / f"{name}.json", result)
     return result
+
+
+def _work(task: tuple[Callable[[], Tools], tuple], _tick: Callable[[int], None]) -> dict:
+    make_tools, job = task
+    return _start(make_tools)(job)
+
+
+Results = Iterator[tuple[str, dict]]
+
+
+def _in_processes(jobs: list[tuple], make_tools: Callable[[], Tools], workers: int) -> Results:
+    """The results by the videos' names; what kills its process is tried again, with all memory for itself."""
+    suspects = []
+    for count, tasks in ((workers, jobs), (1, suspects)):
+        for (_, job), result in run_tasks(_work, [(make_tools, job) for job in tasks], count, lambda units: None):
+            if not isinstance(result, Lost):
+                yield job[1], result
+            elif tasks is suspects:
+                yield job[1], _rejected(job[0], _KILLED)
+            else:
+                suspects.append(job)
+
+
+def _on_ray(jobs: list[tuple], make_tools: Callable[[], Tools], address: str) -> Results:
+    from ...workers.on_ray import on_ray
+
+    for outcome in on_ray(partial(_start, make_tools), jobs, address, cores=1):
+        path, name, *_ = jobs[outcome.index]
+        yield name, outcome.value if isinstance(outcome, Done) else _rejected(path, outcome.reason)
 
 
 def prepare(
@@ -223,12 +252,14 @@ def prepare(
     size: int = FRAME_SIZE,
     workers: int = 1,
     progress: Progress | None = None,
+    ray: str | None = None,
 ) -> dict:
     """Prepare all videos of a folder that are not prepared yet, then write manifest and report.
 
     Parameters
     ----------
     make_tools : called once in every process; picklable.
+    workers : processes of this machine. ray : the address of a Ray cluster that works instead, or "local".
 
     Returns
     -------
@@ -255,9 +286,10 @@ def prepare(
         else:
             waiting.append((path, name, fingerprint))
     logger.info("%d videos, %d of them already done", len(paths), len(results))
-    jobs = {name: (path, name, out, rules, size, mark) for path, name, mark in waiting}
-    for name, result in in_processes(_work, jobs, workers, _start_worker, (make_tools,)):
-        results[name] = result if result is not None else _killed(jobs[name][0])
+    jobs = [(path, name, out, rules, size, mark) for path, name, mark in waiting]
+    done = _on_ray(jobs, make_tools, ray) if ray else _in_processes(jobs, make_tools, workers)
+    for name, result in done:
+        results[name] = result
         if progress is not None:
             progress(len(results), len(paths))
     if progress is not None:
@@ -265,11 +297,13 @@ def prepare(
     return _finish(out, [results[name] for name in sorted(results)])
 
 
-def _killed(path: Path) -> dict:
-    reason = (
-        "the process that prepared it was killed: there was not enough memory (try --workers 1), or a damaged file "
-        "crashed the decoder. It will be tried again next time"
-    )
+_KILLED = (
+    "the process that prepared it was killed: there was not enough memory (try --workers 1), or a damaged file "
+    "crashed the decoder. It will be tried again next time"
+)
+
+
+def _rejected(path: Path, reason: str) -> dict:
     return {"video": str(path), "clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": reason}]}
 
 
@@ -325,6 +359,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--whisper", required=True, help="Whisper tiny: tiny.pt or model.safetensors")
     parser.add_argument("--size", type=int, default=FRAME_SIZE, help="side of the square frames in pixels")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
+    parser.add_argument("--ray", nargs="?", const="local", help="one worker per core of a Ray cluster (HOST:PORT)")
     for name, value in asdict(Rules()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value, help=f"see Rules; {value:g}")
     given = parser.parse_args(arguments)
@@ -341,7 +376,7 @@ def main(arguments: list[str] | None = None) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        report = prepare(given.videos, given.out, tools, rules, given.size, given.workers, progress)
+        report = prepare(given.videos, given.out, tools, rules, given.size, given.workers, progress, given.ray)
         bar.close()
     except ValueError as error:
         print(error, file=sys.stderr)

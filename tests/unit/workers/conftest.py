@@ -3,9 +3,10 @@
 import pytest
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cluster():
     """Three nodes of one processor each, which only this machine can reach."""
+    pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
     patch = pytest.MonkeyPatch()

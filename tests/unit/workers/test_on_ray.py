@@ -46,10 +46,14 @@ def test_tasks_are_spread_and_fail_alone(cluster):
 
 
 def test_what_stops_every_worker_is_one_sentence(cluster, monkeypatch):
+    driver = os.getpid()
     with pytest.raises(ValueError, match="no such model"):
         list(room.on_ray(fail, [("give", 1)], cluster.address))
+    with pytest.raises(ValueError, match="the model on 127.0.0.1 is another: theirs, here it is ours"):
+        same = lambda: "ours" if os.getpid() == driver else "theirs"  # noqa: E731 (sent by value)
+        list(room.on_ray(start, [("give", 1)], cluster.address, same=same))
     monkeypatch.setattr(room, "code_version", lambda: "another")
-    with pytest.raises(ValueError, match="other code"):
+    with pytest.raises(ValueError, match="127.0.0.1 has other code"):
         list(room.on_ray(start, [("give", 1)], cluster.address))
 
 
@@ -62,3 +66,38 @@ def test_the_task_of_a_machine_that_is_lost_is_done_by_another(cluster, tmp_path
 def test_no_cluster_is_a_sentence():
     with pytest.raises(ValueError, match="no Ray cluster at 127.0.0.1:1"):
         list(room.on_ray(start, [("give", 1)], "127.0.0.1:1"))
+
+
+def test_workers_that_are_lost_while_they_load_are_not_hired_for_ever():
+    pool = object.__new__(room._Pool)
+    pool.share, pool.losses = room._Share(1, 1), 0
+    assert [list(pool.lost(None)) for _ in range(room.MOST_ATTEMPTS - 1)] == [[], []]
+    with pytest.raises(ValueError, match="lost while they load"):
+        list(pool.lost(None))
+
+
+def test_what_a_lost_worker_has_finished_is_not_done_twice():
+    pool = object.__new__(room._Pool)
+    pool.tasks, pool.attempts, pool.waiting = ["one", "two"], [1, 1], room.deque()
+    pool.found = {"one": "one.mp4"}.get
+    assert list(pool.lost(0)) == [Done(0, "one.mp4")] and not list(pool.lost(1))
+    assert list(pool.waiting) == [1]
+
+
+def machines(*resources):
+    return [{"Resources": dict(zip(("CPU", "GPU"), given, strict=False))} for given in resources]
+
+
+@pytest.mark.parametrize(
+    ("has", "tasks", "workers", "cores", "share"),
+    [
+        ([(8,), (4,)], 9, 0, 0, (2, 4, 0.0)),  # One a machine, of the smallest's size
+        ([(16, 4), (16, 4)], 99, 0, 0, (8, 4, 1.0)),  # One a card
+        ([(16, 4), (16, 4)], 3, 0, 0, (3, 10, 1.0)),
+        ([(16, 1)], 99, 2, 0, (2, 8, 0.5)),  # Two share a card
+        ([(8, 2), (4,)], 99, 0, 1, (12, 1, 0.0)),  # One a core, no card
+        ([(1,)], 99, 4, 0, (4, 1, 0.0)),
+    ],
+)
+def test_each_worker_gets_its_share(has, tasks, workers, cores, share):
+    assert room._Share.of(machines(*has), tasks, workers, cores) == room._Share(*share)

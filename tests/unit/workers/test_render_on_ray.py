@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
-    """Flags of a job list: two voices of half a second at 64 x 64, a third that is no sound, by a random model."""
+    """Flags, and two voices of half a second for a picture at 64 x 64, by a random model."""
     import wave
 
     folder = tmp_path_factory.mktemp("render")
@@ -46,17 +46,21 @@ def pictures(folder: Path) -> dict[str, list[bytes]]:
     return {clip.name: [path.read_bytes() for path in sorted(clip.glob("*.png"))] for clip in clips}
 
 
-def test_clips_are_those_of_a_plain_run(cluster, job, tmp_path, capfd):
+def test_clips_are_those_of_a_plain_run_and_a_broken_one_fails_alone(cluster, job, tmp_path, capfd):
     voices, flags = job
-    plain, spread = tmp_path / "plain", tmp_path / "spread"
-    assert render.main([*flags, "--out", str(plain)]) == 0
-    on_cluster = [*flags, "--out", str(spread), "--ray", cluster.address]
+    plain, spread, jobs = tmp_path / "plain", tmp_path / "spread", tmp_path / "jobs.jsonl"
     # A damaged library, which only the worker finds out.
-    assert render.main([*on_cluster, "--gestures", str(voices / "one.wav")]) == 1
-    assert capfd.readouterr().err.count("failed: ") == 2 and not pictures(spread)
-    assert render.main([*on_cluster, "--resume"]) == 0
-    assert pictures(spread) == pictures(plain)
-    assert all("failed" not in json.loads(line) for line in (spread / "journal.jsonl").read_text("utf-8").splitlines())
+    rows = [{"audio": "one.wav"}, {"audio": "one.wav", "gestures": "one.wav", "output": "broken"}, {"audio": "two.wav"}]
+    rows = [{key: str(voices / name) if ".wav" in name else name for key, name in row.items()} for row in rows]
+    jobs.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    flags = [*flags[: flags.index("--audio")], str(jobs)]
+    assert render.main([*flags, "--out", str(plain)]) == 1
+    assert render.main([*flags, "--out", str(spread), "--ray", cluster.address]) == 1
+    assert capfd.readouterr().err.count("failed: ") == 2
+    assert sorted(pictures(spread)) == ["one", "two"] and pictures(spread) == pictures(plain)
+    journals = [(folder / "journal.jsonl").read_text("utf-8").splitlines() for folder in (plain, spread)]
+    journals = [{(Path(e["output"]).name, e.get("failed")) for e in map(json.loads, lines)} for lines in journals]
+    assert journals[0] == journals[1] and len(journals[0]) == 3
 
 
 def test_a_killed_driver_leaves_whole_clips_and_the_next_makes_the_rest(cluster, job, tmp_path):
@@ -70,7 +74,7 @@ def test_a_killed_driver_leaves_whole_clips_and_the_next_makes_the_rest(cluster,
         driver.send_signal(signal.SIGKILL)
     assert Path(first.strip()).is_dir() and not list(out.glob("two*"))
     before = os.stat(first.strip()).st_mtime_ns
-    assert render.main([*flags, "--out", str(out), "--ray", cluster.address, "--resume"]) == 0
+    assert render.main([*flags, "--out", str(out), "--resume"]) == 0
     made = pictures(out)
     assert sorted(made) == ["one", "two"] and all(len(pages) == 12 for pages in made.values())
-    assert os.stat(first.strip()).st_mtime_ns == before
+    assert os.stat(first.strip()).st_mtime_ns == before and not list(out.glob(".*"))

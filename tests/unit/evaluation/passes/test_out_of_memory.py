@@ -25,7 +25,6 @@ HARMLESS = {
     "echomimic_core/evaluation/passes/ahead.py:read_ahead",
     "echomimic_core/evaluation/passes/ahead.py:work",
     "echomimic_core/evaluation/passes/jobs.py:_tell",
-    "echomimic_core/evaluation/passes/workers.py:_serve",  # Hands it to the parent
     "echomimic_core/files/hub.py:_waited_for",
     "echomimic_core/files/hub.py:work",
     "echomimic_core/parity/__main__.py:verify",
@@ -34,6 +33,7 @@ HARMLESS = {
     "echomimic_core/workers/here.py:here",
     "echomimic_core/workers/on_ray.py:do",
     "echomimic_core/workers/on_ray.py:ready",
+    "echomimic_core/workers/processes.py:_serve",  # Hands it to the parent
 }
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from echomimic_core.evaluation.passes.workers import Lost, run_tasks
+from echomimic_core.workers.processes import Lost, run_tasks
 
-REPO = Path(__file__).resolve().parents[4]
+REPO = Path(__file__).resolve().parents[3]
 
 
 def work(task, tick):
@@ -49,7 +49,7 @@ def test_what_a_task_raises_is_raised_here():
 
 PARENT = """
     import os, sys, time
-    from echomimic_core.evaluation.passes.workers import run_tasks
+    from echomimic_core.workers.processes import run_tasks
 
     def work(task, tick):
         with open(sys.argv[1] + f"/{os.getpid()}", "w"):
