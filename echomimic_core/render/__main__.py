@@ -48,9 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     common = {name: value for name in KNOWN if (value := getattr(given, name)) is not None}
     try:
         jobs = asked(given, common)
-        if given.resume:
-            jobs = missing(jobs)
-        journal = Journal(given.out if len(jobs) > 1 and not given.dry_run else None, {str(job.output) for job in jobs})
+        there = [job for job in jobs if is_there(job)] if given.resume else []
+        journal = Journal(given.out if len(jobs) > 1 and not given.dry_run else None, outputs(jobs) - outputs(there))
+        jobs = [job for job in jobs if job not in there]
+        for job in there:
+            settle(job, journal)
         good = looked_at(jobs, journal)
         if given.dry_run:
             planned(given, good)
@@ -81,15 +83,21 @@ def asked(given, common: dict) -> list[Asked]:
     return [job_of(common, Path(), given.out)]
 
 
-def missing(jobs: list[Asked]) -> list[Asked]:
-    """The jobs whose videos are not there; segments that a killed run left beside a video go."""
-    rest = []
-    for job in jobs:
-        if isinstance(job, Unusable) or not job.output.exists():
-            rest.append(job)
-        elif isinstance(job, Job):
-            forget_segments(job)
-    return rest
+def is_there(job: Asked) -> bool:
+    """Whether the video of a job is made already."""
+    return not isinstance(job, Unusable) and job.output.exists()
+
+
+def outputs(jobs: list[Asked]) -> set[str]:
+    """The names of the videos of jobs."""
+    return {str(job.output) for job in jobs}
+
+
+def settle(job: Job | PreparedJob, journal: Journal) -> None:
+    """What a run that was killed has left to do for a video that is there."""
+    journal.found(job.output, **_inputs(job))
+    if isinstance(job, Job):
+        forget_segments(job)
 
 
 def looked_at(jobs: list[Asked], journal: Journal) -> list[tuple[Job | PreparedJob, tuple[int, int]]]:
@@ -151,7 +159,7 @@ def made(given, jobs: list[Job | PreparedJob], journal: Journal) -> int:
     else:
         from ..workers.on_ray import on_ray
 
-        new = {str(job.output) for job in jobs if not job.output.exists()}
+        new = outputs([job for job in jobs if not is_there(job)])
         checks = {"same": partial(_model, given), "found": partial(_found, new)}
         outcomes = on_ray(start, jobs, given.ray, given.workers, **checks)
     done, begun = 0, time.monotonic()

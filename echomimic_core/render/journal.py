@@ -12,13 +12,20 @@ class Journal:
 
     Parameters
     ----------
-    folder : of the videos; None keeps no journal. again : outputs that this run has to do with; what is known of others
+    folder : of the videos; None keeps no journal. again : outputs that this run is to make; what is known of others
         stays.
     """
 
     def __init__(self, folder: Place | None, again: set[str]):
         self.path = None if folder is None else folder / JOURNAL
         self.entries = [] if folder is None else _known(self.path, again)
+
+    def found(self, output: Place | str, **what) -> None:
+        """A video is there: where a run was killed before it could write that down, this does."""
+        known = [entry for entry in self.entries if entry["output"] == str(output)]
+        if not known or "failed" in known[-1]:
+            self.entries = [entry for entry in self.entries if entry not in known]
+            self.note(output, **what)
 
     def note(self, output: Place | str, **what) -> None:
         """Write down what became of a video."""

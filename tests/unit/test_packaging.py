@@ -39,6 +39,7 @@ EXTRAS = {
     "cv2",
     "diffusers",
     "dlib",
+    "fsspec",
     "librosa",
     "matplotlib",
     "mediapipe",

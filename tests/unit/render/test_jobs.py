@@ -169,6 +169,15 @@ def test_a_job_that_fails_stops_no_other_and_a_rerun_makes_what_is_missing(files
     assert command(jobs, "--resume") == (1, ["c.mp4"])
     journal = [json.loads(line) for line in (files / "out" / "journal.jsonl").read_text("utf-8").splitlines()]
     assert [("failed" in entry) for entry in journal] == [False, True, False]
+    # A run that is killed after a video and before its line, with segments beside it.
+    (files / "out" / "journal.jsonl").write_text(json.dumps({"output": str(files / "out" / "a.mp4"), "failed": "?"}))
+    (files / "out" / "c.mp4.segments").mkdir()
+    assert command(jobs, "--resume") == (1, [])
+    journal = [json.loads(line) for line in (files / "out" / "journal.jsonl").read_text("utf-8").splitlines()]
+    assert [(Path(entry["output"]).name, "failed" in entry) for entry in journal] == [
+        *(("a.mp4", False), ("c.mp4", False), ("broken.mp4", True)),
+    ]
+    assert not (files / "out" / "c.mp4.segments").exists()
 
 
 def test_a_run_that_is_stopped_says_how_to_go_on(files, command, monkeypatch, capsys):

@@ -37,7 +37,8 @@ def job(tmp_path_factory):
     models = ("--model", folder / "models" / "echomimic" / tiny_models.MODEL_NAME)
     models += ("--vae", folder / "models" / "vae" / tiny_models.VAE_NAME)
     clip = ("--width", 64, "--height", 64, "--steps", 2, "--format", "png", "--device", "cpu")
-    inputs = ("--image", REPO / "demo" / "inputs" / "character.png", "--audio", voices)
+    demo = REPO / "demo" / "inputs"
+    inputs = ("--image", demo / "character.png", "--pose", demo / "gesture.json", "--audio", voices)
     return voices, [*map(str, (*models, *clip, *inputs))]
 
 
@@ -49,8 +50,8 @@ def pictures(folder: Path) -> dict[str, list[bytes]]:
 def test_clips_are_those_of_a_plain_run_and_a_broken_one_fails_alone(cluster, job, tmp_path, capfd):
     voices, flags = job
     plain, spread, jobs = tmp_path / "plain", tmp_path / "spread", tmp_path / "jobs.jsonl"
-    # A damaged library, which only the worker finds out.
-    rows = [{"audio": "one.wav"}, {"audio": "one.wav", "gestures": "one.wav", "output": "broken"}, {"audio": "two.wav"}]
+    # A damaged pose, which only the worker finds out.
+    rows = [{"audio": "one.wav"}, {"audio": "one.wav", "pose": "one.wav", "output": "broken"}, {"audio": "two.wav"}]
     rows = [{key: str(voices / name) if ".wav" in name else name for key, name in row.items()} for row in rows]
     jobs.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     flags = [*flags[: flags.index("--audio")], str(jobs)]
