@@ -48,9 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     common = {name: value for name in KNOWN if (value := getattr(given, name)) is not None}
     try:
         jobs = asked(given, common)
-        there = [job for job in jobs if is_there(job)] if given.resume else []
-        journal = Journal(given.out if len(jobs) > 1 and not given.dry_run else None, outputs(jobs) - outputs(there))
-        jobs = [job for job in jobs if job not in there]
+        several = len(jobs) > 1
+        there, jobs = apart(jobs) if given.resume else ([], jobs)
+        journal = Journal(given.out if several and not given.dry_run else None, outputs(jobs))
         for job in there:
             settle(job, journal)
         good = looked_at(jobs, journal)
@@ -81,6 +81,14 @@ def asked(given, common: dict) -> list[Asked]:
     if any(place(common[name]).is_dir() for name in ("image", "audio") if name in common):
         return pairs_of(common, given.out)
     return [job_of(common, Path(), given.out)]
+
+
+def apart(jobs: list[Asked]) -> tuple[list[Asked], list[Asked]]:
+    """The jobs whose videos are made already, and the others."""
+    made: tuple[list[Asked], list[Asked]] = ([], [])
+    for job in jobs:
+        made[not is_there(job)].append(job)
+    return made
 
 
 def is_there(job: Asked) -> bool:

@@ -204,7 +204,8 @@ def test_files_come_from_addresses_and_the_video_goes_to_one(files, command, cap
         assert made == ["face.png one.wav one.mp4", "face.png two.wav two.mp4"]
         assert bucket.cat_file("/studio/out/one.mp4") == b"video"
         journal = [json.loads(line) for line in bucket.cat_file("/studio/out/journal.jsonl").decode().splitlines()]
-        assert [entry["output"] for entry in journal] == [f"memory://studio/out/{name}.mp4" for name in ("gone", "one")]
+        names = ("gone", "one", "two")
+        assert [entry["output"] for entry in journal] == [f"memory://studio/out/{name}.mp4" for name in names]
         assert command(*run, "--audio", "memory://studio/one.wav", "--format", "png")[0] == 1
         assert "cannot appear whole at an address" in capsys.readouterr().err
     finally:
