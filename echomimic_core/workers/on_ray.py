@@ -231,6 +231,8 @@ def _ray(address: str):
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     if address == LOCAL:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        # As fast as without Ray: its own default lets every other program of the machine go first.
+        os.environ.setdefault("RAY_worker_niceness", "0")  # noqa: SIM112 (its name)
     try:
         import ray
     except ImportError as error:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from comfy_workflow import change
@@ -20,7 +21,7 @@ def test_a_clip_is_that_of_the_graph(comfy, object_info, pinned):
     from echomimic_core.media.sound import read_mono
     from echomimic_core.pose.files import load_any
     from echomimic_core.render import ClipSettings, load_models
-    from echomimic_core.render.clip import reference_of, sampled
+    from echomimic_core.render.clip import decoded, reference_of, sampled
     from echomimic_core.scene.pin import Pin, at_cells
 
     prompt = small("talking_picture", object_info, frames=FRAMES, seed=SEED)
@@ -31,11 +32,20 @@ def test_a_clip_is_that_of_the_graph(comfy, object_info, pinned):
         "class_type": "SaveLatent",
         "inputs": {"samples": [nodes["EchoMimicV2Sampler"][0], 0], "filename_prefix": "rendered"},
     }
+    prompt["decoded"] = {
+        "class_type": "VAEDecode",
+        "inputs": {"samples": [nodes["EchoMimicV2Sampler"][0], 0], "vae": [nodes["VAELoader"][0], 0]},
+    }
+    prompt["pictures"] = {
+        "class_type": "SaveImage",
+        "inputs": {"images": ["decoded", 0], "filename_prefix": f"rendered {pinned}"},
+    }
     picture = nodes["LoadImage"][1]["image"]
     if pinned:
         prompt["mask"] = {"class_type": "LoadImageMask", "inputs": {"image": picture, "channel": "red"}}
         nodes["EchoMimicV2Sampler"][1].update(pin=["mask", 0], denoise=0.7)
-    expected = load_latent(comfy.outputs(comfy.run(prompt)))
+    outputs = comfy.outputs(comfy.run(prompt))
+    expected, pictures = load_latent(outputs), sorted(path for path in outputs if path.suffix == ".png")
 
     files = {path.name: path for path in (comfy.base / "models").rglob("*") if path.is_file()}
     models = load_models(files[MODEL_NAME], files[VAE_NAME], files.get("whisper-tiny.safetensors"), device="cpu")
@@ -58,3 +68,5 @@ def test_a_clip_is_that_of_the_graph(comfy, object_info, pinned):
             Pin(reference.latents, mask) if pinned else None,
         )
     assert (found / LATENT_SCALE - expected).abs().max() < 1e-4 * expected.abs().max()
+    frames = np.stack(list(decoded(models, found))).astype(int)
+    assert np.abs(frames - np.stack([read_picture(path) for path in pictures])).max() <= 1
