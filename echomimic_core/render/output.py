@@ -3,6 +3,7 @@
 import io
 import os
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -47,9 +48,12 @@ class PictureWriter:
         return self
 
     def __exit__(self, kind, error, traceback) -> None:
-        if kind is None and self.audio is not None:
-            _write_wave(self._part / "sound.wav", *self.audio)
-        self._draft.__exit__(kind, error, traceback)
+        with ExitStack() as stack:
+            stack.push(self._draft)
+            if error is not None:
+                raise error
+            if self.audio is not None:
+                _write_wave(self._part / "sound.wav", *self.audio)
 
 
 def open_output(path: Path, kind: str, fps: float, width: int, height: int, sound: tuple | None, quality: int | None):

@@ -21,6 +21,8 @@ from .outcome import Done, Failed, Outcome, Start, sentence
 MOST_ATTEMPTS = 3
 LOCAL = "local"
 _ANSWER_SECONDS = 10
+# So often, while nothing comes, it is looked whether the machines are still there.
+_LOOK_SECONDS = 20
 
 
 @lru_cache(maxsize=1)
@@ -180,7 +182,7 @@ class _Pool:
     def outcomes(self) -> Iterator[Outcome]:
         missing = len(self.tasks)
         while missing:
-            (future,), _ = self.ray.wait(list(self.busy), num_returns=1)
+            future = self.next()
             worker, index = self.busy.pop(future)
             try:
                 result = self.ray.get(future)
@@ -202,6 +204,15 @@ class _Pool:
                 task = self.waiting.popleft()
                 self.attempts[task] += 1
                 self.busy[worker.do.remote(task, self.tasks[task])] = (worker, task)
+
+    def next(self) -> Any:
+        """What is ready first; ValueError where no machine is left that could make anything."""
+        while True:
+            ready, _ = self.ray.wait(list(self.busy), num_returns=1, timeout=_LOOK_SECONDS)
+            if ready:
+                return ready[0]
+            if not _machines(self.ray):
+                raise ValueError("no machine of the cluster is left")
 
     def lost(self, index: int | None) -> Iterator[Outcome]:
         """A worker is gone, with its machine or alone: its task is done, given to another, or given up."""

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,6 +83,18 @@ def test_what_a_lost_worker_has_finished_is_not_done_twice():
     pool.found = {"one": "one.mp4"}.get
     assert list(pool.lost(0)) == [Done(0, "one.mp4")] and not list(pool.lost(1))
     assert list(pool.waiting) == [1]
+
+
+def test_where_no_machine_is_left_nothing_is_waited_for():
+    pool = object.__new__(room._Pool)
+    pool.busy, alive = {"future": None}, [True, False]
+    pool.ray = SimpleNamespace(
+        wait=lambda *_, **__: ([], []),
+        nodes=lambda: [{"Alive": alive.pop(0), "Resources": {"CPU": 1}}],
+    )
+    with pytest.raises(ValueError, match="no machine of the cluster is left"):
+        pool.next()
+    assert not alive
 
 
 def machines(*resources):
