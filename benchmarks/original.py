@@ -1,4 +1,4 @@
-"""The yardstick: our networks run the way the original runs them, with the same weights and the same result.
+"""Our layers in the order in which the original works, with the same weights and the same result.
 
 Under guidance every block attends over [own, reference] tokens in both halves, the reference tokens being repeated for
 every frame and projected there, then attends again in the unconditional half without them; audio keys and values are
