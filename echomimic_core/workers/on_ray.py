@@ -212,7 +212,7 @@ class _Pool:
             if ready:
                 return ready[0]
             if not _machines(self.ray):
-                raise ValueError("no machine of the cluster is left")
+                raise ValueError("no machine of the cluster is left: what is done is kept, run it again for the rest")
 
     def lost(self, index: int | None) -> Iterator[Outcome]:
         """A worker is gone, with its machine or alone: its task is done, given to another, or given up."""

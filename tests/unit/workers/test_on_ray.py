@@ -59,6 +59,7 @@ def test_what_stops_every_worker_is_one_sentence(cluster, monkeypatch):
 
 
 def test_the_task_of_a_machine_that_is_lost_is_done_by_another(cluster, tmp_path):
+    cluster.add_node(num_cpus=1)  # In place of the one that is lost
     tasks = [("lose", str(tmp_path / "mark")), ("give", 1), ("give", 2), ("give", 3)]
     found = by_index(room.on_ray(start, tasks, cluster.address))
     assert found[0].value == str(tmp_path / "mark") and [found[i].value for i in (1, 2, 3)] == [1, 2, 3]
