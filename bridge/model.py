@@ -17,6 +17,7 @@ from ..echomimic_core.config import (
     CONTEXT_FRAMES,
     FRAME_SIZE,
     LATENT_CHANNELS,
+    LATENT_SCALE,
     NOISE_CLAMP,
     ModelConfig,
     Variant,
@@ -64,14 +65,17 @@ class GraphDenoiser(ClipDenoiser):
     With `WindowHandler` at work each half is some windows of the clip; without it, each is the whole clip.
     """
 
-    in_channels = LATENT_CHANNELS
+    @property
+    def in_channels(self) -> int:
+        """Of the latents, as ComfyUI's nodes ask for it."""
+        return self.denoising_unet.config.latent_channels
 
     # Only this stays out of a compiled graph, so one graph of the networks serves every clip length
     @torch.compiler.disable(recursive=False)
     def forward(
         self, x, timesteps, context=None, control=None, transformer_options=None, echomimic=None, **kwargs
     ) -> torch.Tensor:
-        """Velocity (halves * frames, 4, height, width) for scaled noisy latents of the same shape."""
+        """Velocity (halves * frames, c, height, width) for scaled noisy latents of the same shape."""
         options = transformer_options or {}
         halves: list[PreparedHalf] = echomimic
         windows, speed = options.get(WINDOWS), options.get(SPEED, EXACT)
@@ -133,6 +137,15 @@ class ZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sa
         return super().noise_scaling(sigma, noise.clamp(-NOISE_CLAMP, NOISE_CLAMP), latent_image, max_denoise)
 
 
+class OwnLatents(comfy.latent_formats.LatentFormat):
+    """Latents of a model's own VAE: more channels than SD 1.5's, scaled alike."""
+
+    scale_factor = LATENT_SCALE
+
+    def __init__(self, channels: int):
+        self.latent_channels = channels
+
+
 class EchoMimicModelConfig(comfy.supported_models_base.BASE):
     """What core wants to know of a model it did not detect itself."""
 
@@ -159,6 +172,8 @@ class EchoMimicModel(comfy.model_base.BaseModel):
     def __init__(self, denoiser: GraphDenoiser, config: ModelConfig, variant: Variant, manual_cast_dtype):
         model_config = EchoMimicModelConfig(EchoMimicModelConfig.unet_config)
         model_config.manual_cast_dtype = manual_cast_dtype
+        if config.latent_channels != LATENT_CHANNELS:
+            model_config.latent_format = OwnLatents(config.latent_channels)
         super().__init__(model_config, comfy.model_base.ModelType.V_PREDICTION)
         self.model_sampling = ZeroSNRSampling()
         self.diffusion_model = denoiser
@@ -182,7 +197,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
                 "connect both outputs of 'APDH Conditioning' to positive and negative, or use the EchoMimicV2 Sampler."
             )
         noise, device = kwargs["noise"], kwargs["device"]
-        check_latents(noise, payload)
+        check_latents(noise, payload, self.config.latent_channels)
         # Of this run: core's ModelComputeDtype changes it after loading
         self.diffusion_model.compute_dtype = self.compute_dtype()
         clip = None

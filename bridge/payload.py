@@ -6,7 +6,7 @@ import comfy.conds
 import torch
 
 from ..echomimic_core.apdh.steering import ORIGINAL
-from ..echomimic_core.config import SamplingConfig
+from ..echomimic_core.config import LATENT_CHANNELS, SamplingConfig
 from ..echomimic_core.pose import gestures
 from ..echomimic_core.sampling.assemble import assemble
 from ..echomimic_core.sampling.clip import ClipConditions, PreparedClip
@@ -53,6 +53,7 @@ class ClipPayload:
     width: int
     windows: WindowSettings
     latent_copies: int = CORE_LATENT_COPIES
+    channels: int = LATENT_CHANNELS
 
     def unconditional(self) -> "ClipPayload":
         """The same for the other half of guidance."""
@@ -91,8 +92,16 @@ def sampling_step(transformer_options: dict) -> int:
     return int((sigmas > current.flatten()[0].to(sigmas) * (1.0 + 1e-5)).sum())
 
 
-def check_latents(noise: torch.Tensor, payload: ClipPayload) -> None:
-    """Compare the latents being sampled with those the conditioning was made for; ValueError where they differ."""
+def check_latents(noise: torch.Tensor, payload: ClipPayload, channels: int = LATENT_CHANNELS) -> None:
+    """Compare the latents being sampled with those the conditioning was made for; ValueError where they differ.
+
+    channels : of the model's latents.
+    """
+    if payload.channels != channels:
+        raise ValueError(
+            f"The reference was encoded with {payload.channels} latent channels, but this model has {channels}: take "
+            "reference_net and vae from the same Load EchoMimicV2 as model."
+        )
     if noise.ndim != 4:
         raise ValueError(
             f"EchoMimicV2 samples latents of (frames, 4, height, width), but these have {noise.ndim} dimensions: "
@@ -119,7 +128,7 @@ def make_payload(reference, audio_embeds, pose, frames, pose_fit, context_frames
         pose = gestures.clip(IDLE, frames, fps=audio_embeds.fps)
     conditions = assemble(reference, audio_embeds, pose, frames, pose_fit, apdh or ORIGINAL, audio_embeds.fps)
     windows = WindowSettings(context_frames, context_overlap, wrap=loop)
-    return ClipPayload(conditions, frames, reference.height, reference.width, windows)
+    return ClipPayload(conditions, frames, reference.height, reference.width, windows, channels=reference.channels)
 
 
 def as_conditioning(payload) -> list:

@@ -36,10 +36,10 @@ def make_pin(reference, pin, latent, denoise: float, frames: int, hands=None) ->
         latents = reference.latents
     else:
         latents = latent["samples"]
-        if latents.ndim != 4 or latents.shape[1:] != (4, height, width):
+        if latents.ndim != 4 or latents.shape[1:] != (reference.channels, height, width):
             raise ValueError(
-                f"latent is {tuple(latents.shape)}, but this reference needs (frames, 4, {height}, {width}): set size "
-                f"in Crop Person, and width and height in Reference Encode, to the same"
+                f"latent is {tuple(latents.shape)}, but this reference needs (frames, {reference.channels}, {height}, "
+                f"{width}): set size in Crop Person, and width and height in Reference Encode, to the same"
             )
     if latents is None:
         raise ValueError("this reference has no latents to hold: encode it again with Reference Encode")

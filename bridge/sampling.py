@@ -8,7 +8,7 @@ import comfy.utils
 import torch
 from comfy.k_diffusion import sampling as k_diffusion_sampling
 
-from ..echomimic_core.config import LATENT_CHANNELS, TRAIN_TIMESTEPS
+from ..echomimic_core.config import TRAIN_TIMESTEPS
 from ..echomimic_core.sampling.loop import STEP_FRAMES
 from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, LATENT_COPIES
 from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step, trailing_sigmas
@@ -75,21 +75,21 @@ class SamplerSettings:
 def sample_clip(
     model, payload: ClipPayload, settings: SamplerSettings, noise=None, latents=None, mask=None, update=None
 ):
-    """Sample a clip through ComfyUI's own sampler: unscaled latents (F, 4, height, width), as ComfyUI's VAE wants them.
+    """Sample a clip through ComfyUI's own sampler: unscaled latents (F, c, height, width), as ComfyUI's VAE wants them.
 
     Parameters
     ----------
     model : MODEL of Load EchoMimicV2, with whatever patches it has.
     payload : the conditional half of guidance.
     noise : as `latents`; by default ComfyUI's own of the seed.
-    latents : (F, 4, height, width), what is kept where `mask` (F, 1, height, width) is 0, and what a clip of
+    latents : (F, c, height, width), what is kept where `mask` (F, 1, height, width) is 0, and what a clip of
         `denoise` below 1 starts from.
     update : see `SamplingProgress`.
     """
     copies = latent_copies(model, settings.sampler_name == ORIGINAL and mask is None)
     payload = replace(payload, latent_copies=copies)
     if latents is None:
-        latents = empty_clip(payload.frames, payload.height, payload.width, model.load_device)
+        latents = empty_clip(payload, model.load_device)
     model = model.clone()
     progress = SamplingProgress(model, settings.steps, update)
     model.model_options["transformer_options"][PROGRESS] = progress.on_windows
@@ -121,9 +121,9 @@ def latent_copies(model, original: bool) -> int:
     return LATENT_COPIES if original and guides_windows(model.model_options) else CORE_LATENT_COPIES
 
 
-def empty_clip(frames: int, height: int, width: int, device: torch.device) -> torch.Tensor:
-    """Latents of zeros (frames, 4, height, width) that take no memory; only to be read."""
-    return torch.zeros((), device=device).expand(frames, LATENT_CHANNELS, height, width)
+def empty_clip(payload: ClipPayload, device: torch.device) -> torch.Tensor:
+    """Latents of zeros (frames, c, height, width) that take no memory; only to be read."""
+    return torch.zeros((), device=device).expand(payload.frames, payload.channels, payload.height, payload.width)
 
 
 def original_sampler(steps: int) -> comfy.samplers.KSAMPLER:

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import torch
 
-from ..echomimic_core.config import LATENT_CHANNELS
 from ..echomimic_core.runtime import Progress
 from ..echomimic_core.sampling.loop import HeldFrames
 from ..echomimic_core.sampling.segments import SampleSegment, Segment, fingerprint, segment_noise
@@ -27,7 +26,7 @@ def segment_sampler(
             frames=segment.frames,
             windows=replace(payload.windows, wrap=wrap),
         )
-        shape = (segment.frames, LATENT_CHANNELS, payload.height, payload.width)
+        shape = (segment.frames, payload.channels, payload.height, payload.width)
         latents, mask = torch.zeros(shape), None
         if pin is not None:
             latents, mask = pin.part([(segment.start + frame) % payload.frames for frame in range(segment.frames)])
@@ -40,7 +39,7 @@ def segment_sampler(
             if progress is not None:
                 progress(done, total)
 
-        noise = segment_noise(settings.seed, segment, payload.frames, payload.height, payload.width)
+        noise = segment_noise(settings.seed, segment, payload.frames, payload.conditions.reference)
         return sample_clip(model, part, settings, noise, latents, mask, update)
 
     return sample_segment

@@ -13,6 +13,7 @@ import folder_paths
 from ..echomimic_core.files.tensor_file import CheckpointError, TensorFile
 from ..echomimic_core.files.vae import find_vae, inside
 from ..echomimic_core.runtime import is_out_of_memory
+from .block_vae import block_vae, is_block_vae
 
 READING = threading.RLock()  # Several threads may be the first to use a VAE.
 
@@ -116,13 +117,16 @@ def read_vae(file: TensorFile, prefix: str) -> comfy.sd.VAE:
     # Copies: newer ComfyUIs keep the very tensors they are given, and nothing may point into the file.
     weights = file.state_dict(prefix, copy=True)
     logging.info("EchoMimicV2: VAE of %s", file.path)
+    own = is_block_vae(weights)
     try:
-        vae = comfy.sd.VAE(sd=weights)
+        vae = block_vae(weights) if own else comfy.sd.VAE(sd=weights)
     except (RuntimeError, KeyError) as error:
         if is_out_of_memory(error):
             raise
         reason = str(error).strip().splitlines()[-1].strip()
         raise CheckpointError(f"{file.path}: its VAE cannot be used ({reason}). Download it again.") from error
+    if own:
+        return vae
     # ComfyUI only warns of what is missing; diffusers' names, which it translates, can only be counted.
     wanted = vae.first_stage_model.state_dict()
     missing = [name for name in wanted if name not in weights]

@@ -48,6 +48,12 @@ FACE_POINTS = 68
 LIP_POINTS = slice(48, 68)
 
 
+# What the denoising U-Net predicts; and the largest patch.
+VELOCITY, CLEAN = "velocity", "clean"
+OUTPUTS = (VELOCITY, CLEAN)
+MOST_PATCH = 4
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """Sizes of the three networks.
@@ -56,6 +62,11 @@ class ModelConfig:
     ----------
     block_out_channels : channels of the four U-Net levels.
     pose_block_channels : channels of the pose encoder before its last convolution.
+    latent_channels : of the VAE; 4 is SD 1.5's.
+    patch : side in latents of the squares that are one cell inside the networks: the convolutions at either end have
+        this many squared times the channels.
+    output : of the denoising U-Net, one of `OUTPUTS`; of predicted clean latents the velocity is computed
+        (`sampling.schedule.velocity_of`), so that whoever samples or trains sees velocities in any case.
     """
 
     block_out_channels: tuple[int, int, int, int] = (320, 640, 1280, 1280)
@@ -64,6 +75,19 @@ class ModelConfig:
     attention_heads: int = 8
     norm_num_groups: int = 32
     audio_dim: int = AUDIO_DIM
+    latent_channels: int = LATENT_CHANNELS
+    patch: int = 1
+    output: str = VELOCITY
+
+    def __post_init__(self):
+        if self.output not in OUTPUTS:
+            raise ValueError(f"output is {self.output!r}, but it must be one of {', '.join(OUTPUTS)}")
+        if not 1 <= self.patch <= MOST_PATCH:
+            raise ValueError(f"patch is {self.patch}, but 1 to {MOST_PATCH} is possible")
+
+    def cells(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width inside the networks of latents of a size; what fills no whole patch counts as one."""
+        return -(-height // self.patch), -(-width // self.patch)
 
     @property
     def time_embed_dim(self) -> int:
@@ -74,6 +98,17 @@ RELEASED = ModelConfig()
 TINY = ModelConfig(block_out_channels=(32, 64, 128, 128))
 # The size of the demo's own small model, at 128 to 256 pixels.
 NANO = ModelConfig((48, 80, 96, 64), (8, 16, 32, 48), layers_per_block=1, attention_heads=4, norm_num_groups=16)
+# For 256 pixels at little more than NANO's cost at 128: sixteen channels in squares of two, and clean latents out.
+SMALL = ModelConfig(
+    (64, 80, 80, 64),
+    (16, 24, 32, 48),
+    layers_per_block=1,
+    attention_heads=4,
+    norm_num_groups=16,
+    latent_channels=16,
+    patch=2,
+    output=CLEAN,
+)
 
 
 @dataclass(frozen=True)

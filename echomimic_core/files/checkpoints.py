@@ -171,6 +171,13 @@ def write_tensors(
     return made.path
 
 
+def sizes_of(config: ModelConfig) -> dict:
+    """A model's sizes as its metadata have them; what came later is named only where it is used, for older packs."""
+    usual = ModelConfig()
+    later = ("latent_channels", "patch", "output")
+    return {key: v for key, v in asdict(config).items() if key not in later or v != getattr(usual, key)}
+
+
 def save_one_file(
     path: str | Path,
     networks: Mapping[str, Mapping[str, torch.Tensor]],
@@ -207,7 +214,7 @@ def save_one_file(
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "variant": variant,
-        "config": json.dumps(asdict(config)),
+        "config": json.dumps(sizes_of(config)),
         **(metadata or {}),
     }
     return write_tensors(path, tensors, information, progress, others, replace)

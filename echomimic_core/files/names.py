@@ -19,10 +19,12 @@ WHISPER_DOWNLOAD = (
 VAE_NAME = "vae-ft-mse-840000-ema-pruned.safetensors"
 VAE_DOWNLOAD = "https://huggingface.co/stabilityai/sd-vae-ft-mse-original"
 VAE_SUFFIXES = (*SUFFIXES, ".ckpt")
+BLOCK_ENCODER = "block_encoder"  # Of a small model's own VAE, `networks.block_vae`.
 # First layers of encoder and decoder, as SD's VAEs and as ComfyUI names those of a TAESD.
 VAE_LAYERS = (
     ("encoder.conv_in.weight", "decoder.conv_in.weight"),
     ("taesd_encoder.0.weight", "taesd_decoder.1.weight"),
+    (f"{BLOCK_ENCODER}.weight", "taesd_decoder.1.weight"),
 )
 
 

@@ -1,5 +1,6 @@
 """Which files hold a VAE of SD 1.5's latents, and where sd-vae-ft-mse is found and can be had."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,15 +14,13 @@ class NoVAEError(CheckpointError):
     """There is no VAE of SD 1.5 at all."""
 
 
-def is_sd15(file: TensorFile, prefix: str = "") -> bool:
-    """Whether the names and shapes below a prefix are of a VAE with encoder, decoder and SD 1.5's four channels.
+def is_vae(file: TensorFile, prefix: str = "", channels: int = LATENT_CHANNELS) -> bool:
+    """Whether the names and shapes below a prefix are of a VAE with encoder, decoder and so many channels, SD 1.5's.
 
     SDXL's VAE cannot be told from SD 1.5's by them.
     """
     return any(
-        prefix + encoder in file
-        and prefix + decoder in file
-        and file.shape(prefix + decoder)[1:2] == (LATENT_CHANNELS,)
+        prefix + encoder in file and prefix + decoder in file and file.shape(prefix + decoder)[1:2] == (channels,)
         for encoder, decoder in VAE_LAYERS
     )
 
@@ -37,15 +36,25 @@ def inside(path: str | Path) -> tuple[TensorFile, str]:
 
     Raises
     ------
-    CheckpointError : the file is gone or damaged, or what is inside is not a VAE of SD 1.5's kind.
+    CheckpointError : the file is gone or damaged, or what is inside is not a VAE of the model's latents.
     """
     file, prefix = TensorFile(path), f"{VAE}."
-    if not is_sd15(file, prefix):
+    channels = latent_channels_of(file)
+    if not is_vae(file, prefix, channels):
+        other = f", or use a Load VAE with {VAE_NAME}" if channels == LATENT_CHANNELS else ""
         raise CheckpointError(
-            f"{path} has no VAE inside with an encoder and a decoder of {LATENT_CHANNELS} latent channels: "
-            f"download the file again, or use a Load VAE with {VAE_NAME}."
+            f"{path} has no VAE inside with an encoder and a decoder of {channels} latent channels: "
+            f"download the file again{other}."
         )
     return file, prefix
+
+
+def latent_channels_of(file: TensorFile) -> int:
+    """Latent channels of a one-file model, as its metadata say; SD 1.5's four unless they say others."""
+    try:
+        return int(json.loads(file.metadata["config"])["latent_channels"])
+    except (KeyError, ValueError, TypeError, RecursionError):
+        return LATENT_CHANNELS
 
 
 def find_vae(folders: Iterable[str | Path]) -> tuple[TensorFile, str]:
@@ -65,7 +74,7 @@ def find_vae(folders: Iterable[str | Path]) -> tuple[TensorFile, str]:
             if is_ft_mse(names[path]):
                 raise
             continue
-        if is_sd15(file):
+        if is_vae(file):
             return file, ""
     raise NoVAEError(
         f"there is no VAE of Stable Diffusion 1.5 in {' or '.join(map(str, folders))}, and the model has none inside: "

@@ -159,6 +159,8 @@ def _check_sizes(sizes) -> None:
         raise ValueError("they are not those of this pack")
     for key, default in asdict(RELEASED).items():
         value = sizes.get(key, default)
+        if key == "output":
+            continue  # ModelConfig looks at it
         numbers = value if isinstance(value, list | tuple) else [value]
         if len(numbers) != (LEVELS if isinstance(default, tuple) else 1):
             raise ValueError(f"{key} is {reprlib.repr(value)}, but there are exactly {LEVELS} levels")

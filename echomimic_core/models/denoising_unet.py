@@ -1,5 +1,7 @@
 """Denoising U-Net (EchoMimicV2, figure 2): noisy latents, hand pose, reference and audio in, velocity out.
 
+A model whose `ModelConfig.output` is "clean" predicts clean latents in its place.
+
 Each of its layers is: resnet -> self-attention over [own, reference] tokens -> audio cross-attention -> feed-forward
 -> motion module over the frames of the window. The pose features are added right after the first convolution.
 """
@@ -7,11 +9,12 @@ Each of its layers is: resnet -> self-attention over [own, reference] tokens -> 
 import torch
 import torch.nn.functional as F
 
-from ..config import LATENT_CHANNELS, ModelConfig
+from ..config import ModelConfig
 from ..runtime import TorchOperations
 from .attention import DenoisingBlock, SpatialTransformer
 from .context import KeysValues, WindowContext
 from .motion import MotionModule
+from .patches import from_patches
 from .resnet import NORM_EPS
 from .unet import UNetBackbone
 
@@ -32,7 +35,8 @@ class DenoisingUNet(UNetBackbone):
         super().__init__(config, attention, motion, **factory)
         first = config.block_out_channels[0]
         self.conv_norm_out = operations.GroupNorm(groups, first, eps=NORM_EPS, dtype=dtype, device=device)
-        self.conv_out = operations.Conv2d(first, LATENT_CHANNELS, 3, padding=1, dtype=dtype, device=device)
+        out_channels = config.latent_channels * config.patch**2
+        self.conv_out = operations.Conv2d(first, out_channels, 3, padding=1, dtype=dtype, device=device)
 
     def transformer_blocks(self) -> list[DenoisingBlock]:
         """The 16 transformer blocks in the order down, middle, up, which is that of the reference tokens."""
@@ -57,25 +61,26 @@ class DenoisingUNet(UNetBackbone):
         context: WindowContext,
         pose_features: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Predict the velocity for a batch of windows.
+        """Predict what `config.output` says for a batch of windows.
 
         Parameters
         ----------
-        latents : (samples, 4, height, width), frames of a window being neighbours, unconditional windows first.
+        latents : (samples, c, height, width), frames of a window being neighbours, unconditional windows first.
         timesteps : (1,) or (samples,), in [0, 1000).
         context : reference, audio and layout of the batch.
         pose_features : (conditional samples, channels, height, width) from the pose encoder; None for no pose.
 
         Returns
         -------
-        velocity : (samples, 4, height, width).
+        velocity or clean latents : (samples, c, height, width).
         """
         hidden = self.enter(latents, context, pose_features)
-        return self.finish(self.run_levels(hidden, self.embed_time(timesteps, latents), context))
+        hidden = self.run_levels(hidden, self.embed_time(timesteps, latents), context)
+        return self.finish(hidden, latents.shape[-2:])
 
     def enter(self, latents: torch.Tensor, context: WindowContext, pose_features: torch.Tensor | None) -> torch.Tensor:
         """Output of the first convolution, with the pose added in the conditional half."""
-        hidden = self.conv_in(latents)
+        hidden = self.first(latents)
         if pose_features is None:
             return hidden
         uncond = context.unconditional
@@ -90,7 +95,7 @@ class DenoisingUNet(UNetBackbone):
         pose_features: torch.Tensor | None = None,
         deep: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(velocity, deep features): as `forward`, but for what enters the very last layer.
+        """(prediction, deep features): as `forward`, but for what enters the very last layer.
 
         That changes little from one step to the next. Where it is given, only the first convolution and the last layer
         are run on it (DeepCache, arXiv 2312.00858): an approximation at an eighth of the work.
@@ -110,8 +115,9 @@ class DenoisingUNet(UNetBackbone):
             for index in range(last_layer):
                 hidden = last_level.layer(index, hidden, time_embedding, context, skips.pop())
             deep = hidden
-        return self.finish(last_level.layer(last_layer, deep, time_embedding, context, entered)), deep
+        last = last_level.layer(last_layer, deep, time_embedding, context, entered)
+        return self.finish(last, latents.shape[-2:]), deep
 
-    def finish(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Velocity from the output of the last level."""
-        return self.conv_out(F.silu(self.conv_norm_out(hidden)))
+    def finish(self, hidden: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+        """The prediction, of a size in latents, from the output of the last level."""
+        return from_patches(self.conv_out(F.silu(self.conv_norm_out(hidden))), self.config.patch, size)

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..config import ModelConfig
+from ..config import PIXELS_PER_LATENT, ModelConfig
 from ..runtime import TorchOperations
+from .patches import to_patches
 
 MAP_CHANNELS = 3
 
@@ -17,7 +18,8 @@ class PoseEncoder(nn.Module):
         super().__init__()
         channels = config.pose_block_channels
         factory = {"dtype": dtype, "device": device}
-        self.conv_in = operations.Conv2d(MAP_CHANNELS, channels[0], 3, padding=1, **factory)
+        self.patch = config.patch
+        self.conv_in = operations.Conv2d(MAP_CHANNELS * self.patch**2, channels[0], 3, padding=1, **factory)
         self.blocks = nn.ModuleList()
         for narrow, wide in pairwise(channels):
             self.blocks.append(operations.Conv2d(narrow, narrow, 3, padding=1, **factory))
@@ -25,8 +27,8 @@ class PoseEncoder(nn.Module):
         self.conv_out = operations.Conv2d(channels[-1], config.block_out_channels[0], 3, padding=1, **factory)
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """Features (n, channels, height / 8, width / 8) of keypoint maps (n, 3, height, width) in 0..1."""
-        hidden = F.silu(self.conv_in(maps))
+        """Features (n, channels, h, w), one cell per patch, of keypoint maps (n, 3, height, width) in 0..1."""
+        hidden = F.silu(self.conv_in(to_patches(maps, self.patch, PIXELS_PER_LATENT)))
         for block in self.blocks:
             hidden = F.silu(block(hidden))
         return self.conv_out(hidden)

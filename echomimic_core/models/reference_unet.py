@@ -5,7 +5,7 @@ from itertools import count
 
 import torch
 
-from ..config import FRAME_SIZE, ModelConfig
+from ..config import FRAME_SIZE, LATENT_CHANNELS, ModelConfig
 from ..runtime import TorchOperations
 from .attention import ReferenceBlock, SpatialTransformer
 from .context import ReferenceContext
@@ -22,7 +22,8 @@ class ReferenceFeatures:
         (pictures, height * width, channels).
     height, width : size of the latents, in cells of 8 pixels.
     fit : "crop" or "pad": how the picture was brought to this size; the pose has to follow.
-    latents : the picture's own (1, 4, height, width), unscaled, which a pinned background holds; None if not kept.
+    latents : the picture's own (1, c, height, width), unscaled, which a pinned background holds; None if not kept.
+    channels : of the latents.
     """
 
     tokens: list[torch.Tensor]
@@ -30,6 +31,7 @@ class ReferenceFeatures:
     width: int
     fit: str = "crop"
     latents: torch.Tensor | None = None
+    channels: int = LATENT_CHANNELS
 
 
 class ReferenceUNet(UNetBackbone):
@@ -50,12 +52,12 @@ class ReferenceUNet(UNetBackbone):
         super().__init__(config, attention, motion=None, **factory)
 
     def forward(self, latents: torch.Tensor, timesteps: torch.Tensor | None = None) -> list[torch.Tensor]:
-        """Tokens of the 16 transformer blocks for clean latents (pictures, 4, height, width) scaled by 0.18215.
+        """Tokens of the 16 transformer blocks for clean latents (pictures, c, height, width) scaled by 0.18215.
 
         The released model runs at timestep 0, the default.
         """
         if timesteps is None:
             timesteps = torch.zeros(1, device=latents.device)
         context = ReferenceContext()
-        self.run_levels(self.conv_in(latents), self.embed_time(timesteps, latents), context)
+        self.run_levels(self.first(latents), self.embed_time(timesteps, latents), context)
         return [tokens for _, tokens in sorted(context.tokens.items())]

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ..config import LATENT_CHANNELS, ModelConfig
+from ..config import ModelConfig
 from .chunks import in_chunks, rows_at_once
+from .patches import to_patches
 from .resnet import Downsample, ResnetBlock, TimestepEmbedding, Upsample, timestep_embedding
 
 LayerFactory = Callable[[int], nn.Module]
@@ -117,7 +118,8 @@ class UNetBackbone(nn.Module):
                 [motion(width) for _ in range(layers)] if motion and moves else [],
             )
 
-        self.conv_in = operations.Conv2d(LATENT_CHANNELS, channels[0], 3, padding=1, **factory)
+        in_channels = config.latent_channels * config.patch**2
+        self.conv_in = operations.Conv2d(in_channels, channels[0], 3, padding=1, **factory)
         self.time_embedding = TimestepEmbedding(channels[0], time_channels, operations, **factory)
 
         self.down_blocks = nn.ModuleList()
@@ -154,6 +156,10 @@ class UNetBackbone(nn.Module):
         for module in self.modules():
             if isinstance(module, Level):
                 module.motion_enabled = enabled
+
+    def first(self, latents: torch.Tensor) -> torch.Tensor:
+        """Output of the first convolution for latents (n, c, h, w), one cell per patch."""
+        return self.conv_in(to_patches(latents, self.config.patch))
 
     def embed_time(self, timesteps: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
         return self.time_embedding(timestep_embedding(timesteps, self.config.block_out_channels[0]).to(like))

@@ -6,8 +6,10 @@ import torch
 from torch import nn
 
 from ..config import LATENT_SCALE
+from ..files.names import BLOCK_ENCODER
 from ..files.vae import open_vae
 from ..runtime import is_out_of_memory
+from .block_vae import block_vae_of
 
 # What SD 1.5's VAE is, in diffusers' words; its files differ only in their names.
 SD15 = {
@@ -26,7 +28,8 @@ class VAEError(ValueError):
 
 
 class FrozenVAE(nn.Module):
-    """diffusers' AutoencoderKL or AutoencoderTiny between pictures in 0..1 and latents scaled by 0.18215.
+    """diffusers' AutoencoderKL or AutoencoderTiny, or a `BlockVAE`, between pictures in 0..1 and latents scaled by
+    0.18215.
 
     Memory: few frames are encoded at a time, and decoding for a loss recomputes its activations.
     """
@@ -38,6 +41,11 @@ class FrozenVAE(nn.Module):
             network.enable_gradient_checkpointing()
         # diffusers recomputes only what is in training mode; this VAE has no layer that behaves differently there
         network.train()
+
+    @property
+    def channels(self) -> int:
+        """Of the latents."""
+        return getattr(self.network, "channels", None) or self.network.config.latent_channels
 
     @torch.no_grad()
     def encode(self, pictures: torch.Tensor) -> torch.Tensor:
@@ -55,7 +63,8 @@ class FrozenVAE(nn.Module):
 
 
 def load_vae(path: str | Path | None) -> FrozenVAE:
-    """Read an SD 1.5 VAE (diffusers' or the original names) or a TAESD: a file, a one-file model or a diffusers folder.
+    """Read an SD 1.5 VAE (diffusers' or the original names), a TAESD or a `BlockVAE`: a file, a one-file
+    model or a diffusers folder.
 
     Raises
     ------
@@ -77,6 +86,9 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
     weights = file.state_dict(prefix)
     weights = {name.removeprefix("first_stage_model."): tensor.float() for name, tensor in weights.items()}
     try:
+        if f"{BLOCK_ENCODER}.weight" in weights:
+            network = block_vae_of(weights)
+            return FrozenVAE(network, LATENT_SCALE / network.scale)
         if any(name.startswith(("taesd_", "encoder.layers.", "decoder.layers.")) for name in weights):
             return FrozenVAE(_tiny(weights), scale=1.0)
         return FrozenVAE(_kl(weights))

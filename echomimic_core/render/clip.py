@@ -9,7 +9,7 @@ import torch
 
 from ..apdh.steering import ORIGINAL, APDHOptions
 from ..audio import AudioTokens, clip_frames, encode
-from ..config import AUDIO_SAMPLE_RATE, FPS, LATENT_CHANNELS, LATENT_SCALE, PIXELS_PER_LATENT, SamplingConfig
+from ..config import AUDIO_SAMPLE_RATE, FPS, LATENT_SCALE, PIXELS_PER_LATENT, SamplingConfig
 from ..gestures.library import GestureLibrary, built_in
 from ..gestures.motion import gestures_for
 from ..gestures.plan import PlanSettings
@@ -140,7 +140,7 @@ def sampled(
     run: str = "",
     progress: Progress | None = None,
 ) -> Iterator[torch.Tensor]:
-    """The clip's latents (n, 4, h, w), scaled by 0.18215: all together, or one segment after the other.
+    """The clip's latents (n, c, h, w), scaled by 0.18215: all together, or one segment after the other.
 
     run : name of all that decides the result, for segments: of what was given, so that it is the same on every machine.
     """
@@ -148,7 +148,7 @@ def sampled(
     conditions = assemble(reference, audio, pose, frames, settings.pose_fit, settings.apdh, settings.fps)
     config = SamplingConfig(settings.steps or models.variant.steps, settings.guidance or models.variant.guidance_scale)
     if not settings.segment_frames or folder is None:
-        shape = (frames, LATENT_CHANNELS, reference.height, reference.width)
+        shape = (frames, reference.channels, reference.height, reference.width)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed)).to(models.device)
         more = {"wrap": settings.loop, "progress": progress, "pin": pin, "denoise": settings.denoise}
         more["speed"] = settings.speed
@@ -185,7 +185,8 @@ def reference_of(models: Models, picture: np.ndarray, height: int, width: int) -
     """The picture as the reference U-Net sees it, with its latents."""
     latents = encoded(models, picture, height, width)
     tokens = models.reference_unet(latents.to(models.denoiser.dtype))
-    return ReferenceFeatures(tokens, *latents.shape[-2:], latents=latents / LATENT_SCALE)
+    height, width = latents.shape[-2:]
+    return ReferenceFeatures(tokens, height, width, latents=latents / LATENT_SCALE, channels=latents.shape[1])
 
 
 def encoded(models: Models, picture: np.ndarray, height: int, width: int) -> torch.Tensor:

@@ -174,9 +174,11 @@ class PreparedClip:
         if self._reference is None:
             tokens = [x.to(self.device, self.dtype) for x in self.conditions.reference.tokens]
             projected = self.unet.project_reference(tokens)
-            reference, merge = self.conditions.reference, self._speed.merge_reference
-            self._reference = merge_tokens(projected, reference.height, reference.width, merge)
+            self._reference = merge_tokens(projected, *self._cells(), self._speed.merge_reference)
         return self._reference
+
+    def _cells(self) -> tuple[int, int]:
+        return self.unet.config.cells(self.conditions.reference.height, self.conditions.reference.width)
 
     def audio(self, frames: list[int]) -> list[KeysValues]:
         """Keys and values (n, 50, channels) of the tokens that the frames see, in each block."""
@@ -202,7 +204,7 @@ class PreparedClip:
 
     @torch.compiler.disable
     def pose_features(self, frames: list[int], timestep: float) -> torch.Tensor | None:
-        """Encoded keypoint maps (n, channels, height / 8, width / 8) times their strength; None for no pose."""
+        """Encoded keypoint maps (n, channels, h, w) times their strength; None for no pose."""
         strength = self.conditions.apdh.pose_strength_at(timestep)
         if self.conditions.pose_maps is None or strength == 0.0:
             return None
@@ -225,9 +227,9 @@ class PreparedClip:
         if mask is None and strength == 1.0:
             return None
         if self._gains is None:
-            reference, levels = self.conditions.reference, len(self.unet.config.block_out_channels)
+            levels = len(self.unet.config.block_out_channels)
             mask = torch.ones(1, 1, 1) if mask is None else mask.float()
-            gains = level_gains(mask, attention_sizes(reference.height, reference.width, levels))
+            gains = level_gains(mask, attention_sizes(*self._cells(), levels))
             self._gains = {size: gain.to(self.device) for size, gain in gains.items()}
         index = upload(torch.tensor(frames), self.device)  # A list would wait for the device
         rows = {size: gain if len(gain) == 1 else gain[index] for size, gain in self._gains.items()}

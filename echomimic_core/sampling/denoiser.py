@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from ..config import CONTEXT_FRAMES, CONTEXT_OVERLAP, CONTEXT_SHIFT
+from ..config import CLEAN, CONTEXT_FRAMES, CONTEXT_OVERLAP, CONTEXT_SHIFT
 from ..models.context import WindowContext
 from ..models.cpu_linear import fast_linear
 from ..models.denoising_unet import DenoisingUNet
@@ -14,6 +14,7 @@ from ..models.pose_encoder import PoseEncoder
 from ..runtime import Progress
 from .clip import ClipConditions, PreparedClip, upload
 from .memory import ON_CPU, Batching, WindowRunner
+from .schedule import velocity_of
 from .windows import windows_at_step
 
 
@@ -224,13 +225,14 @@ class ClipDenoiser(nn.Module):
         options = {"transformer_options": moment.transformer_options, "chunk_elements": batch.batching.chunk_elements}
         uncond = WindowContext(frames=window_frames, **options)
         if clip is None:
-            return self.denoising_unet(noisy, moment.timesteps, uncond)[None]
+            return self.as_velocity(self.denoising_unet(noisy, moment.timesteps, uncond), noisy, moment)[None]
         cond = replace(clip.context(frames, window_frames, moment.timestep), **options)
         pose = clip.pose_features(frames, moment.timestep)
 
         @torch.compiler.disable(recursive=False)
         def run(half: str, noisy: torch.Tensor, context: WindowContext, pose: torch.Tensor | None) -> torch.Tensor:
-            return self.with_reuse(clip, (half, frames), noisy, moment.timesteps, context, pose)
+            predicted = self.with_reuse(clip, (half, frames), noisy, moment.timesteps, context, pose)
+            return self.as_velocity(predicted, noisy, moment)
 
         if not halves.unconditional:
             return run("conditional", noisy, cond, pose)[None]
@@ -238,6 +240,12 @@ class ClipDenoiser(nn.Module):
             cond.unconditional = len(frames)
             return run("both", torch.cat([noisy, noisy]), cond, pose).unflatten(0, (2, -1))
         return torch.stack([run("unconditional", noisy, uncond, None), run("conditional", noisy, cond, pose)])
+
+    def as_velocity(self, predicted: torch.Tensor, noisy: torch.Tensor, moment: Moment) -> torch.Tensor:
+        """The velocity of what the U-Net predicts for noisy latents, both (n, c, height, width)."""
+        if self.denoising_unet.config.output != CLEAN:
+            return predicted
+        return velocity_of(predicted, noisy, moment.timesteps)
 
     @torch.compiler.disable
     def noisy_windows(self, latents: torch.Tensor, batch: WindowBatch, clip: PreparedClip | None) -> torch.Tensor:
@@ -259,6 +267,6 @@ class ClipDenoiser(nn.Module):
         if clip.deep_features is None:
             return self.denoising_unet(noisy, timesteps, context, pose)
         deep = clip.deep_features.get(*part, noisy)
-        velocity, deep = self.denoising_unet.with_deep_features(noisy, timesteps, context, pose, deep)
+        predicted, deep = self.denoising_unet.with_deep_features(noisy, timesteps, context, pose, deep)
         clip.deep_features.put(*part, deep)
-        return velocity
+        return predicted

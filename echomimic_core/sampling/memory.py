@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from ..config import LATENT_CHANNELS, PIXELS_PER_LATENT, ModelConfig
+from ..config import PIXELS_PER_LATENT, ModelConfig
 from ..models.chunks import CHUNK_ELEMENTS, CPU_CHUNK_ELEMENTS, SMALLEST_CHUNK_ELEMENTS
 from ..runtime import Progress, is_out_of_memory, release_memory
 
@@ -98,9 +98,15 @@ class RunSize:
     def window_frames(self) -> int:
         return min(self.frames, self.context_frames)
 
+    @property
+    def cells(self) -> int:
+        """Of one frame inside the networks."""
+        height, width = self.config.cells(self.height, self.width)
+        return height * width
+
     def widest(self) -> Batching:
         """The largest batching worth trying: enough windows to fill a GPU."""
-        tokens = self.window_frames * (1 + self.guided) * self.height * self.width
+        tokens = self.window_frames * (1 + self.guided) * self.cells
         return Batching(max(SATURATING_TOKENS // tokens, 1))
 
 
@@ -126,7 +132,7 @@ class MemoryEstimate:
 
 def activation_bytes(size: RunSize, samples: int, chunk_elements: int) -> int:
     """Bytes of live tensors while so many samples (frames of either half) go through the denoising U-Net."""
-    widest_map = samples * size.height * size.width * size.config.block_out_channels[0] * size.itemsize
+    widest_map = samples * size.cells * size.config.block_out_channels[0] * size.itemsize
     layer = min(LAYER_CEILINGS * chunk_elements * size.itemsize, LAYER_MAPS * widest_map)
     return int(KERNEL_WORKSPACE * (HELD_MAPS * widest_map + layer))
 
@@ -139,7 +145,7 @@ def picture_bytes(config: ModelConfig, latents: torch.Tensor) -> int:
 
 def reference_bytes(size: RunSize) -> int:
     """Bytes of the reference's keys and values in all transformer blocks."""
-    total, height, width = 0, size.height, size.width
+    total, (height, width) = 0, size.config.cells(size.height, size.width)
     channels, depth = size.config.block_out_channels, size.config.layers_per_block
     for level, width_of_level in enumerate(channels):
         blocks = 1 if level == len(channels) - 1 else 2 * depth + 1
@@ -156,7 +162,7 @@ def estimate(size: RunSize, batching: Batching) -> MemoryEstimate:
         weights=size.weight_bytes,
         activations=activation_bytes(size, size.window_frames * halves * batching.windows, batching.chunk_elements),
         conditions=reference_bytes(size) + size.cache_bytes,
-        latents=size.latent_copies * size.frames * LATENT_CHANNELS * cells * 4,
+        latents=size.latent_copies * size.frames * size.config.latent_channels * cells * 4,
         decode=DECODE_BYTES_PER_CELL * cells * size.itemsize,
     )
 

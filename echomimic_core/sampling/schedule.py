@@ -40,6 +40,24 @@ def predict_clean(latents: torch.Tensor, velocity: torch.Tensor, alpha: torch.Te
     return alpha.sqrt() * latents - (1.0 - alpha).sqrt() * velocity
 
 
+def velocity_of(clean: torch.Tensor, latents: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
+    """The velocity that predicted clean latents mean: (sqrt(alpha) x - x0) / sqrt(1 - alpha).
+
+    Parameters
+    ----------
+    clean, latents : predicted, and noisy ones x, (n, ...).
+    timesteps : (1,) or (n,) in [0, 1000), whole numbers.
+    """
+    alpha = _table_on(latents.device)[timesteps.long()].reshape(-1, *[1] * (latents.ndim - 1))
+    return ((alpha.sqrt() * latents.float() - clean.float()) / (1.0 - alpha).sqrt()).to(clean.dtype)
+
+
+@lru_cache(maxsize=4)
+def _table_on(device: torch.device) -> torch.Tensor:
+    """The table on a device, once: moving it at every step would wait for the device."""
+    return alphas_cumprod().to(device)
+
+
 def ddim_step(latents: torch.Tensor, velocity: torch.Tensor, timestep: int, steps: int) -> torch.Tensor:
     """One deterministic DDIM step from `timestep`; tensors of any shape, same shape out."""
     table = alphas_cumprod()  # Its numbers stay on the CPU: moving them would wait for the device

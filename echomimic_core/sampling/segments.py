@@ -18,6 +18,7 @@ from ..config import LATENT_CHANNELS, SamplingConfig
 from ..files.checkpoints import write_tensors
 from ..files.durable import WriteError, make_folder, write_json
 from ..files.tensor_file import CheckpointError, TensorFile
+from ..models.reference_unet import ReferenceFeatures
 from ..runtime import Progress
 from ..scene.pin import Pin
 from .clip import ClipConditions
@@ -82,13 +83,15 @@ def plan_segments(frames: int, segment_frames: int, held_frames: int, loop: bool
     return segments
 
 
-def frame_noise(seed: int, frames: Iterator[int] | list[int], height: int, width: int) -> torch.Tensor:
-    """Standard normal noise (n, 4, height, width) that depends on the seed and the frame's place in the clip only."""
+def frame_noise(
+    seed: int, frames: Iterator[int] | list[int], height: int, width: int, channels: int = LATENT_CHANNELS
+) -> torch.Tensor:
+    """Standard normal noise (n, channels, height, width) by the seed and the frame's place in the clip alone."""
     rows = []
     for frame in frames:
         digest = hashlib.sha256(f"{seed}:{frame}".encode()).digest()
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "little"))
-        rows.append(torch.randn(LATENT_CHANNELS, height, width, generator=generator))
+        rows.append(torch.randn(channels, height, width, generator=generator))
     return torch.stack(rows)
 
 
@@ -245,7 +248,7 @@ def torch_sampler(
 
     def sample_segment(segment: Segment, held: HeldFrames | None, progress: Progress | None) -> torch.Tensor:
         reference = conditions.reference
-        noise = segment_noise(seed, segment, frames, reference.height, reference.width).to(device)
+        noise = segment_noise(seed, segment, frames, reference).to(device)
         part = conditions.part(segment.start, segment.frames, frames)
         wrap = loop and segment.frames == frames
         places = [(segment.start + frame) % frames for frame in range(segment.frames)]
@@ -256,6 +259,7 @@ def torch_sampler(
     return sample_segment
 
 
-def segment_noise(seed: int, segment: Segment, frames: int, height: int, width: int) -> torch.Tensor:
-    """Noise (n, 4, height, width) of a segment's frames in a clip of so many frames."""
-    return frame_noise(seed, [(segment.start + frame) % frames for frame in range(segment.frames)], height, width)
+def segment_noise(seed: int, segment: Segment, frames: int, reference: ReferenceFeatures) -> torch.Tensor:
+    """Noise (n, c, h, w), of the reference's size, of a segment's frames in a clip of so many frames."""
+    places = [(segment.start + frame) % frames for frame in range(segment.frames)]
+    return frame_noise(seed, places, reference.height, reference.width, reference.channels)

@@ -15,6 +15,7 @@ from ..config import (
     NANO,
     PIXELS_PER_LATENT,
     RELEASED,
+    SMALL,
     TINY,
     TRAIN_TIMESTEPS,
     VARIANTS,
@@ -24,7 +25,7 @@ from .limits import ABOVE_0, BELOW_1, bounded, chosen, find_fault
 from .loss.phd import PhDWeights
 from .model.networks import AUDIO, MOTION, PARTS, SPATIAL
 
-SIZES = {"released": RELEASED, "tiny": TINY, "nano": NANO}
+SIZES = {"released": RELEASED, "tiny": TINY, "nano": NANO, "small": SMALL}
 SOURCES = ("nothing", "sd15", "released", "one_file")
 STAGE_PARTS = {1: ("reference_unet", SPATIAL, "pose_encoder"), 2: (MOTION, AUDIO)}
 PRECISIONS = ("no", "bf16", "fp16")
@@ -206,7 +207,7 @@ class Settings:
 
     @property
     def variant(self) -> str:
-        """The variant that exports are of, unless they start from a one-file model, which knows (`with_variant`)."""
+        """The variant that exports are of, unless they start from a one-file model, which knows (`with_start`)."""
         return self.checkpoint.variant or (self.init.variant if self.init.source == "released" else "standard")
 
     def schedule(self) -> APDHSchedule:

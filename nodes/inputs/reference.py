@@ -2,11 +2,12 @@
 
 from comfy_api.latest import io
 
-from ...echomimic_core.config import FRAME_SIZE, LARGEST_SIDE, SMALLEST_SIDE
+from ...echomimic_core.config import FRAME_SIZE, LARGEST_SIDE, LATENT_CHANNELS, SMALLEST_SIDE
 from ...echomimic_core.media.picture import FILLS
 from ..types import Reference, ReferenceNet, schema
 
 FITS = ["crop", "pad"]
+OWN_VAE = "this model has a VAE of its own: connect the vae of its Load EchoMimicV2"
 
 
 class EchoMimicV2ReferenceEncode(io.ComfyNode):
@@ -90,11 +91,11 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
     def execute(
         cls, reference_net, vae, image, width, height, fit, mask=None, fill=FILLS[0], fill_picture=None
     ) -> io.NodeOutput:
-        import comfy.latent_formats
         import comfy.model_management
         import torch
 
         from ...bridge.dtypes import manual_cast_dtype
+        from ...echomimic_core.config import LATENT_SCALE
         from ...echomimic_core.media.picture import fill_background, fit_picture
         from ...echomimic_core.models.reference_unet import ReferenceFeatures
         from ...echomimic_core.sampling.memory import picture_bytes
@@ -113,19 +114,21 @@ class EchoMimicV2ReferenceEncode(io.ComfyNode):
         picture = fill_background(image[:1].float(), mask, fill, fill_picture)
         picture = fit_picture(picture, height, width, fit)
         encoded = vae.encode(picture)
-        latents = comfy.latent_formats.SD15().process_in(encoded)
-        if latents.shape[-2:] != (height // 8, width // 8) or latents.shape[1] != 4:
+        network, device = reference_net.model, reference_net.load_device
+        latents = encoded * LATENT_SCALE
+        channels = network.config.latent_channels
+        if latents.shape[1:] != (channels, height // 8, width // 8):
+            remedy = "use sd-vae-ft-mse or another SD 1.5 VAE" if channels == LATENT_CHANNELS else OWN_VAE
             raise ValueError(
                 f"This VAE makes latents of {tuple(latents.shape[1:])}, but EchoMimicV2 needs "
-                f"{(4, height // 8, width // 8)}: use sd-vae-ft-mse or another SD 1.5 VAE."
+                f"{(channels, height // 8, width // 8)}: {remedy}."
             )
-        network, device = reference_net.model, reference_net.load_device
         dtype = manual_cast_dtype(network.dtype) or network.dtype
         comfy.model_management.load_models_gpu([reference_net], memory_required=picture_bytes(network.config, latents))
         with torch.no_grad():
             tokens = network(latents.to(device, dtype))
         tokens = [x.to(comfy.model_management.intermediate_device()) for x in tokens]
-        return io.NodeOutput(ReferenceFeatures(tokens, *latents.shape[-2:], fit=fit, latents=encoded.cpu()), picture)
+        return io.NodeOutput(ReferenceFeatures(tokens, *latents.shape[-2:], fit, encoded.cpu(), channels), picture)
 
 
 def video_size(width: int, height: int, trained_at: int) -> tuple[int, int]:

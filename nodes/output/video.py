@@ -80,7 +80,8 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
         if channels != latents.shape[1]:
             raise ValueError(
                 f"the VAE decodes latents of {channels} channels, but these have {latents.shape[1]}: "
-                "use a Stable Diffusion 1.5 VAE such as sd-vae-ft-mse"
+                "connect the vae of the Load EchoMimicV2 that the model comes from, or for 4 channels another Stable "
+                "Diffusion 1.5 VAE such as sd-vae-ft-mse"
             )
         fps = fps or samples.get("fps", FPS)
         sound = (audio["waveform"], audio["sample_rate"]) if audio is not None else None

@@ -12,7 +12,7 @@ def empty_latent(payload, fps: float) -> dict:
     import comfy.model_management
     import torch
 
-    shape = (payload.frames, 4, payload.height, payload.width)
+    shape = (payload.frames, payload.channels, payload.height, payload.width)
     return {"samples": torch.zeros(shape, device=comfy.model_management.intermediate_device()), "fps": fps}
 
 

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset, Sampler
 from ...apdh.schedule import APDHState, keep_groups
 from ...apdh.steering import box_mask, face_box, feather_mask
 from ...audio import gather_tokens
-from ...config import FPS, LATENT_CHANNELS, LIP_POINTS, PIXELS_PER_LATENT, TRAIN_TIMESTEPS
+from ...config import FPS, LIP_POINTS, PIXELS_PER_LATENT, TRAIN_TIMESTEPS
 from ...pose import HandPose
 from ...pose.draw import draw_maps
 from ...sampling.schedule import trailing_timesteps
@@ -133,14 +133,15 @@ class ClipDataset(Dataset):
         sample["picked"] = torch.from_numpy(np.sort(picked))
         generator = torch.Generator().manual_seed(int(rng.integers(0, 2**63 - 1)))
         cells = settings.data.size // PIXELS_PER_LATENT
-        sample["noise"] = torch.randn(count, LATENT_CHANNELS, cells, cells, generator=generator)
-        sample["offset"] = torch.randn(1, LATENT_CHANNELS, 1, 1, generator=generator)
+        channels = settings.model.latent_channels
+        sample["noise"] = torch.randn(count, channels, cells, cells, generator=generator)
+        sample["offset"] = torch.randn(1, channels, 1, 1, generator=generator)
         return sample
 
     def kept_latents(self, clip: Clip, indices: list[int]) -> dict[str, torch.Tensor]:
         cells = self.settings.data.size // PIXELS_PER_LATENT
         if clip.info.kind == HEADSHOT:
-            latents = torch.zeros(len(indices), LATENT_CHANNELS, cells, cells)
+            latents = torch.zeros(len(indices), self.settings.model.latent_channels, cells, cells)
         else:
             latents = torch.from_numpy(read_latents(clip, self.latents_mark, indices))
         return {"latents": latents, "has_latents": torch.tensor(clip.info.kind != HEADSHOT)}

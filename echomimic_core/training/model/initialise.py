@@ -33,13 +33,16 @@ def build_model(settings: Settings) -> TrainingModel:
     return TrainingModel(networks).requires_grad_(True).train()
 
 
-def with_variant(settings: Settings) -> Settings:
-    """Settings that name the variant of the exports: the one asked for, or that of the file training starts from."""
-    if settings.checkpoint.variant is not None:
-        return settings
-    one_file = settings.init.source == "one_file"
-    variant = open_one_file(_named(settings.init.file, "init.file")).variant if one_file else settings.variant
-    return replace(settings, checkpoint=replace(settings.checkpoint, variant=variant))
+def with_start(settings: Settings) -> Settings:
+    """Settings that name what the file training starts from decides: the networks' sizes, where it has other latents,
+    and, unless one is asked for, the variant of the exports."""
+    variant, config = settings.variant, settings.model
+    if settings.init.source == "one_file":
+        files = open_one_file(_named(settings.init.file, "init.file"))
+        variant, found = settings.checkpoint.variant or files.variant, config_of(files)
+        # Otherwise as they are: earlier runs, which may be resumed, noted them so
+        config = found if found.latent_channels != config.latent_channels else config
+    return replace(settings, model=config, checkpoint=replace(settings.checkpoint, variant=variant))
 
 
 def _named(path: str | None, key: str) -> Path:

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from ...apdh.steering import attention_sizes, level_gains
-from ...config import ModelConfig
+from ...config import CLEAN, ModelConfig
 from ...models.context import WindowContext
+from ...sampling.schedule import velocity_of
 
 SPATIAL, MOTION, AUDIO = "denoising_unet", "motion_modules", "audio_attention"
 PARTS = ("reference_unet", SPATIAL, "pose_encoder", MOTION, AUDIO)
@@ -56,13 +57,14 @@ class TrainingModel(nn.Module):
         frames = noisy.shape[1]
         context = self.context(conditions, kept, frames, noisy.shape[-2:])
         context.unconditional = (len(noisy) - len(kept)) * frames
-        velocity = self.denoising_unet(
+        predicted = self.denoising_unet(
             noisy[order].flatten(0, 1),
             timesteps[order].repeat_interleave(frames),
             context,
             self.pose_features(conditions, kept),
-        ).unflatten(0, (-1, frames))
-        return velocity[torch.argsort(order)] + self.touch()
+        ).unflatten(0, (-1, frames))[torch.argsort(order)]
+        velocity = velocity_of(predicted, noisy, timesteps) if self.config.output == CLEAN else predicted
+        return velocity + self.touch()
 
     def context(self, conditions: Conditions, kept: torch.Tensor, frames: int, size) -> WindowContext:
         context = WindowContext(frames=frames)
@@ -74,7 +76,7 @@ class TrainingModel(nn.Module):
         if conditions.audio is not None:
             context.audio = self.denoising_unet.project_audio(conditions.audio[kept].flatten(0, 1))
             if conditions.audio_mask is not None:
-                sizes = attention_sizes(*size, len(self.config.block_out_channels))
+                sizes = attention_sizes(*self.config.cells(*size), len(self.config.block_out_channels))
                 gains = level_gains(conditions.audio_mask[kept], sizes)
                 context.audio_gain = {key: gain.repeat_interleave(frames, dim=0) for key, gain in gains.items()}
         return context

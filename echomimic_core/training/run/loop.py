@@ -19,10 +19,10 @@ from ..loss.keypoints import build_keypoints
 from ..loss.perceptual import build_perceptual
 from ..loss.phd import PhDLoss, latent_loss
 from ..model.ema import EMA
-from ..model.initialise import build_model, with_variant
+from ..model.initialise import build_model, with_start
 from ..model.lora import add_lora
 from ..model.networks import Conditions, TrainingModel
-from ..settings import Settings
+from ..settings import Settings, SettingsError
 from .checkpoint import (
     check_same_run,
     choose_checkpoint,
@@ -64,7 +64,7 @@ class Trainer:
     """
 
     def __init__(self, settings: Settings, resume: str | None = None):
-        self.settings = settings = with_variant(settings)
+        self.settings = settings = with_start(settings)
         self.output = Path(settings.output)
         checkpoint = choose_checkpoint(self.output, resume)
         self.dataset = ClipDataset(settings)
@@ -75,6 +75,11 @@ class Trainer:
             warn_of_other_clips(checkpoint, self.dataset.digest())
         device = self.accelerator.device
         self.vae = load_vae(settings.vae).to(device)
+        if self.vae.channels != settings.model.latent_channels:
+            raise SettingsError(
+                f"vae: {settings.vae} has {self.vae.channels} latent channels, but the model has "
+                f"{settings.model.latent_channels}: they must be the same"
+            )
         self.loss = build_loss(settings, self.vae, device)
         if settings.data.keep_latents:
             share = self.accelerator.process_index, self.accelerator.num_processes

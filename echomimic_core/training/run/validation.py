@@ -61,7 +61,7 @@ def sample_clip(
     device, size = next(model.parameters()).device, settings.data.size
     picture = torch.from_numpy(reference).permute(2, 0, 1)[None].to(device) / 255
     latents = vae.encode(picture)
-    features = ReferenceFeatures(model.reference_unet(latents), *latents.shape[-2:])
+    features = ReferenceFeatures(model.reference_unet(latents), *latents.shape[-2:], channels=latents.shape[1])
     pose = keep_groups(clip.pose(), state.keypoints)
 
     def pose_maps(indices: list[int]) -> torch.Tensor:

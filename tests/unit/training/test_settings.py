@@ -128,13 +128,13 @@ def test_exports_are_of_the_variant_that_training_starts_from():
 
 def test_a_one_file_start_knows_its_own_variant(tmp_path):
     from echomimic_core.models.build import write_tiny_model
-    from echomimic_core.training.model.initialise import with_variant
+    from echomimic_core.training.model.initialise import with_start
 
     file = write_tiny_model(tmp_path / "start.safetensors", variant="accelerated")
     start = {"source": "one_file", "file": str(file)}
-    assert with_variant(parse(Settings, {"init": start})).variant == "accelerated"
+    assert with_start(parse(Settings, {"init": start})).variant == "accelerated"
     chosen = parse(Settings, {"init": start, "checkpoint": {"variant": "standard"}})
-    assert with_variant(chosen).variant == "standard"
+    assert with_start(chosen).variant == "standard"
 
 
 def told(caplog, content, step=0):
