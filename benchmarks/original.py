@@ -74,4 +74,4 @@ def original_velocity(
     plain = frames if guided else 0
     context = OriginalContext(frames, plain, chunk_elements=None, tokens=tokens, features=features)
     hidden = unet.conv_in(latents) + pose
-    return unet.finish(unet.run_levels(hidden, unet.embed_time(timesteps, latents), context))
+    return unet.finish(unet.run_levels(hidden, unet.embed_time(timesteps, latents), context), latents.shape[-2:])

@@ -1,4 +1,7 @@
-"""The drawn world as training clips: python -m drawn_world.make OUT --speeches 60 --size 128 --whisper FILE."""
+"""The drawn world as training clips: python -m drawn_world.make OUT --speeches 60 --whisper FILE.
+
+A stopped run goes on with the next speech when it is started again.
+"""
 
 import argparse
 from dataclasses import dataclass, replace
@@ -15,15 +18,18 @@ from echomimic_core.models.audio_encoder import build_audio_encoder
 from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.training.data.shards import (
     HEADSHOT,
+    MANIFEST,
     SEMI_BODY,
     ClipData,
     ClipInfo,
     encode_jpeg,
+    read_manifest,
     write_manifest,
     write_shard,
 )
 
-from .clip import FROM_VOICE, HELD_OUT_GESTURES, WorldClip, make_clip
+from . import simple
+from .shaded import FROM_VOICE, HELD_OUT_GESTURES, LOOKS, SHADED, WorldClip, make_clip
 from .speech import Speaker, Speech, random_sentence, random_voice
 
 SENTENCES, CLIPS_PER_SPEECH, CLIP_FRAMES = 7, 8, 72
@@ -66,14 +72,24 @@ def headshot(clip: WorldClip, size: int) -> tuple[list[np.ndarray], HandPose]:
     return frames, replace(pose, hand_scores=np.zeros_like(pose.hand_scores))
 
 
+def shard_of(seed: int) -> str:
+    return f"speech-{seed:05d}.safetensors"
+
+
 @dataclass(frozen=True)
 class Shooting:
-    """How a speech is filmed: pixels, clips and their frames, and whether the hands follow the voice."""
+    """How a speech is filmed: look, pixels, clips and their frames, and whether all hands follow the voice."""
 
     size: int
+    look: str = SHADED
     clips: int = CLIPS_PER_SPEECH
     frames: int = CLIP_FRAMES
     from_voice: bool = False
+
+
+def draw(look: str, *clip) -> WorldClip | simple.SimpleClip:
+    """A clip in one of the looks; `clip` as `make_clip` has it."""
+    return simple.make_clip(*clip) if look == simple.LOOK else make_clip(*clip, look=look)
 
 
 def film_speech(seed: int, out: Path, shooting: Shooting, whisper: Path) -> list[ClipInfo]:
@@ -89,10 +105,10 @@ def film_speech(seed: int, out: Path, shooting: Shooting, whisper: Path) -> list
         held_out = seed >= HELD_OUT
         gesture = HELD_OUT_GESTURES[0] if held_out and index % 3 == 0 else None
         gesture = FROM_VOICE if shooting.from_voice else gesture
-        clip = make_clip(seed * CLIPS_PER_SPEECH + index, speech, length, begin, gesture)
+        clip = draw(shooting.look, seed * CLIPS_PER_SPEECH + index, speech, length, begin, gesture)
         kind = HEADSHOT if rng.random() < HEADSHOT_SHARE and not held_out and not shooting.from_voice else SEMI_BODY
         frames, pose = headshot(clip, size) if kind == HEADSHOT else (clip.frames(size), clip.pose)
-        info = ClipInfo(f"speech-{seed:05d}.safetensors", f"{index}", kind, length, size, name, begin)
+        info = ClipInfo(shard_of(seed), f"{index}", kind, length, size, name, begin)
         first = round(begin * 50)
         audio = states[first : first + round(length / FPS * 50)]
         pose = replace(pose, width=size, height=size)
@@ -102,14 +118,18 @@ def film_speech(seed: int, out: Path, shooting: Shooting, whisper: Path) -> list
 
 
 def make_world(out: Path, seeds: range, shooting: Shooting, whisper: Path, workers: int = 2) -> int:
-    """Film a speech per seed into a folder that training reads; the number of clips."""
+    """Film a speech per seed, unless that has been done, into a folder that training reads; the number of clips."""
     from tqdm import tqdm
 
     out.mkdir(parents=True, exist_ok=True)
+    clips = [clip.info for clip in read_manifest(out)] if (out / MANIFEST).exists() else []
+    done = {info.shard for info in clips}
+    seeds = [seed for seed in seeds if shard_of(seed) not in done]
     with get_context("spawn").Pool(workers) as pool:
         films = pool.imap(partial(film_speech, out=out, shooting=shooting, whisper=whisper), seeds)
-        clips = [info for film in tqdm(films, total=len(seeds), unit="speech") for info in film]
-    write_manifest(out, clips)
+        for film in tqdm(films, total=len(seeds), unit="speech"):
+            clips += film
+            write_manifest(out, clips)
     return len(clips)
 
 
@@ -119,13 +139,14 @@ def main() -> None:
     parser.add_argument("--whisper", type=Path, required=True, help="Whisper tiny's encoder")
     parser.add_argument("--first", type=int, default=0, help="seed of the first speech")
     parser.add_argument("--speeches", type=int, default=60)
-    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--look", choices=(*LOOKS, simple.LOOK), default=SHADED)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--clips", type=int, default=CLIPS_PER_SPEECH, help="per speech (default %(default)s)")
     parser.add_argument("--frames", type=int, default=CLIP_FRAMES, help="per clip (default %(default)s)")
     parser.add_argument("--from-voice", action="store_true", help="hands follow the voice; no headshots")
     given = parser.parse_args()
-    shooting = Shooting(given.size, given.clips, given.frames, given.from_voice)
+    shooting = Shooting(given.size, given.look, given.clips, given.frames, given.from_voice)
     seeds = range(given.first, given.first + given.speeches)
     count = make_world(given.out, seeds, shooting, given.whisper, given.workers)
     print(f"{count} clips in {given.out}")

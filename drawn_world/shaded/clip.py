@@ -104,7 +104,7 @@ def make_clip(
     motion_seed = int(rng.integers(2**31))
     part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
     if name == FROM_VOICE:
-        pose, depth = _voiced(speech, round(begin * FPS), frames, energy, motion_seed)
+        pose, depth = voiced(speech, round(begin * FPS), frames, energy, motion_seed)
     else:
         pose = gestures.clip(name, longer, energy=energy, seed=motion_seed).take(part)
         depth = gestures.skeleton(name, longer, energy=energy, seed=motion_seed)[0][part][..., 2]
@@ -113,14 +113,14 @@ def make_clip(
     mouth = mouth_track(speech.phonemes, frames, FPS, begin)
     stress = loudness_track(sound, AUDIO_SAMPLE_RATE, frames, FPS)
     breath = breathing(frames, more)
-    pose = _place(livened(_talk(pose, who, mouth, stress, rng), breath, stress, more), rng)
+    pose = place(livened(_talk(pose, who, mouth, stress, rng), breath, stress, more), rng)
     gaze = looks(frames, more)
     nearer = int(depth.mean((0, 2)).argmax())
     hair = trailing(pose.faces.mean(1))
-    return WorldClip(who, pose, depth, mouth, _blinks(frames, rng), gaze, sound, look, hair, breath, nearer)
+    return WorldClip(who, pose, depth, mouth, blinks(frames, rng), gaze, sound, look, hair, breath, nearer)
 
 
-def _voiced(speech: Speech, first: int, frames: int, energy: float, seed: int) -> tuple[HandPose, np.ndarray]:
+def voiced(speech: Speech, first: int, frames: int, energy: float, seed: int) -> tuple[HandPose, np.ndarray]:
     """Hands that follow the speech, from a frame of it on; all at one depth."""
     from echomimic_core.gestures.library import built_in
     from echomimic_core.gestures.motion import gestures_for
@@ -145,7 +145,7 @@ def _talk(pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray,
     tilt = np.deg2rad(2.5) * np.sin(2 * np.pi * (0.22 * slow + rng.random())) + np.deg2rad(1.5) * (stress - 0.5)
     nod = 0.006 * stress + 0.003 * np.sin(2 * np.pi * (0.25 * slow + rng.random()))
     pivot = pose.bodies[:, 1:2]
-    faces = _turn(faces, pivot, tilt) + np.stack([np.zeros_like(nod), nod], 1)[:, None]
+    faces = turned(faces, pivot, tilt) + np.stack([np.zeros_like(nod), nod], 1)[:, None]
     bodies = pose.bodies.copy()
     bodies[:, 0] = faces[:, 30]
     bodies[:, [15, 14]] = np.stack([faces[:, 42:48].mean(1), faces[:, 36:42].mean(1)], 1)
@@ -171,19 +171,19 @@ def lips(middle, width, mouth, broad=1.0, lip=LIP) -> np.ndarray:
     return middle + np.concatenate(rings, 1) + np.stack([np.zeros_like(gap), 0.6 * gap], 1)[:, None]
 
 
-def _turn(points: np.ndarray, pivot: np.ndarray, angle: np.ndarray) -> np.ndarray:
+def turned(points: np.ndarray, pivot: np.ndarray, angle: np.ndarray) -> np.ndarray:
     cosine, sine = np.cos(angle), np.sin(angle)
     matrix = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)
     return pivot + np.einsum("fij,fnj->fni", matrix, points - pivot)
 
 
-def _place(pose: HandPose, rng: np.random.Generator) -> HandPose:
+def place(pose: HandPose, rng: np.random.Generator) -> HandPose:
     """The person a little larger, smaller or aside."""
     scale, shift = rng.uniform(0.92, 1.08), rng.uniform(-0.025, 0.025, 2)
     return pose.map_points(lambda points: 0.5 + (points - 0.5) * scale + shift)
 
 
-def _blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
+def blinks(frames: int, rng: np.random.Generator) -> np.ndarray:
     """Openness of the eyelids (frames,) with a blink of a sixth of a second every few seconds."""
     lids, time = np.ones(frames), rng.uniform(0, 4) * FPS
     while time < frames:

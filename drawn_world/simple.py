@@ -1,93 +1,133 @@
-"""Characters: what is random about a person and how a frame of them is drawn around keypoints."""
+"""The simple look: flat characters with outlines, whose hands are hardly found. The shipped 128² model learned it.
 
-import colorsys
-from dataclasses import dataclass
+Kept for that model's own measure and tests; `shaded` is what training learns now.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
+from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.media.opencv import cv2
+from echomimic_core.pose import gestures
+from echomimic_core.pose.hand_pose import HandPose
 
-FINGERS = [[0, *range(4 * finger + 1, 4 * finger + 5)] for finger in range(5)]
-PALM = [0, 1, 5, 9, 13, 17]
+from .mouth import loudness_track, mouth_track
+from .shaded.character import FINGERS, PALM, Character, Moment, random_character
+from .shaded.clip import (
+    FROM_VOICE,
+    HEAD,
+    HEAD_DROP,
+    MOUTH_HALF_WIDTH,
+    MOUTH_OPENING,
+    TRAINED_GESTURES,
+    blinks,
+    place,
+    turned,
+    voiced,
+)
+from .speech import Speech
+
+LOOK = "simple"
 MOUTH_INSIDE = (50, 8, 16)
+LIP = 0.06  # Height of a lip in face widths
 # Drawn at this many times the size, then averaged down.
 OVERSAMPLING = 2
 _FRACTION = 4  # Bits of OpenCV's sub-pixel places
 
 
 @dataclass(frozen=True)
-class Character:
-    """Colours are RGB 0..255; sizes are factors about 1."""
+class SimpleClip:
+    """Keypoints of a clip and what else moves in it; `frames` draws."""
 
-    skin: tuple
-    lips: tuple
-    hair: tuple
-    eyes: tuple
-    clothes: tuple
-    collar: tuple
-    walls: tuple  # Colours of the background at its top and bottom
-    things: tuple  # Of the background: (x, y, w, h, colour) in 0..1
-    hair_style: int
-    sleeves: bool  # Down to the wrists, or to the elbows
-    face_width: float
-    face_height: float
-    mouth_width: float
-    brow: float
-
-
-def random_character(rng: np.random.Generator) -> Character:
-    """Someone who was not there before."""
-
-    def colour(hue, saturation, value):
-        hue, saturation, value = (rng.uniform(*v) if isinstance(v, tuple) else v for v in (hue, saturation, value))
-        return tuple(round(255 * v) for v in colorsys.hsv_to_rgb(hue % 1, saturation, value))
-
-    depth = rng.uniform(0, 1)
-    skin = tuple(np.array([250, 216, 190]) * (1 - depth) + np.array([110, 70, 48]) * depth + rng.uniform(-8, 8, 3))
-    hair = colour((0.03, 0.12), (0.3, 0.8), (0.08, 0.85)) if rng.random() < 0.8 else colour((0, 1), 0.5, (0.4, 0.8))
-    hue = rng.uniform(0, 1)
-    things = tuple(
-        (rng.uniform(0, 0.9), rng.uniform(0, 0.6), rng.uniform(0.1, 0.3), rng.uniform(0.1, 0.4))
-        + (colour((hue - 0.1, hue + 0.1), (0.1, 0.5), (0.4, 0.9)),)
-        for _ in range(rng.integers(0, 3))
-    )
-    return Character(
-        skin=skin,
-        lips=tuple((np.array(skin) + (205, 90, 95)) / 2),
-        hair=hair,
-        eyes=colour((0.05, 0.6), (0.4, 0.8), (0.2, 0.55)),
-        clothes=colour((0, 1), (0.2, 0.85), (0.2, 0.9)),
-        collar=colour((0, 1), (0.0, 0.6), (0.3, 0.95)),
-        walls=(colour(hue, (0.05, 0.4), (0.55, 0.95)), colour(hue, (0.05, 0.5), (0.35, 0.8))),
-        things=things,
-        hair_style=int(rng.integers(0, 4)),
-        sleeves=bool(rng.random() < 0.6),
-        face_width=rng.uniform(0.92, 1.1),
-        face_height=rng.uniform(0.94, 1.08),
-        mouth_width=rng.uniform(0.9, 1.15),
-        brow=rng.uniform(0.7, 1.4),
-    )
-
-
-@dataclass(frozen=True)
-class Moment:
-    """Everything of one frame that moves; points in 0..1 of the frame.
-
-    Attributes
-    ----------
-    hands (2, 21, 2), depth (2, 21) larger is nearer, arms (2, 3, 2) shoulder, elbow, wrist; face (68, 2); neck (2,);
-    eyelids 0 closed to 1 open; mouth opening 0..1; gaze (2,) in -1..1.
-    """
-
-    hands: np.ndarray
+    who: Character
+    pose: HandPose
     depth: np.ndarray
-    arms: np.ndarray
-    face: np.ndarray
-    neck: np.ndarray
-    eyelids: float
-    opening: float
+    mouth: np.ndarray
+    eyelids: np.ndarray
     gaze: np.ndarray
+    sound: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.pose)
+
+    def frames(self, size: int) -> Iterator[np.ndarray]:
+        """Pictures (size, size, 3) uint8 RGB, one after the other."""
+        painter, pose = Painter(self.who, size), self.pose
+        arms = np.stack([pose.bodies[:, [5, 6, 7]], pose.bodies[:, [2, 3, 4]]], axis=1)
+        for f in range(len(self)):
+            yield painter.frame(
+                Moment(
+                    pose.hands[f], self.depth[f], arms[f], pose.faces[f], pose.bodies[f, 1],
+                    self.eyelids[f], self.mouth[f, 0], self.gaze[f], np.zeros(2), 0.0, 0,
+                )
+            )  # fmt: skip
+
+
+def make_clip(
+    seed: int, speech: Speech, frames: int, begin: float = 0.0, gesture: str | None = None, energy: float | None = None
+) -> SimpleClip:
+    """A clip of `frames` at 24 fps from `begin` seconds of a speech on; character and movements follow the seed.
+
+    gesture : of the pose library; FROM_VOICE lets the hands follow the speech by rule (strokes before its accents, rest
+        in its pauses); None draws one of `TRAINED_GESTURES`. energy : of the gesture, 0..1.5.
+    """
+    rng = np.random.default_rng([seed, 1])
+    who = random_character(rng)
+    name = gesture or str(rng.choice(TRAINED_GESTURES))
+    energy = float(rng.uniform(0.3, 1.3)) if energy is None else energy
+    # Part of a longer gesture, so that clips begin anywhere in it
+    longer = frames + int(rng.integers(1, 96))
+    motion_seed = int(rng.integers(2**31))
+    part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
+    if name == FROM_VOICE:
+        pose, depth = voiced(speech, round(begin * FPS), frames, energy, motion_seed)
+    else:
+        pose = gestures.clip(name, longer, energy=energy, seed=motion_seed).take(part)
+        depth = gestures.skeleton(name, longer, energy=energy, seed=motion_seed)[0][part][..., 2]
+    first = round(begin * AUDIO_SAMPLE_RATE)
+    sound = speech.sound[first : first + round(frames / FPS * AUDIO_SAMPLE_RATE)]
+    mouth = mouth_track(speech.phonemes, frames, FPS, begin)
+    stress = loudness_track(sound, AUDIO_SAMPLE_RATE, frames, FPS)
+    pose = place(_talk(pose, who, mouth, stress, rng), rng)
+    gaze = np.repeat(rng.uniform(-0.6, 0.6, (1, 2)), frames, axis=0)
+    return SimpleClip(who, pose, depth, mouth, blinks(frames, rng), gaze, sound)
+
+
+def _talk(pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray, rng) -> HandPose:
+    """Give the pose the character's face, with its mouth, and a head that nods and tilts with the voice."""
+    faces = pose.faces.copy()
+    middle = faces[:, 30:31]
+    scale = np.array(HEAD) * (who.face_width, who.face_height)
+    faces = middle + (0, HEAD_DROP) + (faces - middle) * scale
+    width = np.linalg.norm(faces[:, 16] - faces[:, 0], axis=-1)
+    faces[:, 17:27, 1] -= 0.03 * (width * stress)[:, None]
+    faces[:, 48:68] = lips(faces[:, 51:52] + (faces[:, 57:58] - faces[:, 51:52]) / 2, width, mouth, who.mouth_width)
+    slow = np.arange(len(pose)) / FPS
+    tilt = np.deg2rad(2.5) * np.sin(2 * np.pi * (0.22 * slow + rng.random())) + np.deg2rad(1.5) * (stress - 0.5)
+    nod = 0.006 * stress + 0.003 * np.sin(2 * np.pi * (0.25 * slow + rng.random()))
+    pivot = pose.bodies[:, 1:2]
+    faces = turned(faces, pivot, tilt) + np.stack([np.zeros_like(nod), nod], 1)[:, None]
+    bodies = pose.bodies.copy()
+    bodies[:, 0] = faces[:, 30]
+    bodies[:, [15, 14]] = np.stack([faces[:, 42:48].mean(1), faces[:, 36:42].mean(1)], 1)
+    bodies[:, [17, 16]] = faces[:, [16, 0]]
+    return replace(pose, faces=faces, bodies=bodies)
+
+
+def lips(middle: np.ndarray, width: np.ndarray, mouth: np.ndarray, broad: float = 1.0) -> np.ndarray:
+    """Lip points (F, 20, 2), 12 outer and 8 inner, of mouths (F, 2) around middles (F, 1, 2) in faces of width (F,)."""
+    half = MOUTH_HALF_WIDTH * width * mouth[:, 1] * broad
+    gap = 0.5 * MOUTH_OPENING * width * mouth[:, 0]
+    outer, inner = (np.pi - np.arange(n) * 2 * np.pi / n for n in (12, 8))
+    rings = []
+    for turns, wide, high in ((outer, half, gap + LIP * width), (inner, 0.82 * half, gap)):
+        circle = np.stack([np.cos(turns), -np.sin(turns)], 1)
+        rings.append(circle * np.stack([wide, high], 1)[:, None])
+    # The jaw falls: an open mouth grows downwards
+    return middle + np.concatenate(rings, 1) + np.stack([np.zeros_like(gap), 0.6 * gap], 1)[:, None]
 
 
 class Painter:
