@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from drawn_world import clip, shaded
+from drawn_world import shaded, simple
 from drawn_world.speech import Phoneme, Speech
 from echomimic_core.config import AUDIO_SAMPLE_RATE, HANDS
 from echomimic_core.landmarks import load_networks
@@ -33,7 +33,7 @@ def pixelated(picture: np.ndarray) -> np.ndarray:
 
 def demo_person(seed: int, finish: Callable = np.asarray) -> tuple[np.ndarray, HandPose]:
     """A picture (SIZE, SIZE, 3) of the demo's world, on which the small model was trained, and the truth."""
-    made = clip.make_clip(
+    made = simple.make_clip(
         seed, Speech(np.zeros(AUDIO_SAMPLE_RATE, np.float32), []), 1, gesture=gesture(seed), energy=1.0
     )
     return finish(next(made.frames(SIZE))), made.pose

@@ -19,8 +19,8 @@ from echomimic_core.media.video import VideoWriter
 from echomimic_core.pose import gestures
 from echomimic_core.pose.files import save
 
-from .clip import make_clip
 from .make import HELD_OUT
+from .simple import make_clip
 from .speech import Speaker, Speech, Voice
 
 SENTENCE = "Hello! I am only drawn, but I can speak."

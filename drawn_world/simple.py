@@ -32,6 +32,8 @@ from .speech import Speech
 
 LOOK = "simple"
 MOUTH_INSIDE = (50, 8, 16)
+# A pixel this far from it, in RGB, counts as outside.
+MOUTH_COLOUR_REACH = 90.0
 LIP = 0.06  # Height of a lip in face widths
 # Drawn at this many times the size, then averaged down.
 OVERSAMPLING = 2
@@ -128,6 +130,20 @@ def lips(middle: np.ndarray, width: np.ndarray, mouth: np.ndarray, broad: float 
         rings.append(circle * np.stack([wide, high], 1)[:, None])
     # The jaw falls: an open mouth grows downwards
     return middle + np.concatenate(rings, 1) + np.stack([np.zeros_like(gap), 0.6 * gap], 1)[:, None]
+
+
+def mouth_opening(frames: np.ndarray, pose: HandPose) -> np.ndarray:
+    """(F,): height of what has the colour of the inside of a mouth, in the middle of where the mouth should be."""
+    size = frames.shape[1]
+    openings = []
+    for frame, face in zip(frames, pose.faces, strict=True):
+        half = 0.06 * np.linalg.norm(face[16] - face[0])
+        low, high = np.array([face[51, 0] - half, face[33, 1]]), np.array([face[51, 0] + half, face[8, 1] + 0.03])
+        (left, top), (right, bottom) = (np.clip(v * size, 0, size).round().astype(int) for v in (low, high))
+        area = frame[top:bottom, left : max(right, left + 1)].astype(float)
+        distance = np.linalg.norm(area - MOUTH_INSIDE, axis=-1)
+        openings.append(np.clip(1 - distance / MOUTH_COLOUR_REACH, 0, 1).sum(0).mean() / size)
+    return np.array(openings)
 
 
 class Painter:

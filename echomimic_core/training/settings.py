@@ -102,9 +102,13 @@ class TrainSettings:
 class LossSettings(PhDWeights):
     """Factors of the PhD loss, frames decoded for it, and the files of its networks, `lpips` and `keypoints`: the
     weights of LPIPS, its name `stand-in`, or TorchScript of any other; an empty `keypoints` is the pack's landmark
-    networks. `lip_weight` is how much an error at the lips counts in the latent loss; elsewhere it is 1."""
+    networks. `lip_weight` and `hand_weight` are how much an error at the lips and at the hands counts in the latent
+    loss; elsewhere it is 1. `decoded_size` is the side in pixels of what is decoded, around the mouth or a hand; 0 is
+    the whole frame."""
 
     lip_weight: float = bounded(1.0, ABOVE_0)
+    hand_weight: float = bounded(1.0, ABOVE_0)
+    decoded_size: int = bounded(0, 0, LARGEST_SIDE)
     decoded_frames: int = bounded(1, 1)
     lpips: str | None = None
     keypoints: str | None = None
@@ -181,6 +185,11 @@ class Settings:
         if not step <= data.size <= LARGEST_SIDE or data.size % step:
             raise SettingsError(
                 f"data.size is {data.size}, but it must be a multiple of {step} pixels up to {LARGEST_SIDE}"
+            )
+        if self.loss.decoded_size > data.size or self.loss.decoded_size % PIXELS_PER_LATENT:
+            raise SettingsError(
+                f"loss.decoded_size is {self.loss.decoded_size}, but it must be a multiple of {PIXELS_PER_LATENT} "
+                f"pixels up to data.size, {data.size}; 0 decodes whole frames"
             )
         if not 1 <= data.frames <= MAX_CONTEXT_FRAMES:
             raise SettingsError(

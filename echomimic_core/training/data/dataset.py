@@ -20,6 +20,7 @@ from ...pose import HandPose
 from ...pose.draw import draw_maps
 from ...sampling.schedule import trailing_timesteps
 from ..settings import Settings
+from .details import crop_corner, hand_cells
 from .hpa import choose_placement, head_mask, latent_mask, pad_frames, pad_pose
 from .shards import HEADSHOT, Clip, ShardError, read_latents, read_manifest
 from .squares import squares_of
@@ -102,9 +103,9 @@ class ClipDataset(Dataset):
         -------
         frames (F, 3, s, s) and reference (3, s, s) uint8; pose_maps (F, 3, s, s) uint8; squares (F, 4, 4), where L_pose
         looks; audio (F, 50, 384);
-        audio_mask (h, h) and pixel_mask (1, s, s) in 0..1; loss_mask (1, 1, h, h), weights of the latent loss; noise
-        (F, 4, h, h) and offset (1, 4, 1, 1); timestep (); picked (n,) frames for the PhD loss; dropped and pose_kept
-        () bool.
+        audio_mask (h, h) and pixel_mask (1, s, s) in 0..1; loss_mask (F, 1, h, h), weights of the latent loss; noise
+        (F, 4, h, h) and offset (1, 4, 1, 1); timestep (); picked (n,) frames for the PhD loss, and with
+        `loss.decoded_size` crop (2,), left and top in cells of what is decoded of them; dropped and pose_kept () bool.
         """
         step, index = key
         rng = np.random.default_rng([self.settings.seed, step, index])
@@ -150,7 +151,8 @@ class ClipDataset(Dataset):
         self, clip: Clip, indices: list[int], shown: list[int], state: APDHState, rng: np.random.Generator
     ) -> dict[str, torch.Tensor]:
         """Frames, reference, pose maps and masks of a clip; `indices` are the frames `shown` and the reference."""
-        size, lip_weight = self.settings.data.size, self.settings.loss.lip_weight
+        size, weights = self.settings.data.size, self.settings.loss
+        lip_weight = weights.lip_weight
         cells = size // PIXELS_PER_LATENT
         frames, pose = clip.frames(indices), clip.pose()
         if clip.info.kind == HEADSHOT or state.audio in ("lips", "head"):
@@ -175,14 +177,21 @@ class ClipDataset(Dataset):
             audio = audio * loss_cells
         if lip_weight != 1:
             loss_cells = loss_cells * (1 + (lip_weight - 1) * audio_reach(window, "lips", cells))
+        loss_cells = loss_cells[None, None]
+        if weights.hand_weight != 1:
+            loss_cells = loss_cells * (1 + (weights.hand_weight - 1) * hand_cells(window, cells))
+        else:
+            loss_cells = loss_cells.expand(len(shown), -1, -1, -1)
         pictures = torch.from_numpy(frames).permute(0, 3, 1, 2)
-        return {
+        decoded = weights.decoded_size // PIXELS_PER_LATENT
+        crop = {"crop": crop_corner(window, decoded, cells, rng)} if decoded else {}
+        return crop | {
             "frames": pictures[:-1],
             "reference": pictures[-1],
             "pose_maps": torch.from_numpy(maps).permute(0, 3, 1, 2),
             "squares": torch.from_numpy(squares_of(window, state.keypoints)),
             "audio_mask": audio,
-            "loss_mask": loss_cells[None, None],
+            "loss_mask": loss_cells,
             "pixel_mask": loss[None],
         }
 

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from ...apdh.steering import phase_of
-from ...config import PHASES
+from ...config import PHASES, PIXELS_PER_LATENT
 from ..limits import bounded
+from .crops import LossCrop
 from .diffusion import min_snr_weights, one_step_clean
 from .edges import soft_canny
 
@@ -80,6 +81,7 @@ class PhDLoss(nn.Module):
     keypoints : generated and true pictures, squares (n, 4, 4) -> error (), as `keypoints.KeypointLoss`; None switches
         L_pose off.
     perceptual : two batches of pictures -> distance (n,); None switches L_low off.
+    decoded_size : pixels of the side of what is decoded; 0 is whole frames.
     """
 
     def __init__(
@@ -88,9 +90,10 @@ class PhDLoss(nn.Module):
         decode: Callable[[torch.Tensor], torch.Tensor] | None = None,
         keypoints: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
         perceptual: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
+        decoded_size: int = 0,
     ):
         super().__init__()
-        self.weights, self.decode = weights, decode
+        self.weights, self.decode, self.decoded_size = weights, decode, decoded_size
         self.keypoints, self.perceptual = keypoints, perceptual  # As attributes, so that modules move with this one.
         # The term of each phase, by its name: two batches of pictures and squares -> distance, None where it is off.
         # Those of a phase count in it, any other at every timestep.
@@ -111,6 +114,7 @@ class PhDLoss(nn.Module):
         squares: torch.Tensor | None = None,
         mask: torch.Tensor | None = None,
         pixel_mask: torch.Tensor | None = None,
+        crops: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Loss of a batch and its parts for the log.
 
@@ -120,8 +124,9 @@ class PhDLoss(nn.Module):
         frames : (B, n, 3, H, W) in 0..1, the frames of the clip that are decoded for the second term.
         picked : (B, n) their indices among the F.
         squares : (B, n, 4, 4) where hands, body and face are in them, `data.squares`; L_pose needs them.
-        mask : (B, 1, 1, h, w) weights of the latents, 0 outside of HPA's mask; pixel_mask : (B, 1, H, W) that mask over
-            the pictures; or None.
+        crops : (B, 2) left and top, in cells, of what is decoded of each clip where that is not the whole frame.
+        mask : (B, 1 or F, 1, h, w) weights of the latents, 0 outside of HPA's mask; pixel_mask : (B, 1, H, W) that
+            mask over the pictures; or None.
 
         Returns
         -------
@@ -140,11 +145,17 @@ class PhDLoss(nn.Module):
             terms.append(latent.new_zeros(()))
             if not wanted:
                 continue
-            decoded = self.decode(clean[sample, picked[sample]])
+            latents, pictures = clean[sample, picked[sample]], frames[sample]
             keep = None if pixel_mask is None else pixel_mask[sample : sample + 1]
             places = None if squares is None else squares[sample]
+            if crops is not None:
+                crop = LossCrop(*crops[sample].tolist(), self.decoded_size // PIXELS_PER_LATENT)
+                places = None if places is None else crop.squares(places, pictures.shape[-1])
+                latents, pictures = crop.cells(latents), crop.pixels(pictures)
+                keep = None if keep is None else crop.pixels(keep)
+            decoded = self.decode(latents)
             for name in wanted:
-                term = self.term(name, decoded, frames[sample], keep, places)
+                term = self.term(name, decoded, pictures, keep, places)
                 parts.setdefault(name, torch.full_like(latent, torch.nan).detach())[sample] = term.detach()
                 terms[-1] = terms[-1] + self.weights.of_phase(name) * term
         return (total + torch.stack(terms)).mean(), parts

@@ -52,7 +52,7 @@ def build_loss(settings: Settings, vae: FrozenVAE, device: torch.device) -> PhDL
     keypoints = build_keypoints(weights.keypoints) if weights.pose else None
     perceptual = build_perceptual(weights.lpips) if weights.low else None
     decode = vae.decode if any(weights.of_terms().values()) else None
-    return PhDLoss(weights, decode, keypoints, perceptual).to(device)
+    return PhDLoss(weights, decode, keypoints, perceptual, weights.decoded_size).to(device)
 
 
 class Trainer:
@@ -211,6 +211,7 @@ class Trainer:
                 squares=batch["squares"][rows, picked],
                 mask=batch["loss_mask"],
                 pixel_mask=batch["pixel_mask"],
+                crops=batch.get("crop"),
             )
 
     def encode(self, batch: dict[str, torch.Tensor], audio: bool) -> tuple[torch.Tensor, Conditions]:

@@ -9,13 +9,16 @@ import torch
 if not (Path(__file__).resolve().parents[3] / "drawn_world").is_dir():
     pytest.skip("the drawn world is left out of this copy", allow_module_level=True)
 
-from drawn_world.clip import FROM_VOICE, make_clip
+from drawn_world import simple
 from drawn_world.make import HEADSHOT_ZOOM, HELD_OUT, HELD_OUT_VOICES, headshot
-from drawn_world.measure import correlation, flicker, mouth_opening, psnr, still_mask, true_opening
+from drawn_world.measure import correlation, flicker, psnr, sharpness, still_mask, true_opening
 from drawn_world.mouth import CLOSED, mouth_track
+from drawn_world.reader import mouth_opening
+from drawn_world.shaded import FROM_VOICE, make_clip
 from drawn_world.speech import Phoneme, Speech, random_sentence, random_voice
 from echomimic_core.config import AUDIO_SAMPLE_RATE
 from echomimic_core.measures.beats import correlations, loudness_of
+from echomimic_core.media.opencv import cv2
 from echomimic_core.pose.motion import speed
 
 SIZE = 128
@@ -56,12 +59,23 @@ def test_a_diphthong_goes_from_one_vowel_to_the_other():
     assert track[4, 0] > track[12, 0] > track[20, 0] and track[4, 1] > track[20, 1]
 
 
+def test_the_mouth_in_the_picture_opens_as_the_keypoints_say():
+    """With teeth and tongue; of a picture that never moves nothing can be read."""
+    read, still = [], []
+    for seed in (1, 3):
+        clip = make_clip(seed, spoken(seed=seed), 36)
+        frames = np.stack(list(clip.frames(256)))
+        read.append(correlation(mouth_opening(frames, clip.pose), true_opening(clip.pose)))
+        still.append(correlation(mouth_opening(np.repeat(frames[:1], 36, 0), clip.pose), true_opening(clip.pose)))
+    assert min(read) > 0.98 and max(still) < 0.5
+
+
 @pytest.mark.parametrize("seed", range(4))
-def test_the_mouth_in_the_picture_opens_as_the_keypoints_say(seed):
-    clip = make_clip(seed, spoken(seed=seed), 48)
+def test_the_mouth_of_the_simple_look_opens_as_the_keypoints_say(seed):
+    clip = simple.make_clip(seed, spoken(seed=seed), 48)
     frames = np.stack(list(clip.frames(SIZE)))
-    assert correlation(mouth_opening(frames, clip.pose), true_opening(clip.pose)) > 0.95
-    assert correlation(mouth_opening(np.repeat(frames[:1], 48, 0), clip.pose), true_opening(clip.pose)) < 0.3
+    assert correlation(simple.mouth_opening(frames, clip.pose), true_opening(clip.pose)) > 0.95
+    assert correlation(simple.mouth_opening(np.repeat(frames[:1], 48, 0), clip.pose), true_opening(clip.pose)) < 0.3
 
 
 def test_hands_are_drawn_at_their_keypoints(clip, frames):
@@ -74,7 +88,7 @@ def test_hands_are_drawn_at_their_keypoints(clip, frames):
 def test_all_keypoints_but_the_hips_are_in_the_picture():
     for seed in range(20):
         pose = make_clip(seed, spoken(), 24).pose
-        assert pose.hands.min() > -0.05 and pose.hands.max() < 1.05
+        assert pose.hands.min() > -0.05 and pose.hands.max() < 1.06
         assert pose.faces.min() > -0.02 and pose.faces.max() < 1.0
 
 
@@ -104,7 +118,10 @@ def test_measures_of_the_true_frames_are_perfect(clip, frames):
     from drawn_world.measure import Made
 
     mask = still_mask(clip.pose, SIZE)
-    assert 0.4 < mask.mean() < 0.9
+    assert 0.3 < mask.mean() < 0.8
+    assert sharpness(Made(clip.pose, frames, frames), mask) == 1
+    blurred = np.stack([cv2.blur(frame, (5, 5)) for frame in frames])
+    assert sharpness(Made(clip.pose, frames, blurred), mask) < 0.8
     assert psnr(frames, frames, mask) > 90 and flicker(Made(clip.pose, frames, frames)) == 0
     noisy = np.clip(frames + np.random.default_rng(0).normal(0, 10, frames.shape), 0, 255).astype(np.uint8)
     assert psnr(noisy, frames, mask) == pytest.approx(28.1, abs=0.6) and flicker(Made(clip.pose, frames, noisy)) > 5

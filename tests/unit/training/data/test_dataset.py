@@ -83,6 +83,25 @@ def test_lips_count_as_often_as_asked_and_the_rest_once(tmp_path):
     assert weighed["loss_mask"].max() > 2 and weighed["loss_mask"].min() == 1
 
 
+def test_hands_count_as_much_more_as_the_settings_say_where_each_frame_has_them(tmp_path):
+    folder = clips.write_clips(tmp_path / "clips", [clips.make_clip(*clips.talking(12))])
+    weighed = ClipDataset(settings(folder, loss={"hand_weight": 8.0}))[(0, 0)]["loss_mask"]
+    pose = clips.make_pose(clips.talking(12)[1])
+    assert set(weighed.unique().tolist()) == {1.0, 8.0} and not torch.equal(weighed[0], weighed[-1])
+    assert (weighed == 8).float().mean() < 0.2 and pose.hands[:, 0].mean((0, 1))[1] > 0.7
+    assert (weighed[:, 0, : weighed.shape[-1] // 2] == 1).all()
+
+
+def test_what_is_decoded_is_a_crop_around_a_hand_or_the_mouth(tmp_path):
+    folder = clips.write_clips(tmp_path / "clips", [clips.make_clip(*clips.talking(12))])
+    dataset = ClipDataset(settings(folder, loss={"decoded_size": 32}))
+    corners = torch.stack([dataset[(0, index)]["crop"] for index in range(20)])
+    cells = dataset.settings.data.size // 8
+    assert corners.min() >= 0 and corners.max() <= cells - 4
+    assert len(corners[:, 1].unique()) > 1
+    assert "crop" not in ClipDataset(settings(folder))[(0, 0)]
+
+
 def test_few_steps_learn_only_where_sampling_goes(tmp_path):
     folder = clips.two_clips(tmp_path / "clips", frames=8)
     seen = {
