@@ -40,7 +40,7 @@ def phases(steps: dict[str, int], dropout: float) -> str:
 
 
 def rows(steps: int) -> dict[str, list[str]]:
-    """What each row changes in clips.yaml."""
+    """What each row changes in nano_clips.yaml."""
     whole = phases({reach: round(share * steps) for reach, share in SHARES.items()}, 0.1)
     return {
         "full": [whole],

@@ -32,7 +32,7 @@ NOISE = 0.1
 # So many crops lie around a hand, the mouth or an eye: where the little things are.
 DETAIL_SHARE = 0.7
 # Frames for the components; blocks of details count so often more.
-FRAMES, DETAIL_WEIGHT = 384, 3
+FRAMES, DETAIL_WEIGHT = 160, 3
 # The spread of the latents inside the VAE: TAESD clamps at 3.
 SPREAD = 0.5
 

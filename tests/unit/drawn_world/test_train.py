@@ -25,20 +25,22 @@ STEPS = 400
 
 
 @pytest.mark.parametrize("stage", ["pictures", "clips"])
-def test_the_stages_learn_what_they_are_for(stage):
-    settings = load_settings(CONFIGS / f"{stage}.yaml", {"init.file": "model.safetensors"} if stage == "clips" else {})
+@pytest.mark.parametrize("recipe", list(train.RECIPES))
+def test_the_stages_learn_what_they_are_for(recipe, stage):
+    start = {"init.file": "model.safetensors"} if stage == "clips" else {}
+    settings = load_settings(CONFIGS / f"{recipe}_{stage}.yaml", start)
+    assert settings.data.size == train.RECIPES[recipe].size
     assert settings.train.stage == {"pictures": 1, "clips": 2}[stage]
     assert sum(phase.steps for phase in settings.apdh.phases) == settings.train.steps
     # Clips learn the lips, at the timesteps of the six steps that the model is used with
-    assert (settings.train.sampling_steps, settings.loss.lip_weight > 1) == {
-        "pictures": (0, False),
-        "clips": (6, True),
-    }[stage]
+    few = stage == "clips" or recipe == "small"
+    assert (settings.train.sampling_steps, settings.loss.lip_weight > 1) == ((6, True) if few else (0, False))
+    assert (settings.loss.hand_weight > 1) == (recipe == "small")
 
 
 def test_every_row_of_the_ablations_leaves_one_thing_out():
     made = {
-        name: load_settings(CONFIGS / "clips.yaml", parse_changes([*changes, "init.file=model.safetensors"]))
+        name: load_settings(CONFIGS / "nano_clips.yaml", parse_changes([*changes, "init.file=model.safetensors"]))
         for name, changes in rows(STEPS).items()
     }
     full, again = made.pop("full"), made.pop("full, other seed")
