@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from drawn_world.clip import WorldClip, make_clip
 from drawn_world.make import HELD_OUT, random_speech
-from drawn_world.measure import correlation, mouth_opening
+from drawn_world.measure import correlation
 from drawn_world.mouth import mouth_track
+from drawn_world.simple import SimpleClip, make_clip, mouth_opening
 from drawn_world.speech import Speaker, Speech
 from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.media.video import VideoWriter
@@ -31,7 +31,7 @@ SECONDS = 3.0
 class Part:
     """One person's part: the character, and what it says (samples,) and opens its mouth (F,)."""
 
-    who: WorldClip
+    who: SimpleClip
     voice: np.ndarray
     opening: np.ndarray
 
@@ -50,7 +50,7 @@ def parts_of(count: int, in_turn: bool, seed: int, speaker: Speaker) -> list[Par
     return parts
 
 
-def _character(seed: int, speech: Speech) -> WorldClip:
+def _character(seed: int, speech: Speech) -> SimpleClip:
     return make_clip(seed, speech, 1, gesture="idle")
 
 
