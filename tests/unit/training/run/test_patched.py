@@ -1,4 +1,4 @@
-"""A model of other latents is trained: a step runs, at the velocity that its clean latents mean, and its file says so."""
+"""A model of other latents is trained: a step runs, at the velocity its clean latents mean, and its file says so."""
 
 import dataclasses
 
