@@ -7,6 +7,7 @@ progress in OUT.progress.jsonl. `--measure HELD_OUT` says how many of the true h
 
 import argparse
 import json
+import math
 import os
 from pathlib import Path
 
@@ -137,7 +138,8 @@ def loss(vae: BlockVAE, pictures: torch.Tensor, structure: nn.Module) -> tuple[t
 
 
 def rate(step: int, steps: int) -> float:
-    return LEARNING_RATE * min(1, (step + 1) / WARMUP) * (0.5 + 0.5 * np.cos(np.pi * step / steps)) + 1e-6
+    # A plain number: it is kept in the state, which is read without numpy's classes.
+    return LEARNING_RATE * min(1, (step + 1) / WARMUP) * (0.5 + 0.5 * math.cos(math.pi * step / steps)) + 1e-6
 
 
 def train(world: Path, out: Path, steps: int, every: int, channels: int = SMALL.latent_channels, seed: int = 0) -> None:
