@@ -29,7 +29,8 @@ class EchoMimicV2PosePad(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The picture to place the pose on: the same one that goes to Align Pose.",
+                    tooltip="The picture to place the pose on: the same one that goes to Align Pose. With a pose connected "
+                    "it is only the backdrop.",
                 ),
                 types.Pose.Input(
                     "pose",
@@ -59,31 +60,29 @@ class EchoMimicV2PosePad(io.ComfyNode):
 
     @classmethod
     def execute(cls, pad, image=None, pose=None) -> io.NodeOutput:
-        from ...echomimic_core.pose.pad import fit, mend, page, points, value
+        from ...echomimic_core.pose.pad import fit, page, value
+        from ...echomimic_core.pose.pad.result import result
 
         placed = value.read(pad)
+        finding = placed is not None and placed.find
         picture = None if image is None else first_picture(image)
+        size = None if picture is None else (picture.shape[1], picture.shape[0])
         shown = {}
         if picture is not None:
             # Not under "images", which the page would draw below the pad.
             shown["pad_picture"] = ui.PreviewImage(to_images(picture[None]), cls=cls).as_dict()["images"]
-            if placed and not placed.find:
-                value.check_picture(placed, picture.shape[1], picture.shape[0])
         if pose is not None:
             shown["pad_ground"] = [page.ground(pose)]
-        if placed and placed.find:
+        # Over a clip there is nothing to find: it is shown as it comes, whatever its shape.
+        if finding and pose is not None:
+            placed = None
+        elif finding:
             if picture is None:
                 raise ValueError("Find needs a picture: connect image")
             key, missing = fit.key_of_pose(find_person(picture)[0])
-            size = (picture.shape[1], picture.shape[0])
             shown |= {"pad_found": [value.written_key(key)], "pad_missing": list(missing), "pad_size": list(size)}
-            placed = value.Pad(picture.shape[1], picture.shape[0], keys=(key,))
-            pose = None
-        if pose is not None:
-            made = pose if placed is None else mend.mended(pose, placed)
-        else:
-            size = () if picture is None else (picture.shape[1], picture.shape[0])
-            made = points.pose(placed or value.Pad(*(size or (1, 1))), *size)
+            placed = value.Pad(*size, keys=(key,))
+        made = result(placed, size, pose)
         return io.NodeOutput(made, ui=shown)
 
 

@@ -23,7 +23,8 @@ export function toolbar(state, stage, words, find) {
         if (chosen) stage.choose(chosen);
         stage.canvas.focus({ preventScroll: true });
     };
-    const search = iconButton("find", words("findTip"), find, words("find"));
+    const sought = element("span");
+    const search = iconButton("find", words("findTip"), find, sought);
     const bar = element("div", "emv2-pad-row", {}, undo, redo, mirror, onion, fit, handle);
     bar.append(element("span", "emv2-pad-grow"), search);
     let shown = "";
@@ -33,7 +34,10 @@ export function toolbar(state, stage, words, find) {
             undo.disabled = state.history.at === 0;
             redo.disabled = state.history.at === state.history.texts.length - 1;
             mirror.disabled = state.mending || Boolean(state.locked);
-            search.disabled = mirror.disabled || busy;
+            search.disabled = Boolean(state.locked) || busy;
+            sought.textContent = words(state.mending ? "show" : "find");
+            search.title = words(state.mending ? "showTip" : "findTip");
+            search.setAttribute("aria-label", search.title);
             onion.classList.toggle("on", state.onion);
             onion.setAttribute("aria-pressed", state.onion);
             const ids = stage.handles().map((one) => one.id);

@@ -1,4 +1,5 @@
-// Find: runs this node alone, with a value that asks for the detector, and takes what it says.
+// Find and Show: runs this node alone, with a value that asks for the detector, or over a clip for the clip, and takes
+// what it says.
 import { api } from "../../../scripts/api.js";
 import { app } from "../../../scripts/app.js";
 import { Wrong } from "./check.js";
@@ -20,7 +21,8 @@ function onlyWithAncestors(output, id) {
     return Object.fromEntries([...needed].map((one) => [one, output[one]]));
 }
 
-// What the node shows after it has looked: {pad_found: [key], pad_missing: [...], pad_size, pad_picture}.
+// What the node shows after it has looked: {pad_found: [key], pad_missing: [...], pad_size, pad_picture}; over a clip
+// {pad_ground: [clip], pad_picture}.
 // waiting(n) says how many prompts come first. Throws an Error that says why not; a Wrong names its sentence.
 export async function find(node, picture, waiting) {
     const { output, workflow } = await app.graphToPrompt();
@@ -28,7 +30,6 @@ export async function find(node, picture, waiting) {
     if (!id) throw new Wrong("whyMuted");
     const prompt = structuredClone(output);
     prompt[id].inputs.pad = JSON.stringify({ version: 1, picture, find: true });
-    delete prompt[id].inputs.pose;
     const answer = await fetched("/prompt", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
@@ -77,6 +78,6 @@ async function ended(prompt, waiting) {
 function result({ status, outputs }, id) {
     const failed = status?.messages?.find(([kind]) => kind === "execution_error");
     if (failed) throw new Error(failed[1].exception_message.trim());
-    if (!outputs?.[id]?.pad_found) throw new Wrong("whyInterrupted");
+    if (!outputs?.[id]?.pad_found && !outputs?.[id]?.pad_ground) throw new Wrong("whyInterrupted");
     return outputs[id];
 }

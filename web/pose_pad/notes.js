@@ -14,7 +14,7 @@ export function noteOf(state, words, connected, find) {
     if (state.misfit) {
         const sizes = { from: state.value.picture.join("×"), to: state.misfit.join("×") };
         const text = words(state.mending ? "misfitClip" : "misfit", sizes);
-        return bad(find.said ? `${text} ${words("thenFind")}` : text, ["refit", deciding(() => state.refit())], startAgain);
+        return bad(find.said && !state.mending ? `${text} ${words("thenFind")}` : text, ["refit", deciding(() => state.refit())], startAgain);
     }
     if (state.full) return bad(words(state.mending ? "fullFixes" : "full"));
     if (state.crowded) return bad(words(state.mending ? "crowdedFixes" : "crowded"));

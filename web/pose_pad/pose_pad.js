@@ -52,24 +52,24 @@ function build(node, value) {
 
     async function findNow() {
         if (finding.busy) return;
-        const refused = (why) => say(words("refused", { why }));
-        if (!isConnected(node, "image")) return refused(words("whyNoPicture"));
-        // The artist decides first what becomes of the pose that was placed on another picture.
-        if (state.misfit) return say(words("thenFind"));
-        say(words("finding"), true);
+        const { mending } = state;
+        const refused = (why) => say(words(mending ? "notShown" : "refused", { why }));
+        if (!mending && !isConnected(node, "image")) return refused(words("whyNoPicture"));
+        const looking = words(mending ? "showing" : "finding");
+        say(looking, true);
         try {
             const answer = await find(node, state.value.picture, (first) =>
-                say(words(first ? "queued" : "finding", { n: first }), true)
+                say(first ? words("queued", { n: first }) : looking, true)
             );
-            pictures.arrived(answer.pad_picture?.[0]);
-            await look();
-            say(placed(answer));
+            await ran(answer);
+            say(answer.pad_found ? placed(answer) : "");
         } catch (error) {
             refused(error.values ? words(error.name, error.values) : error.message);
         }
     }
 
-    // Takes what was found; what there is to say about it.
+    // Takes what was found; what there is to say about it. The artist decides first what becomes of a pose that was
+    // placed on a picture of another shape.
     function placed({ pad_found: [found], pad_missing: missing = [], pad_size: size }) {
         if (state.locked) return "";
         if (!sameShape(state.value.picture, size)) return words("thenFind");
@@ -116,7 +116,7 @@ function build(node, value) {
     function ran(output) {
         if (output?.pad_picture) pictures.arrived(output.pad_picture[0]);
         if (output?.pad_ground?.[0]) state.setGround(output.pad_ground[0]);
-        look();
+        return look();
     }
 
     function remove() {

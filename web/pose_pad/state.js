@@ -36,7 +36,6 @@ export class State extends Placing {
             this.locked = null;
             this.value = newValue(this.likelyCanvas ?? undefined);
             this.history = new History(written(this.value));
-            this.keep();
         }
         this.changed();
     }
@@ -63,7 +62,7 @@ export class State extends Placing {
     }
 
     get untouched() {
-        return this.history.texts.length === 1 && written(this.value) === written(newValue(this.value.picture));
+        return !this.locked && written(this.value) === written(newValue(this.value.picture));
     }
 
     // Width and height of what the pose is placed on, null while that is not known: a picture from further upstream may
@@ -104,7 +103,8 @@ export class State extends Placing {
         if (size && !this.locked && `${this.value.picture}` !== `${size}`) {
             if (this.untouched) {
                 this.value = newValue(size);
-                this.history = new History(this.keep());
+                if (this.history.texts.length > 1) this.history.push(this.keep());
+                else this.history = new History(this.keep());
             } else if (this.canvas && !this.misfit) {
                 this.value = onPicture(this.value, size);
                 this.history.push(this.keep());
@@ -122,10 +122,11 @@ export class State extends Placing {
         this.commit();
     }
 
+    // The first figure is kept as nothing, so that it stands on whatever picture arrives.
     keep() {
         const text = written(this.value);
         this.full = !fits(text);
-        if (!this.full) this.save(text);
+        if (!this.full) this.save(this.untouched ? "" : text);
         return text;
     }
 
@@ -149,7 +150,7 @@ export class State extends Placing {
         if (text === null) return;
         this.quiet();
         this.open(text);
-        this.save(text);
+        this.save(this.untouched ? "" : text);
         this.seek(Math.min(this.time, this.end));
     }
 

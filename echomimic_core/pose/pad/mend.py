@@ -24,9 +24,10 @@ def mended(ground: HandPose, pad: Pad) -> HandPose:
 
     Raises
     ------
-    ValueError : the clip's canvas has another shape than the picture of the pad, or a correction lies after its end.
+    ValueError : the clip's canvas has another shape than what the corrections were made on, or one lies after its end.
     """
-    check_picture(pad, ground.width, ground.height)
+    if pad.fixes:
+        check_picture(pad, ground.width, ground.height)
     ground = ground.whole_canvas()
     at, end = np.arange(len(ground)) / ground.fps, (len(ground) - 1) / ground.fps
     late = [fix.time for fix in pad.fixes if fix.time > end + 0.5 / ground.fps]

@@ -11,7 +11,8 @@ const [{ find }, { Pictures }, { WORDS }] = await Promise.all(["find", "picture"
 globalThis.setTimeout = (action) => void Promise.resolve().then(action);
 
 const inputs = { pad: "", image: ["1", 0], pose: ["3", 0] };
-const prompt = { 1: { inputs: {} }, 2: { inputs }, 3: { inputs: {} }, 4: { inputs: { pose: ["2", 0] } } };
+const { pose, ...alone } = inputs;
+const prompt = { 1: { inputs: {} }, 2: { inputs: alone }, 3: { inputs: {} }, 4: { inputs: { pose: ["2", 0] } } };
 const found = { pad_found: [{}], pad_missing: [], pad_size: [2, 2] };
 const ended = (messages, outputs = {}) => ({ status: { messages }, outputs: { 2: outputs } });
 
@@ -47,6 +48,9 @@ const answers = {
         {},
         ended([["execution_success", {}]], found),
     ]),
+    shown: await search([ended([["execution_success", {}]], { pad_ground: [{ fps: 24 }] })], {
+        output: { ...prompt, 2: { inputs } },
+    }),
     failed: await search([{ running: ["ours"] }, ended([["execution_error", { exception_message: "no memory\n" }]])]),
     interrupted: await search([{ running: ["ours"] }, ended([["execution_interrupted", {}]])]),
     removed: await search([{ pending: ["ours"] }, {}]),

@@ -125,5 +125,17 @@ const steps = {};
     }
     steps.full = { note: one.note(), size: one.saved.at(-1).length, keys: one.state.value.keys.length };
 }
+{
+    // The first figure is kept as nothing, before and after a change that is undone, and stands on each new picture.
+    const one = pad();
+    one.state.setPicture({ size: [600, 900], exact: false });
+    steps.untouched = [one.saved.filter(Boolean), one.state.value.picture, one.state.misfit];
+    one.state.moveHead([300, 200]);
+    one.state.commit();
+    const [touched] = one.saved.slice(-1);
+    one.state.undo();
+    one.state.setPicture({ size: [900, 600], exact: true });
+    steps.untouched.push(Boolean(touched), one.saved.at(-1), one.state.value.picture, one.note());
+}
 steps.notes = [pad().note(calm, false), pad().note({ busy: true, said: "busy", forget() {} })];
 process.stdout.write(JSON.stringify({ verdicts: asked.texts.map(verdict), steps }));

@@ -45,6 +45,11 @@ def test_find_runs_the_pad_alone_and_says_how_many_come_first(told):
     assert json.loads(sent["prompt"]["2"]["inputs"]["pad"])["find"] is True
 
 
+def test_over_a_clip_the_pad_runs_with_the_clip_and_shows_it(told):
+    shown = told["answers"]["shown"]
+    assert shown["shown"]["pad_ground"] == [{"fps": 24}] and set(shown["sent"]["prompt"]) == {"1", "2", "3"}
+
+
 @pytest.mark.parametrize(
     ("case", "why"),
     [

@@ -104,9 +104,13 @@ def test_undo_takes_the_playhead_back_into_the_clip(steps):
 
 def test_value_that_cannot_be_shown_is_kept_until_the_artist_starts_again(steps):
     assert steps["locked"] == {"saved": [], "note": "locked", "points": None}
-    again = json.loads(steps["again"]["last"])
-    assert read(steps["again"]["last"]) and again["picture"] == [300, 900] and steps["again"]["note"] is None
+    again = steps["again"]
+    assert again["last"] == "" and again["value"]["picture"] == [300, 900] and again["note"] is None
     assert steps["lockedAgain"]["last"].startswith('{"version": 7') and steps["lockedAgain"]["note"] == "locked"
+
+
+def test_untouched_figure_is_kept_as_nothing_and_stands_on_each_new_picture(steps):
+    assert steps["untouched"] == [[], [600, 900], None, True, "", [900, 600], None]
 
 
 def test_one_mark_too_many_changes_nothing_and_is_said(steps):

@@ -12,6 +12,7 @@ from echomimic_core.pose.hand_skeleton import LIMITS
 from echomimic_core.pose.pad import fit, points
 from echomimic_core.pose.pad.mend import bent_elbow, mended
 from echomimic_core.pose.pad.presets import PRESETS, start_key
+from echomimic_core.pose.pad.result import result
 from echomimic_core.pose.pad.value import ANGLES, PadHand, read, written_key
 
 SIZE = 800
@@ -42,6 +43,29 @@ def test_one_key_is_one_frame_on_the_canvas_of_the_picture():
     # The person's left is on the right of the picture, and thumbs of raised palms point at each other.
     assert pose.hands[0, 0, 0, 0] > 0.5 > pose.hands[0, 1, 0, 0]
     assert pose.hands[0, 0, 4, 0] < pose.hands[0, 0, 20, 0]
+
+
+def test_untouched_pad_is_the_first_figure_on_the_picture_or_the_clip_itself():
+    first = result(None, (640, 480))
+    assert (first.width, first.height) == (640, 480)
+    assert np.allclose(first.hands[0, 0, 0] * (640, 480), start_key(640, 480).hands[0].wrist)
+    assert result(None).width == 768
+    ground = gestures.clip("explaining", 4)
+    assert result(None, (640, 480), ground) is ground
+
+
+def test_pose_is_refused_on_a_picture_of_another_shape_but_not_for_the_backdrop_of_a_clip():
+    placed, ground = pad_of([key(0.0)]), gestures.clip("explaining", 4)
+    with pytest.raises(ValueError, match="800x800, but this one is 640x480"):
+        result(placed, (640, 480))
+    fixed = pad_of([key(0.0)], [{"t": 0, "left": {"turn": 20}}])
+    assert result(fixed, (640, 480), ground).width == ground.width
+    # Without corrections there is nothing that could be at the wrong place.
+    wide = read(json.dumps({"version": 1, "picture": [640, 480], "keys": [key(0.0)]}))
+    assert np.array_equal(result(wide, None, ground).hands, ground.hands)
+    wide_fixed = {"version": 1, "picture": [640, 480], "fixes": [{"t": 0, "left": {"turn": 20}}]}
+    with pytest.raises(ValueError, match="640x480"):
+        result(read(json.dumps(wide_fixed)), None, ground)
 
 
 def test_key_frames_are_met_exactly_and_joined_without_a_jerk():
