@@ -29,8 +29,8 @@ class EchoMimicV2PosePad(io.ComfyNode):
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="The picture to place the pose on: the same one that goes to Align Pose. With a pose connected "
-                    "it is only the backdrop.",
+                    tooltip="The picture to place the pose on: the same one that goes to Align Pose. With a pose "
+                    "connected it is only the backdrop.",
                 ),
                 types.Pose.Input(
                     "pose",

@@ -1,8 +1,20 @@
 // How the figure changes: wrists, elbows, head and fingers of the key frame or the correction at the pad's time.
-import { SIDES, add, clamp, keyAt, length, minus, scaled } from "./figure.js";
+import { SIDES, add, clamp, handPoints, keyAt, length, minus, scaled } from "./figure.js";
 import { bentElbow, rootOf } from "./mend.js";
 import { HAND_SIZES, MARGIN, SCALES } from "./numbers.js";
 import { copiedHand, mirroredKey, newValue } from "./value.js";
+
+// Knuckles of the index and the little finger.
+const ACROSS = [5, 17];
+
+// On which side of the hand the thumb is, as seen in the picture: the sign of the area between its outer knuckles; 0
+// where one of them is not seen.
+function facing(points) {
+    const ways = ACROSS.map((knuckle) => points?.[0] && points[knuckle] && minus(points[knuckle], points[0]));
+    if (!ways.every(Boolean)) return 0;
+    const [[a, b], [c, d]] = ways;
+    return Math.sign(a * d - b * c);
+}
 
 // What State builds on.
 export class Placing {
@@ -52,13 +64,15 @@ export class Placing {
         return (fix[SIDES[side]] ??= { move: [0, 0], turn: 0, scale: 1 });
     }
 
-    // The hand to place anew, over what the clip shows: it begins where that is.
+    // The hand to place anew, over what the clip shows: it begins where that is, and with the same side of it in view.
     redraw(side, angles) {
         const points = this.pointsAt(this.time);
         const usual = newValue(this.value.picture).keys[0][SIDES[side]];
         const place = this.frameOf(side, points) ?? usual;
         const fix = this.mark ?? this.insert(this.value.fixes, {});
-        fix[SIDES[side]] = { hand: { ...usual, ...place, angles: [...(angles ?? usual.angles)] } };
+        const hand = { ...usual, ...place, angles: [...(angles ?? usual.angles)] };
+        const turned = facing(points?.hands[side]) * facing(handPoints(hand, side)) < 0;
+        fix[SIDES[side]] = { hand: { ...hand, roll: turned ? 180 : 0 } };
     }
 
     bounded([x, y]) {

@@ -4,8 +4,8 @@ import { pathToFileURL } from "node:url";
 
 const [folder, file] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${folder}/${name}.js`));
-const [{ State }, { checked }, { newValue, written, onPicture }, { noteOf }] = await Promise.all(
-    ["state", "check", "value", "notes"].map(load)
+const [{ State }, { checked }, { newValue, written, onPicture }, { noteOf }, { handPoints }] = await Promise.all(
+    ["state", "check", "value", "notes", "figure"].map(load)
 );
 const asked = JSON.parse(readFileSync(file, "utf-8"));
 
@@ -136,6 +136,21 @@ const steps = {};
     one.state.undo();
     one.state.setPicture({ size: [900, 600], exact: true });
     steps.untouched.push(Boolean(touched), one.saved.at(-1), one.state.value.picture, one.note());
+}
+{
+    // Hands of a clip that are placed anew: palms and backs, on both sides, however they are turned.
+    steps.redrawn = [];
+    for (const side of [0, 1])
+        for (const roll of [20, 160])
+            for (const turn of [0, 100, -130]) {
+                const one = pad();
+                one.state.setMending(true);
+                const given = { ...newValue([800, 600]).keys[0][["left", "right"][side]], roll, turn };
+                const hands = side === 0 ? [...handPoints(given, 0), ...Array(21).fill(null)] : [...Array(21).fill(null), ...handPoints(given, 1)];
+                one.state.setGround({ width: 800, height: 600, fps: 24, times: [0, 1], hands: [hands, hands], bodies: null });
+                one.state.redraw(side);
+                steps.redrawn.push([roll, one.state.hand(side).roll]);
+            }
 }
 steps.notes = [pad().note(calm, false), pad().note({ busy: true, said: "busy", forget() {} })];
 process.stdout.write(JSON.stringify({ verdicts: asked.texts.map(verdict), steps }));

@@ -113,6 +113,11 @@ def test_untouched_figure_is_kept_as_nothing_and_stands_on_each_new_picture(step
     assert steps["untouched"] == [[], [600, 900], None, True, "", [900, 600], None]
 
 
+def test_hand_placed_anew_shows_the_side_that_the_clip_shows(steps):
+    assert len(steps["redrawn"]) == 12
+    assert all(made == (180 if given > 90 else 0) for given, made in steps["redrawn"])
+
+
 def test_one_mark_too_many_changes_nothing_and_is_said(steps):
     assert steps["crowded"] == {"same": True, "note": "crowdedFixes"}
 
