@@ -39,7 +39,7 @@ function handHandles(state, points) {
         const frame = state.shows(side) && state.frameOf(side, points);
         if (!frame) return [];
         const { wrist, size, turn } = frame;
-        const handles = [part(`wrist ${side}`, "wrist", wrist, (to) => state.moveWrist(side, to), { side })];
+        const handles = [part(`wrist ${side}`, "wrist", wrist, (to, alt) => state.moveWrist(side, to, alt), { side })];
         if (side !== state.side) return handles;
         const tip = add(wrist, scaled(rotated([0, -1], turn), size * TURN_AT));
         const corner = add(wrist, scaled(rotated([side === 0 ? 1 : -1, -0.35], turn), size * SCALE_AT));

@@ -16,8 +16,30 @@ function facing(points) {
     return Math.sign(a * d - b * c);
 }
 
+const spelled = (point) => `${point.map((v) => Math.round(v * 10))}`;
+
 // What State builds on.
 export class Placing {
+    // Where arms have bent elbows that nobody had placed.
+    bent = new Set();
+
+    // Whether an elbow goes with its wrist: it stands where the first figure has it, or where the arm has bent it.
+    follows(key, side) {
+        const elbow = spelled(key.elbows[side]);
+        return this.bent.has(elbow) || elbow === spelled(newValue(this.value.picture).keys[0].elbows[side]);
+    }
+
+    bend(elbow) {
+        this.bent.add(spelled(elbow));
+    }
+
+    // A change after which elbows that nobody had placed still go with their wrists.
+    carrying(change, crossed = false) {
+        const following = [0, 1].filter((side) => this.follows(this.value.keys[0], side));
+        change();
+        for (const side of following) this.bend(this.value.keys[0].elbows[crossed ? 1 - side : side]);
+    }
+
     headAt() {
         return keyAt(this.value.keys, this.time).head;
     }
@@ -85,7 +107,8 @@ export class Placing {
         return clamp(size, HAND_SIZES[0] * side, HAND_SIZES[1] * side);
     }
 
-    moveWrist(side, to) {
+    // On one frame an elbow that the artist has placed stays there, unless asked to bend.
+    moveWrist(side, to, bend = false) {
         const name = SIDES[side];
         if (this.mending) {
             const now = this.pointsAt(this.time);
@@ -97,7 +120,8 @@ export class Placing {
         const key = this.editedKey();
         const [shoulder, elbow, wrist] = [key.shoulders[side], key.elbows[side], key[name].wrist];
         const target = this.within(shoulder, this.bounded(to), this.arm(side).reduce((sum, bone) => sum + bone, 0));
-        key.elbows[side] = this.bounded(bentElbow(shoulder, elbow, wrist, target));
+        if (bend || this.value.keys.length > 1 || this.follows(key, side))
+            this.carrying(() => (key.elbows[side] = this.bounded(bentElbow(shoulder, elbow, wrist, target))));
         key[name] = { ...key[name], wrist: target };
     }
 
@@ -132,7 +156,8 @@ export class Placing {
         const shift = minus(this.bounded(to), key.neck);
         const move = (point) => this.bounded(add(point, shift));
         key.neck = move(key.neck);
-        for (const part of ["shoulders", "elbows"]) key[part] = key[part].map(move);
+        key.shoulders = key.shoulders.map(move);
+        this.carrying(() => (key.elbows = key.elbows.map(move)));
         key.head = [...move(key.head.slice(0, 2)), ...key.head.slice(2)];
         for (const side of SIDES) key[side] = { ...key[side], wrist: move(key[side].wrist) };
     }
@@ -160,7 +185,7 @@ export class Placing {
 
     mirror() {
         const key = this.editedKey();
-        Object.assign(key, mirroredKey(key, this.value.picture[0]));
+        this.carrying(() => Object.assign(key, mirroredKey(key, this.value.picture[0])), true);
         this.commit();
     }
 

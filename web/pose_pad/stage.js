@@ -132,7 +132,7 @@ export class Stage {
         if (!handle) return;
         this.canvas.style.cursor = "grabbing";
         this.dragged.moved = true;
-        handle.drag(add(this.toPicture(at), this.dragged.offset));
+        handle.drag(add(this.toPicture(at), this.dragged.offset), event.altKey);
         this.state.touch();
     }
 

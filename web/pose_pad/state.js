@@ -1,6 +1,6 @@
 // What the pad shows: the value, the time, the clip to correct, and undo. How the figure changes is in placing.js.
 import { Wrong } from "./check.js";
-import { clamp, keyAt, pointsOf } from "./figure.js";
+import { SIDES, clamp, keyAt, pointsOf } from "./figure.js";
 import { History } from "./history.js";
 import { groundAt, mended } from "./mend.js";
 import { EASES, MAX_KEYS, MAX_SECONDS } from "./numbers.js";
@@ -106,7 +106,7 @@ export class State extends Placing {
                 if (this.history.texts.length > 1) this.history.push(this.keep());
                 else this.history = new History(this.keep());
             } else if (this.canvas && !this.misfit) {
-                this.value = onPicture(this.value, size);
+                this.carrying(() => (this.value = onPicture(this.value, size)));
                 this.history.push(this.keep());
             }
         }
@@ -118,7 +118,7 @@ export class State extends Placing {
     }
 
     refit() {
-        this.value = onPicture(this.value, this.canvas);
+        this.carrying(() => (this.value = onPicture(this.value, this.canvas)));
         this.commit();
     }
 
@@ -257,7 +257,10 @@ export class State extends Placing {
     place(found, missing, size) {
         const [key] = onPicture({ ...this.value, picture: size, keys: [found], fixes: [] }, this.value.picture).keys;
         const edited = this.editedKey();
+        const guessed = (side) => missing.includes("body") || missing.includes(`${SIDES[side]} elbow`);
+        const following = [0, 1].filter((side) => guessed(side) && this.follows(edited, side));
         Object.assign(edited, withOwnParts(key, edited, missing, this.value.picture), { t: edited.t });
+        for (const side of following) this.bend(edited.elbows[side]);
         this.commit();
     }
 }

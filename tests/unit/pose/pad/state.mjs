@@ -152,5 +152,29 @@ const steps = {};
                 steps.redrawn.push([roll, one.state.hand(side).roll]);
             }
 }
+{
+    // On one frame the elbow goes with the wrist until it has been placed: through undo, a moved neck and a larger picture.
+    const one = pad();
+    const elbow = () => [...one.state.value.keys[0].elbows[0]];
+    const went = (x, y, bend) => {
+        const before = `${elbow()}`;
+        one.state.moveWrist(0, [x, y], bend);
+        one.state.commit();
+        return `${elbow()}` !== before;
+    };
+    steps.elbows = [went(500, 200)];
+    one.state.moveNeck([410, 210]);
+    one.state.commit();
+    steps.elbows.push(went(520, 220));
+    one.state.moveElbow(0, [560, 380]);
+    one.state.commit();
+    one.state.undo();
+    steps.elbows.push(went(530, 300));
+    one.state.moveElbow(0, [560, 380]);
+    one.state.commit();
+    steps.elbows.push(went(500, 250), went(540, 260, true), went(500, 270));
+    one.state.load(written(one.state.value));
+    steps.elbows.push(went(520, 280));
+}
 steps.notes = [pad().note(calm, false), pad().note({ busy: true, said: "busy", forget() {} })];
 process.stdout.write(JSON.stringify({ verdicts: asked.texts.map(verdict), steps }));

@@ -118,6 +118,10 @@ def test_hand_placed_anew_shows_the_side_that_the_clip_shows(steps):
     assert all(made == (180 if given > 90 else 0) for given, made in steps["redrawn"])
 
 
+def test_elbow_on_one_frame_goes_with_the_wrist_until_the_artist_has_placed_it(steps):
+    assert steps["elbows"] == [True, True, True, False, True, False, False]
+
+
 def test_one_mark_too_many_changes_nothing_and_is_said(steps):
     assert steps["crowded"] == {"same": True, "note": "crowdedFixes"}
 
