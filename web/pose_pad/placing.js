@@ -128,11 +128,15 @@ export class Placing {
     // Lengths of the upper arm and the forearm: free for one frame, for a clip as long as they look in its keys.
     arm(side) {
         if (this.value.keys.length < 2) return [Infinity, Infinity];
-        const longest = (bone) => Math.max(...this.value.keys.map((key) => length(bone(key))));
         return [
-            longest((key) => minus(key.elbows[side], key.shoulders[side])),
-            longest((key) => minus(key[SIDES[side]].wrist, key.elbows[side])),
+            this.longest((key) => minus(key.elbows[side], key.shoulders[side])),
+            this.longest((key) => minus(key[SIDES[side]].wrist, key.elbows[side])),
         ];
+    }
+
+    // The length of a bone as it looks in the key where it looks longest.
+    longest(bone) {
+        return Math.max(...this.value.keys.map((key) => length(bone(key))));
     }
 
     within(root, to, most) {
@@ -147,8 +151,20 @@ export class Placing {
         key[SIDES[side]] = { ...hand, wrist: this.within(key.elbows[side], hand.wrist, fore) };
     }
 
+    // In a clip no further than its keys show, and the arm goes with it; on one frame it is placed alone.
     moveShoulder(side, to) {
-        this.editedKey().shoulders[side] = this.bounded(to);
+        const key = this.editedKey();
+        const [from, other] = [key.shoulders[side], key.shoulders[1 - side]];
+        let target = this.bounded(to);
+        if (this.value.keys.length > 1) {
+            const wide = this.longest(({ shoulders }) => minus(shoulders[0], shoulders[1]));
+            target = this.within(other, target, wide);
+            target = this.within(key.neck, target, this.longest((one) => minus(one.shoulders[side], one.neck)));
+            const move = (point) => this.bounded(add(point, minus(target, from)));
+            key.elbows[side] = move(key.elbows[side]);
+            key[SIDES[side]] = { ...key[SIDES[side]], wrist: move(key[SIDES[side]].wrist) };
+        }
+        key.shoulders[side] = target;
     }
 
     moveNeck(to) {

@@ -176,5 +176,20 @@ const steps = {};
     one.state.load(written(one.state.value));
     steps.elbows.push(went(520, 280));
 }
+{
+    // A shoulder that is dragged far away in a clip, and on a single frame.
+    const [one, lone] = [pad(clip(0, 2)), pad(clip(0))];
+    const bones = ({ state }) => {
+        const { neck, shoulders, elbows, left } = state.value.keys[0];
+        const far = ([a, b], [c, d]) => Math.hypot(a - c, b - d);
+        return [far(neck, shoulders[0]), far(shoulders[0], elbows[0]), far(elbows[0], left.wrist)];
+    };
+    steps.shoulder = { before: bones(one), lone: [] };
+    one.state.moveShoulder(0, [700, 500]);
+    steps.shoulder.after = bones(one);
+    const { elbows } = structuredClone(lone.state.value.keys[0]);
+    lone.state.moveShoulder(0, [700, 500]);
+    steps.shoulder.lone = [lone.state.value.keys[0].shoulders[0], `${lone.state.value.keys[0].elbows}` === `${elbows}`];
+}
 steps.notes = [pad().note(calm, false), pad().note({ busy: true, said: "busy", forget() {} })];
 process.stdout.write(JSON.stringify({ verdicts: asked.texts.map(verdict), steps }));

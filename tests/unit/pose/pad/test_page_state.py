@@ -122,6 +122,13 @@ def test_elbow_on_one_frame_goes_with_the_wrist_until_the_artist_has_placed_it(s
     assert steps["elbows"] == [True, True, True, False, True, False, False]
 
 
+def test_shoulder_in_a_clip_stretches_no_bone_and_takes_the_arm_along(steps):
+    shoulder = steps["shoulder"]
+    assert np.allclose(shoulder["after"][1:], shoulder["before"][1:])
+    assert shoulder["after"][0] <= shoulder["before"][0] + 1e-6
+    assert shoulder["lone"] == [[700, 500], True]
+
+
 def test_one_mark_too_many_changes_nothing_and_is_said(steps):
     assert steps["crowded"] == {"same": True, "note": "crowdedFixes"}
 
