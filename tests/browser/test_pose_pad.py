@@ -174,6 +174,20 @@ def test_drag_over_a_clip_corrects_it_around_its_time(page, comfy, mode):
     assert all(map(np.array_equal, pictures, drawn(whole, [0, 24, 47])))
 
 
+@pytest.mark.both_ends
+def test_note_stands_beside_the_picture_and_moves_nothing_as_it_comes_and_goes(page):
+    show_pad(page, prompt_of())
+    boxes = """() => ['.emv2-pad-stage', '.emv2-pad-note'].map(name => {
+        const box = document.querySelector(name).getBoundingClientRect();
+        return [box.top, box.bottom];
+    })"""
+    before = page.evaluate(boxes)
+    page.evaluate(f"() => {NODE}.emv2Pad.state.seek(1)")
+    drag(page, "wrist 0", 10, -20)
+    note(page, "Key frame added")
+    assert page.evaluate(boxes) == before and before[1][1] <= before[0][0]
+
+
 def press(page, name: str) -> None:
     page.get_by_role("button", name=name).click()
 

@@ -33,7 +33,7 @@ function noteOfClip(state, words, info) {
     return state.added ? info(words("addedFix", { t: state.time.toFixed(2) })) : null;
 }
 
-// The bar in which it stands, over the picture. done() follows each press of a button, which is then gone.
+// The bar in which it stands, above the picture, with room for one line also while there is none. done() follows each press of a button, which is then gone.
 export function noteBar(words, done) {
     const said = element("span", "emv2-pad-grow");
     const buttons = element("span", "emv2-pad-row");

@@ -13,7 +13,7 @@ import { sameShape } from "./value.js";
 import { words } from "./words.js";
 
 const NODE = "EchoMimicV2PosePad";
-const [WIDTH, HEIGHT] = [560, 780];
+const [WIDTH, HEIGHT] = [560, 820];
 const [LEAST_WIDTH, LEAST_HEIGHT] = [360, 640];
 const LOOK_EVERY = 400;
 
@@ -33,8 +33,8 @@ function build(node, value) {
     const time = timeline(state, words);
     // Keys go on to the pad, not to the page.
     const note = noteBar(words, () => stage.canvas.focus({ preventScroll: true }));
-    const view = element("div", "emv2-pad-view", {}, stage.canvas, note.bar);
-    const pad = element("div", "emv2-pad", {}, tools.bar, view, time.row, ...hand.parts);
+    const view = element("div", "emv2-pad-view", {}, stage.canvas);
+    const pad = element("div", "emv2-pad", {}, tools.bar, note.bar, view, time.row, ...hand.parts);
     pad.dataset.captureWheel = "true";
 
     function update() {

@@ -20,7 +20,7 @@ export class State extends Placing {
         Object.assign(this, { save, changed, time: 0, side: 0, handle: "wrist 0", onion: true, playing: false });
         Object.assign(this, { ground: null, picture: null, mending: false, held: null });
         // What there is to say: a value that cannot be shown, one that is full, too many marks, a mark that was added.
-        Object.assign(this, { locked: null, full: false, crowded: false, added: false });
+        Object.assign(this, { locked: null, full: false, crowded: false, added: null });
         this.value = newValue();
         this.history = new History(written(this.value));
     }
@@ -58,7 +58,7 @@ export class State extends Placing {
     }
 
     quiet() {
-        Object.assign(this, { full: false, crowded: false, added: false });
+        Object.assign(this, { full: false, crowded: false, added: null });
     }
 
     get untouched() {
@@ -132,12 +132,14 @@ export class State extends Placing {
 
     // While something is dragged.
     touch() {
+        if (this.added === "before") this.added = null;
         if (!this.locked) this.keep();
         this.changed();
     }
 
     // When it is let go: one step to undo.
     commit() {
+        this.added = this.added === "now" ? "before" : null;
         if (!this.locked) {
             const text = this.keep();
             if (this.full) this.open(this.history.texts[this.history.at]);
@@ -190,7 +192,7 @@ export class State extends Placing {
     seek(seconds) {
         const last = Math.floor(this.range * this.fps + 1e-6);
         const time = clamp(Math.round(seconds * this.fps), 0, last) / this.fps;
-        if (time !== this.time) Object.assign(this, { time, crowded: false, added: false });
+        if (time !== this.time) Object.assign(this, { time, crowded: false, added: null });
         this.changed();
     }
 
@@ -218,14 +220,14 @@ export class State extends Placing {
         if (this.crowded) return made;
         marks.push(made);
         marks.sort((a, b) => a.t - b.t);
-        this.added = true;
+        this.added = "now";
         return made;
     }
 
     addMark() {
         if (this.mending) this.change(this.side);
         else if (!this.mark) this.insert(this.value.keys, keyAt(this.value.keys, this.time));
-        this.added = false;
+        this.added = null;
         this.commit();
     }
 

@@ -22,11 +22,13 @@ const RULES = `
 .emv2-pad-view { position: relative; flex: 1 1 0; min-height: 260px; }
 .emv2-pad-stage { position: absolute; inset: 0; width: 100%; height: 100%; border-radius: 6px; background: #0d0e11;
   touch-action: none; display: block; }
-.emv2-pad-note { position: absolute; left: 6px; right: 6px; bottom: 6px; display: none; align-items: center; gap: 8px;
-  padding: 5px 9px; border-radius: 6px; color: #fff; pointer-events: none; }
-.emv2-pad-note.bad { display: flex; background: rgba(122, 74, 16, 0.94); }
-.emv2-pad-note.info { display: flex; background: rgba(30, 34, 42, 0.86); }
-.emv2-pad-note button { pointer-events: auto; color: #fff; background: rgba(0, 0, 0, 0.35); border-color: #fff8; }
+.emv2-pad-note { display: flex; flex-wrap: wrap; align-items: center; gap: 4px 8px; flex: none; min-height: 34px;
+  padding: 4px 9px; border-radius: 6px; color: #fff; }
+.emv2-pad-note .emv2-pad-grow { flex: 1 1 180px; }
+.emv2-pad-note .emv2-pad-row:empty { display: none; }
+.emv2-pad-note.bad { background: #7a4a10; }
+.emv2-pad-note.info { background: #1e222a; }
+.emv2-pad-note button { color: #fff; background: rgba(0, 0, 0, 0.35); border-color: #fff8; }
 .emv2-pad-shapes { display: grid; grid-template-columns: repeat(auto-fit, minmax(50px, 1fr)); gap: 4px; flex: none; }
 .emv2-pad button.emv2-pad-shape { height: 52px; min-width: 0; padding: 2px; flex-direction: column; gap: 0;
   font-size: 10px; overflow: hidden; white-space: nowrap; }

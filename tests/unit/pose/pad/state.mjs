@@ -85,13 +85,23 @@ const steps = {};
     steps.crowded = { same: written(one.state.value) === before, note: one.note() };
 }
 {
-    // A key is added by moving something at another time, and that is said until the playhead moves on.
+    // A key is added by moving something at another time, and that is said until the playhead moves on or the next change.
     const one = pad(clip(0));
     one.state.seek(1);
     one.state.moveHead([400, 200]);
     one.state.commit();
     steps.added = [one.note(), one.state.value.keys.length];
     one.state.seek(0);
+    steps.added.push(one.note());
+    one.state.seek(2);
+    for (const x of [400, 410]) {
+        one.state.moveHead([x, 200]);
+        one.state.touch();
+    }
+    one.state.commit();
+    steps.added.push(one.note());
+    one.state.moveHead([420, 200]);
+    one.state.touch();
     steps.added.push(one.note());
 }
 {

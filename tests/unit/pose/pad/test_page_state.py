@@ -133,8 +133,8 @@ def test_one_mark_too_many_changes_nothing_and_is_said(steps):
     assert steps["crowded"] == {"same": True, "note": "crowdedFixes"}
 
 
-def test_added_key_frame_is_said_until_the_playhead_moves(steps):
-    assert steps["added"] == ["added", 2, None]
+def test_added_key_frame_is_said_until_the_playhead_moves_or_the_next_change(steps):
+    assert steps["added"] == ["added", 2, None, "added", None]
 
 
 def test_found_figure_is_scaled_and_leaves_alone_what_was_not_found_but_placed(steps):
