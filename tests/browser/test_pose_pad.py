@@ -174,7 +174,6 @@ def test_drag_over_a_clip_corrects_it_around_its_time(page, comfy, mode):
     assert all(map(np.array_equal, pictures, drawn(whole, [0, 24, 47])))
 
 
-@pytest.mark.both_ends
 def test_note_stands_beside_the_picture_and_moves_nothing_as_it_comes_and_goes(page):
     show_pad(page, prompt_of())
     boxes = """() => ['.emv2-pad-stage', '.emv2-pad-note'].map(name => {

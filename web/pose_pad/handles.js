@@ -1,18 +1,33 @@
 // What can be taken hold of: where it is on the picture, and what dragging or nudging it does.
-import { SIDES, add, length, minus, rotated, scaled } from "./figure.js";
+import { SIDES, add, length, minus, rotated, scaled, wrapped } from "./figure.js";
 
-// Distances of a hand's two handles from its wrist, in hand lengths, and of the head's from the eyes, in its sizes.
-const TURN_AT = 1.32;
-const SCALE_AT = 0.78;
+// Where a hand's two handles are: the angles from the hand's own in which they may be, best first, and how far from the
+// wrist, in hand lengths; and how far the head's is from the eyes, in its sizes.
+const TURN_AT = { angles: [0, 180, 90, -90], far: 1.32 };
+const SCALE_AT = { angles: [70, -70, 110, -110], far: 0.83 };
+const NEARER = [1, 0.6, 0.35];
 const HEAD_AT = 3.1;
 const degrees = ([x, y]) => (Math.atan2(x, -y) * 180) / Math.PI;
 
 const part = (id, kind, at, drag, extra = {}) => ({ id, kind, at, drag, ...extra });
 
-// Handles (in the order in which they are reached by keyboard) for points as `State.pointsAt` gives them.
-export function handlesOf(state, points) {
+// Handles (in the order in which they are reached by keyboard) for points as `State.pointsAt` gives them. `view` is the
+// part of the picture that is seen, [its first corner, its last]; `held` is the one that is dragged, which stays on its
+// side of the hand.
+export function handlesOf(state, points, view = null, held = null) {
     if (!points) return [];
-    return [...(state.mending ? [] : bodyHandles(state)), ...handHandles(state, points)];
+    return [...(state.mending ? [] : bodyHandles(state)), ...handHandles(state, points, view, held)];
+}
+
+// Where a handle of a hand is: {angle from the hand's own, far in hand lengths, at}. In view where it can be.
+function placeOf({ wrist, size, turn }, { angles, far }, side, view) {
+    const place = (angle, share) => {
+        const [from, reach] = [side === 0 ? angle : -angle, far * share];
+        return { angle: from, far: reach, at: add(wrist, scaled(rotated([0, -1], turn + from), size * reach)) };
+    };
+    const places = NEARER.flatMap((share) => angles.map((angle) => place(angle, share)));
+    const seen = ({ at }) => !view || at.every((v, axis) => view[0][axis] <= v && v <= view[1][axis]);
+    return places.find(seen) ?? places[0];
 }
 
 function bodyHandles(state) {
@@ -34,25 +49,27 @@ function bodyHandles(state) {
     ];
 }
 
-function handHandles(state, points) {
+function handHandles(state, points, view, held) {
     return SIDES.flatMap((_, side) => {
         const frame = state.shows(side) && state.frameOf(side, points);
         if (!frame) return [];
         const { wrist, size, turn } = frame;
         const handles = [part(`wrist ${side}`, "wrist", wrist, (to, alt) => state.moveWrist(side, to, alt), { side })];
         if (side !== state.side) return handles;
-        const tip = add(wrist, scaled(rotated([0, -1], turn), size * TURN_AT));
-        const corner = add(wrist, scaled(rotated([side === 0 ? 1 : -1, -0.35], turn), size * SCALE_AT));
-        const far = length(minus(corner, wrist));
+        const placed = (id, usual) => {
+            if (held?.id !== id || !held.place) return placeOf(frame, usual, side, view);
+            const { angle, far } = held.place;
+            return { angle, far, at: add(wrist, scaled(rotated([0, -1], turn + angle), size * far)) };
+        };
+        const [tip, corner] = [placed(`turn ${side}`, TURN_AT), placed(`scale ${side}`, SCALE_AT)];
         return [
             ...handles,
-            part(`turn ${side}`, "turn", tip, (to) => {
-                const way = degrees(minus(to, wrist)) - turn;
-                state.turnHand(side, ((((way + 180) % 360) + 360) % 360) - 180);
-            }, { side, from: wrist }),
-            part(`scale ${side}`, "scale", corner, (to) => {
-                state.scaleHand(side, Math.max(length(minus(to, wrist)), 1) / far);
-            }, { side, from: wrist }),
+            part(`turn ${side}`, "turn", tip.at, (to) => {
+                state.turnHand(side, wrapped(degrees(minus(to, wrist)) - turn - tip.angle));
+            }, { side, from: wrist, place: tip }),
+            part(`scale ${side}`, "scale", corner.at, (to) => {
+                state.scaleHand(side, Math.max(length(minus(to, wrist)), 1) / (size * corner.far));
+            }, { side, from: wrist, place: corner }),
         ];
     });
 }

@@ -10,6 +10,8 @@ const boneColor = (bone) => `hsl(${(600 - (bone * 360) / HAND_BONES.length) % 36
 const [MIN_ZOOM, MAX_ZOOM] = [0.5, 12];
 const REACH = { mouse: 13, pen: 16, touch: 26 };
 const GRAB_HAND = 26;
+// A hand's handles keep so far from the edge of the view.
+const EDGE = 10;
 
 export class Stage {
     constructor(state) {
@@ -65,7 +67,10 @@ export class Stage {
     }
 
     handles() {
-        return handlesOf(this.state, this.state.pointsAt(this.state.time));
+        const { canvas, state } = this;
+        const ends = [[EDGE, EDGE], [canvas.clientWidth - EDGE, canvas.clientHeight - EDGE]];
+        const view = ends.map((end) => this.toPicture(end));
+        return handlesOf(state, state.pointsAt(state.time), view, this.dragged);
     }
 
     hit(point, reach) {
@@ -98,7 +103,7 @@ export class Stage {
             return;
         }
         const handle = event.button === 0 ? this.hit(at, REACH[event.pointerType] ?? REACH.mouse) : null;
-        this.dragged = handle && { id: handle.id, offset: minus(handle.at, this.toPicture(at)), moved: false };
+        this.dragged = handle && { id: handle.id, place: handle.place, offset: minus(handle.at, this.toPicture(at)), moved: false };
         if (handle) this.choose(handle);
     }
 

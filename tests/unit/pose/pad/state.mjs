@@ -4,8 +4,8 @@ import { pathToFileURL } from "node:url";
 
 const [folder, file] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${folder}/${name}.js`));
-const [{ State }, { checked }, { newValue, written, onPicture }, { noteOf }, { handPoints }] = await Promise.all(
-    ["state", "check", "value", "notes", "figure"].map(load)
+const [{ State }, { checked }, { newValue, written, onPicture }, { noteOf }, { handPoints }, { handlesOf }] = await Promise.all(
+    ["state", "check", "value", "notes", "figure", "handles"].map(load)
 );
 const asked = JSON.parse(readFileSync(file, "utf-8"));
 
@@ -200,6 +200,31 @@ const steps = {};
     const { elbows } = structuredClone(lone.state.value.keys[0]);
     lone.state.moveShoulder(0, [700, 500]);
     steps.shoulder.lone = [lone.state.value.keys[0].shoulders[0], `${lone.state.value.keys[0].elbows}` === `${elbows}`];
+}
+{
+    // The handles of a hand whose wrist stands at an edge or in a corner of the view; a drag from wherever they are.
+    steps.handles = [];
+    const view = [[10, 10], [790, 590]];
+    for (const wrist of [[400, 300], [780, 20], [20, 20], [20, 580], [780, 580], [400, 15]])
+        for (const side of [0, 1])
+            for (const turn of [0, 90, 180, -60]) {
+                const one = pad(clip(0));
+                one.state.side = side;
+                one.state.changeHand((hand) => ({ ...hand, wrist, turn, size: 150 }));
+                const found = (id, held) =>
+                    handlesOf(one.state, one.state.pointsAt(0), view, held).find((handle) => handle.id === `${id} ${side}`);
+                const inside = ["turn", "scale"].every((id) => found(id).at.every((v, i) => view[0][i] <= v && v <= view[1][i]));
+                const ring = found("turn");
+                const to = [ring.at[0] + 9, ring.at[1] + 6];
+                // Again and again to the same place, as a pointer that trembles.
+                for (let i = 0; i < 4; i++) found("turn", ring).drag(to);
+                const way = (point) => Math.atan2(point[0] - wrist[0], wrist[1] - point[1]);
+                const ringOff = Math.abs(Math.sin(way(found("turn", ring).at) - way(to)));
+                const square = found("scale");
+                for (let i = 0; i < 4; i++)
+                    found("scale", square).drag([1.2 * square.at[0] - 0.2 * wrist[0], 1.2 * square.at[1] - 0.2 * wrist[1]]);
+                steps.handles.push([inside, ringOff, one.state.hand().size]);
+            }
 }
 steps.notes = [pad().note(calm, false), pad().note({ busy: true, said: "busy", forget() {} })];
 process.stdout.write(JSON.stringify({ verdicts: asked.texts.map(verdict), steps }));

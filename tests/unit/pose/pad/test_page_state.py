@@ -129,6 +129,12 @@ def test_shoulder_in_a_clip_stretches_no_bone_and_takes_the_arm_along(steps):
     assert shoulder["lone"] == [[700, 500], True]
 
 
+def test_handles_of_a_hand_stay_in_view_and_a_drag_leads_where_the_pointer_is(steps):
+    assert len(steps["handles"]) == 48
+    for inside, off, size in steps["handles"]:
+        assert inside and off < 1e-6 and abs(size - 180) < 1e-6
+
+
 def test_one_mark_too_many_changes_nothing_and_is_said(steps):
     assert steps["crowded"] == {"same": True, "note": "crowdedFixes"}
 
