@@ -165,14 +165,15 @@ export class State extends Placing {
     }
 
     get end() {
-        if (this.mending) return this.ground ? this.ground.times.at(-1) : SHORTEST_RANGE;
+        if (this.mending) return this.ground?.times.at(-1) ?? 0;
         return this.value.keys.length > 1 ? this.value.keys.at(-1).t : 0;
     }
 
     // Seconds that the time line shows; it does not grow while something is dragged along it.
     get range() {
         if (this.held) return this.held;
-        if (this.mending) return Math.max(this.end, 1 / this.fps);
+        if (this.mending && this.ground) return Math.max(this.end, 1 / this.fps);
+        if (this.mending) return Math.max(SHORTEST_RANGE, this.marks.at(-1)?.t ?? 0);
         return Math.min(Math.max(SHORTEST_RANGE, this.end * LONGER), MAX_SECONDS);
     }
 
@@ -239,7 +240,13 @@ export class State extends Placing {
         this.commit();
     }
 
+    // How many frames there are; null while the clip to correct is not known.
+    get frames() {
+        return this.mending && !this.ground ? null : Math.round(this.end * this.fps) + 1;
+    }
+
     moveMark(mark, seconds) {
+        if (!this.frames) return;
         const last = Math.floor(Math.min(this.range, this.mending ? this.end : MAX_SECONDS) * this.fps + 1e-6);
         const at = clamp(Math.round(seconds * this.fps), 0, last) / this.fps;
         if (this.marks.some((other) => other !== mark && same(other.t, at, this.fps))) return;

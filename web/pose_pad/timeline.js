@@ -77,7 +77,7 @@ export function timeline(state, words) {
         const place = (time) => `${(100 * time) / state.range}%`;
         const whole = element("s");
         whole.style.width = place(state.end);
-        const ticks = tickTimes(state.range, track.clientWidth / TICK_WIDTH).flatMap((time) => {
+        const ticks = !state.frames ? [] : tickTimes(state.range, track.clientWidth / TICK_WIDTH).flatMap((time) => {
             const [tick, label] = [element("i"), element("u", "", { textContent: `${time}` })];
             tick.style.left = label.style.left = place(time);
             return [tick, label];
@@ -93,9 +93,9 @@ export function timeline(state, words) {
         track.setAttribute("aria-valuemin", 0);
         track.setAttribute("aria-valuemax", state.range.toFixed(2));
         track.setAttribute("aria-valuenow", state.time.toFixed(2));
-        const frames = Math.round(state.end * state.fps) + 1;
+        const { frames } = state;
         const length = frames > 1 ? words("frames", { n: frames }) : words("one");
-        clock.textContent = `${state.time.toFixed(2)} s · ${length}`;
+        clock.textContent = frames ? `${state.time.toFixed(2)} s · ${length}` : "–";
     }
     return { row, track, update, toggle };
 }

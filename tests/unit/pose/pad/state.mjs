@@ -226,5 +226,14 @@ const steps = {};
                 steps.handles.push([inside, ringOff, one.state.hand().size]);
             }
 }
+{
+    // A clip to correct that nobody has seen yet, with a correction from before.
+    const one = pad(written({ ...newValue([800, 600]), fixes: [{ t: 6, left: { move: [1, 2] } }] }));
+    one.state.setMending(true);
+    one.state.moveMark(one.state.value.fixes[0], 1);
+    steps.unseen = [one.state.end, one.state.frames, one.state.value.fixes[0].t, one.state.range];
+    one.state.setGround({ width: 800, height: 600, fps: 25, times: [0, 4, 8], hands: [], bodies: null });
+    steps.unseen.push(one.state.end, one.state.frames);
+}
 steps.notes = [pad().note(calm, false), pad().note({ busy: true, said: "busy", forget() {} })];
 process.stdout.write(JSON.stringify({ verdicts: asked.texts.map(verdict), steps }));

@@ -135,6 +135,10 @@ def test_handles_of_a_hand_stay_in_view_and_a_drag_leads_where_the_pointer_is(st
         assert inside and off < 1e-6 and abs(size - 180) < 1e-6
 
 
+def test_clip_that_has_not_been_seen_has_no_length_and_its_corrections_stay(steps):
+    assert steps["unseen"] == [0, None, 6, 6, 8, 201]
+
+
 def test_one_mark_too_many_changes_nothing_and_is_said(steps):
     assert steps["crowded"] == {"same": True, "note": "crowdedFixes"}
 
