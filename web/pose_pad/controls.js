@@ -92,6 +92,8 @@ export function handPanel(state, words) {
             hide.classList.toggle("on", !state.shows(state.side));
             hide.setAttribute("aria-pressed", !state.shows(state.side));
             hide.disabled = Boolean(state.locked);
+            hide.title = words(state.mending ? "hideTipClip" : "hideTip");
+            hide.setAttribute("aria-label", hide.title);
             copy.style.display = state.mending ? "none" : "";
             copy.disabled = Boolean(state.locked);
             redraw.style.display = state.mending ? "" : "none";

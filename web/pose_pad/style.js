@@ -13,7 +13,7 @@ const RULES = `
   border: 1px solid var(--border-color, #4a4d55); background: var(--comfy-input-bg, #1b1d21); color: inherit;
   display: inline-flex; align-items: center; justify-content: center; gap: 5px; cursor: pointer; }
 .emv2-pad button:hover:not(:disabled) { border-color: #35d0a2; }
-.emv2-pad button:disabled { opacity: 0.35; cursor: default; }
+.emv2-pad button:disabled { opacity: 0.5; cursor: default; }
 .emv2-pad button.on { background: #1f6b57; border-color: #35d0a2; color: #fff; }
 .emv2-pad button svg { width: 15px; height: 15px; fill: none; stroke: currentColor; stroke-width: 1.8;
   stroke-linecap: round; stroke-linejoin: round; }
@@ -35,10 +35,10 @@ const RULES = `
 .emv2-pad button.emv2-pad-shape svg { width: 30px; height: 32px; stroke-width: 4.5; }
 .emv2-pad-sliders { display: grid; grid-template-columns: repeat(auto-fit, minmax(100px, 1fr)); gap: 4px 10px; flex: none; }
 .emv2-pad-slider { display: flex; flex-direction: column; gap: 1px; font-size: 11px; min-width: 0; }
-.emv2-pad-slider span { display: flex; justify-content: space-between; opacity: 0.85; white-space: nowrap;
+.emv2-pad-slider span { display: flex; justify-content: space-between; gap: 6px; opacity: 0.85; white-space: nowrap;
   overflow: hidden; }
 .emv2-pad input[type=range] { width: 100%; height: 16px; margin: 0; accent-color: #35d0a2; cursor: pointer; }
-.emv2-pad-off { opacity: 0.35; pointer-events: none; }
+.emv2-pad-off { opacity: 0.5; pointer-events: none; }
 .emv2-pad-time { position: relative; flex: 1; height: 30px; border-radius: 6px; cursor: pointer; touch-action: none;
   background: var(--comfy-input-bg, #1b1d21); border: 1px solid var(--border-color, #4a4d55); overflow: hidden; }
 .emv2-pad-time i { position: absolute; bottom: 0; width: 1px; height: 6px; background: currentColor; opacity: 0.3; }

@@ -23,6 +23,7 @@ export const WORDS = {
     right: ["Right hand", "右手"],
     hide: ["Leave out", "不使用"],
     hideTip: ["Leave this hand out of the pose", "姿态中不使用这只手"],
+    hideTipClip: ["Leave this hand out in the whole clip", "整个片段中不使用这只手"],
     redraw: ["Replace the hand", "重画这只手"],
     redrawTip: ["Replace this hand at this time, and set its fingers yourself", "在此时刻重新摆放这只手及其手指"],
     thumb: ["Thumb", "拇指"],

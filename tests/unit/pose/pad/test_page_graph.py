@@ -93,5 +93,6 @@ def test_every_word_that_the_pad_uses_is_there_in_both_languages(told):
     for path in PAGE.glob("*.js"):
         text = path.read_text("utf-8")
         used |= set(re.findall(r'\b(?:words|named|Wrong)\("([^"]+)"', text))
+        used |= {name for pair in re.findall(r'\bwords\([\w.]+ \? "(\w+)" : "(\w+)"', text) for name in pair}
     assert used - set(known) == set()
     assert all(re.search(r"[\u4e00-\u9fff]", chinese) for name, (_, chinese) in known.items() if name != "comma")
