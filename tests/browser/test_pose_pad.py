@@ -225,6 +225,20 @@ def test_find_sees_the_picture_as_it_arrives_and_moves_no_pose_unasked(page, mod
 
 
 @pytest.mark.release
+def test_clip_of_another_shape_is_shown_and_the_corrections_moved_there(page, comfy, mode):
+    fixes = [{"t": 1, "left": {"move": [40, -60]}}]
+    wide = json.dumps({"version": 1, "picture": [640, 480], "fixes": fixes})
+    show_pad(page, prompt_of(wide, ground=True))
+    note(page, "Press Show")
+    assert page.get_by_role("button", name="Preview").is_disabled()
+    assert page.locator(".emv2-pad-clock").inner_text() == "–"
+    press(page, "Run what feeds")
+    note(page, "canvas of 640×480; the connected pose has 768×768")
+    press(page, "Move the pose here")
+    assert value(page)["picture"] == [768, 768] and len(previewed(comfy, page_to_prompt(page)["output"])) == 3
+
+
+@pytest.mark.release
 def test_value_that_the_pad_cannot_show_stays_until_the_artist_starts_again(page, mode):
     newer = '{"version": 2, "picture": [768, 768], "feet": []}'
     show_pad(page, prompt_of(newer))

@@ -149,6 +149,7 @@ const steps = {};
 }
 {
     // Hands of a clip that are placed anew: palms and backs, on both sides, however they are turned.
+    const seen = { width: 800, height: 600, fps: 24, bodies: null };
     steps.redrawn = [];
     for (const side of [0, 1])
         for (const roll of [20, 160])
@@ -156,14 +157,14 @@ const steps = {};
                 const one = pad();
                 one.state.setMending(true);
                 const given = { ...newValue([800, 600]).keys[0][["left", "right"][side]], roll, turn };
-                const hands = side === 0 ? [...handPoints(given, 0), ...Array(21).fill(null)] : [...Array(21).fill(null), ...handPoints(given, 1)];
-                one.state.setGround({ width: 800, height: 600, fps: 24, times: [0, 1], hands: [hands, hands], bodies: null });
+                const hands = [0, 1].flatMap((hand) => (hand === side ? handPoints(given, side) : Array(21).fill(null)));
+                one.state.setGround({ ...seen, times: [0], hands: [hands] });
                 one.state.redraw(side);
                 steps.redrawn.push([roll, one.state.hand(side).roll]);
             }
 }
 {
-    // On one frame the elbow goes with the wrist until it has been placed: through undo, a moved neck and a larger picture.
+    // On one frame the elbow goes with the wrist until it has been placed, also after undo and a moved neck.
     const one = pad();
     const elbow = () => [...one.state.value.keys[0].elbows[0]];
     const went = (x, y, bend) => {
@@ -211,9 +212,12 @@ const steps = {};
                 const one = pad(clip(0));
                 one.state.side = side;
                 one.state.changeHand((hand) => ({ ...hand, wrist, turn, size: 150 }));
-                const found = (id, held) =>
-                    handlesOf(one.state, one.state.pointsAt(0), view, held).find((handle) => handle.id === `${id} ${side}`);
-                const inside = ["turn", "scale"].every((id) => found(id).at.every((v, i) => view[0][i] <= v && v <= view[1][i]));
+                const found = (name, held) => {
+                    const handles = handlesOf(one.state, one.state.pointsAt(0), view, held);
+                    return handles.find(({ id }) => id === `${name} ${side}`);
+                };
+                const sees = ({ at }) => at.every((v, i) => view[0][i] <= v && v <= view[1][i]);
+                const inside = sees(found("turn")) && sees(found("scale"));
                 const ring = found("turn");
                 const to = [ring.at[0] + 9, ring.at[1] + 6];
                 // Again and again to the same place, as a pointer that trembles.
@@ -221,8 +225,8 @@ const steps = {};
                 const way = (point) => Math.atan2(point[0] - wrist[0], wrist[1] - point[1]);
                 const ringOff = Math.abs(Math.sin(way(found("turn", ring).at) - way(to)));
                 const square = found("scale");
-                for (let i = 0; i < 4; i++)
-                    found("scale", square).drag([1.2 * square.at[0] - 0.2 * wrist[0], 1.2 * square.at[1] - 0.2 * wrist[1]]);
+                const further = square.at.map((v, i) => 1.2 * v - 0.2 * wrist[i]);
+                for (let i = 0; i < 4; i++) found("scale", square).drag(further);
                 steps.handles.push([inside, ringOff, one.state.hand().size]);
             }
 }
