@@ -25,7 +25,10 @@ def errors() -> dict[str, float]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("name", ["sample_standard", "sample_accelerated", "sample_short", "12 frames"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("sample_standard", marks=pytest.mark.release), "sample_accelerated", "sample_short", "12 frames"],
+)
 def test_core_samples_what_the_original_samples(errors, name):
     assert errors[name] < 1e-4
 

@@ -34,6 +34,7 @@ def test_command_measures_and_writes_json(tmp_path):
     assert any("accelerated" in row["name"] and row["frames_per_second"] > 0 for row in rows)
 
 
+@pytest.mark.release
 def test_every_shortcut_has_its_price_in_latents_and_in_frames(tmp_path, monkeypatch):
     pytest.importorskip("diffusers")
     monkeypatch.setattr(runs, "SHORTCUT_STEPS", 4)

@@ -87,7 +87,9 @@ def test_a_mirrored_picture_exchanges_the_hands(samples, detector, name):
     np.testing.assert_allclose(mirrored.hands[0, ::-1] * [-1, 1] + [1, 0], found.hands[0], atol=0.03)
 
 
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize(
+    "name", [PICTURES[0], *(pytest.param(name, marks=pytest.mark.release) for name in PICTURES[1:])]
+)
 def test_known_motion_is_followed_through_blank_and_blurred_frames(samples, detector, name):
     image = picture(samples, name)
     still = detect.detect([(0.0, image)], **detector)
