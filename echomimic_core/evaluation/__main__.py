@@ -8,8 +8,12 @@ import sys
 
 def main(argv: list[str] | None = None) -> int:
     """The command; 0 if something was computed, 1 if nothing, 2 for wrong arguments, 130 if stopped."""
-    from .command import main
-
+    try:
+        from .command import main
+    except KeyboardInterrupt:
+        # What it needs takes seconds to load.
+        print("stopped before it began", file=sys.stderr)
+        return 130
     return main(argv)
 
 

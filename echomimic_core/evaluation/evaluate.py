@@ -22,6 +22,7 @@ class Evaluation:
     ----------
     notes : sentences on the whole of it. sources : the generated clips, for stills and players.
     real : the real clip of each, by name, where it has one. portraits : likewise its reference picture.
+    real_set : the real clips of an unpaired set, by name.
     """
 
     scores: list[Score]
@@ -30,6 +31,7 @@ class Evaluation:
     sources: dict[str, Clip] = field(default_factory=dict)
     real: dict[str, Clip] = field(default_factory=dict)
     portraits: dict[str, Clip] = field(default_factory=dict)
+    real_set: dict[str, Clip] = field(default_factory=dict)
 
     def value(self, key: str) -> float | None:
         """The value of a metric by its key, None if it was not computed."""
@@ -83,7 +85,10 @@ def evaluate(
     work.notes += [score.warning for score in scores if score.warning]
     work.notes += [work.cache.problem] if work.cache.problem else []
     sources = {clip.name: clip for clip in generated}
-    return Evaluation(scores, finish(work, chosen), work.notes, sources, dict(work.videos), dict(work.portraits))
+    real_set = {clip.name: clip for clip in work.real_set}
+    return Evaluation(
+        scores, finish(work, chosen), work.notes, sources, dict(work.videos), dict(work.portraits), real_set
+    )
 
 
 def finish(work: Findings, chosen: list[Metric]) -> list[ClipReport]:

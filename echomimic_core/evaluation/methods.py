@@ -29,12 +29,22 @@ class Comparison:
         return {name: score for name, score in scores.items() if score is not None}
 
     def best(self, metric: Metric) -> set[str]:
-        """The methods with the best value, several where they are equal; none where no value is better than another."""
+        """The methods with the best value, several where they are equal; none where no value is better than another.
+
+        Values of different clips are not compared: then no method is the best.
+        """
+        if not self.of_the_same(metric):
+            return set()
         values = {name: score.value for name, score in self.row(metric).items() if score.value is not None}
         if not metric.better or len(values) < 2:
             return set()
         best = (max if metric.better == "higher" else min)(values.values())
         return {name for name, value in values.items() if value == best}
+
+    def of_the_same(self, metric: Metric) -> bool:
+        """Whether the values of all methods are of the same clips, and of as many samples."""
+        scores = [score for score in self.row(metric).values() if score.value is not None]
+        return len({(frozenset(s.clips), frozenset(s.left_out), s.used, s.samples) for s in scores}) < 2
 
     def tests(self, metric: Metric) -> dict[tuple[str, str], PairedTest]:
         """Paired tests of every two methods, by their names, over the clips that both have."""
@@ -48,7 +58,13 @@ class Comparison:
             name: frozenset(report.name for report in evaluation.clips) for name, evaluation in self.methods.items()
         }
         if len(set(sets.values())) == 1:
-            return ""
+            apart = [metric.name for metric in self.metrics if not self.of_the_same(metric)]
+            if not apart:
+                return ""
+            return (
+                f"{', '.join(apart)}: the methods' values are of different clips, so none is marked as the best; "
+                "only the paired tests are of the same clips"
+            )
         counts = ", ".join(f"{name} {len(clips)}" for name, clips in sets.items())
         common = frozenset.intersection(*sets.values())
         return (

@@ -108,6 +108,8 @@ def count(key: Path, votes: list[Path]) -> list[Preference]:
     people: dict[str, dict] = {}
     for path in votes:
         one = _read(path, VOTES)
+        if not _is_complete(one):
+            raise ValueError(f"{path} lacks a part of the votes: have it saved again on the study's page")
         if one["study"] != content["id"]:
             raise ValueError(f"{path} has votes of another study")
         before = people.get(one["participant"])
@@ -137,6 +139,17 @@ def _preference(question: str, methods: list[str], answers: dict[str, list[float
     ties = len(values) - first - second
     wins = dict(zip(methods, (first, second), strict=True))
     return Preference(question, wins, ties, len(answers), float(np.mean(by_person)), interval, p)
+
+
+def _is_complete(votes: dict) -> bool:
+    try:
+        parts = [votes["study"], votes["participant"], *(vote["trial"] for vote in votes["votes"])]
+        parts += [
+            answer[part] for vote in votes["votes"] for answer in vote["answers"] for part in ("question", "choice")
+        ]
+    except (KeyError, TypeError):
+        return False
+    return all(isinstance(part, str) for part in parts)
 
 
 def _read(path: Path, kind: str) -> dict:

@@ -135,13 +135,16 @@ def loudness_of(waveform: np.ndarray, frames: int, fps: float, rate: int = 16_00
 
 
 def jitter(pose: HandPose) -> float:
-    """99th percentile of the second difference of the hands' points, in heights per frame²; without absent points."""
+    """99th percentile of the second difference of the hands' points, in heights per frame²; without absent points.
+
+    nan where no point is there in three frames in a row.
+    """
     whole = pose.whole_canvas()
     size = np.array([whole.width / whole.height, 1.0])
     points = np.where((whole.hand_scores > 0)[..., None], whole.hands * size, np.nan)
     second = np.abs(np.diff(points, 2, axis=0))
     second = second[np.isfinite(second)]
-    return float(np.quantile(second, 0.99)) if second.size else 0.0
+    return float(np.quantile(second, 0.99)) if second.size else float("nan")
 
 
 def diversity(pose: HandPose, frames: int = 24) -> float:

@@ -1,11 +1,14 @@
 """Hands as gestures: do strokes fall on the voice's accents, how much do they vary, how much do they tremble?"""
 
+import math
+
 from ...gestures.prosody import listen
 from ...measures import beats
 from ...pose import HandPose
 from ..clips import CLIP, Clip
 from .metric import Metric, Store
 
+STRETCH = 24
 SOURCE = "This pack, after the alignment scores of co-speech gesture (BEAT, arXiv 2203.05297), which it does not equal"
 
 
@@ -38,6 +41,20 @@ def _beats(store: Store, clip: Clip) -> float:
     return found.above_chance
 
 
+def _diversity(store: Store, clip: Clip) -> float:
+    pose = _shown(store, clip)
+    if len(pose) < 2 * STRETCH:
+        raise ValueError(f"{clip.name} has {len(pose)} frames, but gesture diversity needs {2 * STRETCH}")
+    return beats.diversity(pose, STRETCH)
+
+
+def _jitter(store: Store, clip: Clip) -> float:
+    value = beats.jitter(_shown(store, clip))
+    if math.isnan(value):
+        raise ValueError(f"{clip.name} shows no hand in three frames in a row, so its jitter cannot be measured")
+    return value
+
+
 METRICS = (
     Metric(
         "beats",
@@ -60,7 +77,7 @@ METRICS = (
         "Mean distance of the hands' keypoints between stretches of 24 frames, in picture heights; 0 for a loop.",
         SOURCE,
         "that of the driving pose",
-        score=lambda store, clip: beats.diversity(_shown(store, clip)),
+        score=_diversity,
         of_poses=True,
     ),
     Metric(
@@ -72,7 +89,7 @@ METRICS = (
         "99th percentile of the second difference over time of the hands' keypoints, in picture heights per frame².",
         SOURCE,
         "real talks have 0.05 to 0.12 as MediaPipe finds them",
-        score=lambda store, clip: beats.jitter(_shown(store, clip)),
+        score=_jitter,
         of_poses=True,
     ),
 )

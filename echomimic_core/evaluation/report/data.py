@@ -109,16 +109,22 @@ def as_latex(comparison: Comparison) -> str:
         metric for metric in comparison.metrics if any(s.value is not None for s in comparison.row(metric).values())
     ]
     head = " & ".join(["Method", *(escape(metric.name) + LATEX_ARROWS[metric.better] for metric in metrics)])
-    lines = [r"\begin{tabular}{l" + "r" * len(metrics) + "}", r"\toprule", head + r" \\", r"\midrule"]
+    lines = [f"% {comparison.uneven()}"] if comparison.uneven() else []
+    lines += [r"\begin{tabular}{l" + "r" * len(metrics) + "}", r"\toprule", head + r" \\", r"\midrule"]
     best = {metric.key: comparison.best(metric) for metric in metrics}
     for method, evaluation in comparison.methods.items():
         cells = [escape(method or "Ours")]
         for metric in metrics:
             score = evaluation.score(metric.key)
-            value = "--" if score is None or score.value is None else escape(number(score.value))
+            value = "--" if score is None or score.value is None else _in_latex(score.value)
             cells.append(rf"\textbf{{{value}}}" if method in best[metric.key] else value)
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _in_latex(value: float) -> str:
+    shown = escape(number(value))
+    return f"${{-}}${shown[1:]}" if shown.startswith("-") else shown
 
 
 def escape(text: str) -> str:

@@ -38,7 +38,10 @@ def describe(comparison: Comparison, settings: Settings, command: str = "") -> S
     """The setup of evaluations that were made just now."""
     data = {}
     for method, evaluation in comparison.methods.items():
-        for which, clips in ((method or "generated", evaluation.sources), ("real", evaluation.real)):
+        for which, clips in (
+            (method or "generated", evaluation.sources),
+            ("real", evaluation.real | evaluation.real_set),
+        ):
             for name, clip in clips.items():
                 try:
                     data[f"{which}/{name}"] = clip.fingerprint() or ""

@@ -101,6 +101,8 @@ def test_unpaired_sets_give_the_set_metrics_of_paired_ones_and_refuse_pairs(plac
     unpaired = evaluate(made, gather(place / "elsewhere"), chosen, plain)
     for key in ("fid", "kid", "fvd", "flicker"):
         assert unpaired.value(key) == pytest.approx(paired.value(key), rel=1e-6), key
+    hashed = report.describe(Comparison({"": unpaired}), plain).data
+    assert {f"real/{clip.name}" for clip in gather(place / "elsewhere")} <= hashed.keys()
     assert unpaired.value("psnr") is None and "unpaired" in unpaired.score("psnr").reason
     assert "compared as unpaired" in unpaired.notes[0] and not any("unpaired" in note for note in paired.notes)
     fewer = evaluate(made, gather(place / "real")[:2], chosen, plain, unpaired=True)
@@ -170,6 +172,17 @@ def test_methods_have_a_best_and_paired_tests(compared):
     assert not compared.uneven()
     fewer = Comparison({**compared.methods, "few": replace(compared.methods["ours"], clips=[])})
     assert "3 in common" not in fewer.uneven() and "few 0" in fewer.uneven()
+
+
+def test_values_of_different_clips_have_no_best(compared):
+    ssim = next(metric for metric in compared.metrics if metric.key == "ssim")
+    worse = compared.methods["other"]
+    lost = replace(worse.score("ssim"), value=0.999, used=2, clips={"a": 0.999}, left_out={"b": "damaged"})
+    scores = [lost if score.metric.key == "ssim" else score for score in worse.scores]
+    apart = Comparison({**compared.methods, "other": replace(worse, scores=scores)})
+    assert apart.best(ssim) == set() and compared.best(ssim) == {"ours"}
+    assert apart.uneven().startswith("SSIM: the methods' values are of different clips")
+    assert report.as_latex(apart).startswith("% SSIM: ")
 
 
 def test_methods_stand_in_one_table_with_the_best_marked(compared, tmp_path):

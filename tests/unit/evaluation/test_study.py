@@ -81,7 +81,12 @@ def test_wrong_studies_and_votes_are_sentences(place, key, capsys):
         make({"a": sets["ours"][:1] * 2, "b": sets["other"][1:] * 2}, place / "new")
     mine = vote(place, key, "p", ["ours"])
     content = json.loads(mine.read_text("utf-8"))
-    for change, sentence in (({"study": "another"}, "votes of another study"), ({"format": "x"}, "not a file of")):
+    for change, sentence in (
+        ({"study": "another"}, "votes of another study"),
+        ({"format": "x"}, "not a file of"),
+        ({"votes": [{}]}, "lacks a part of the votes"),
+        ({"participant": None}, "lacks a part of the votes"),
+    ):
         mine.write_text(json.dumps(content | change))
         assert main(["count", str(key), str(mine)]) == 2
         assert sentence in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """Beats: strokes on accents score, the same motion shifted does not; stillness, leads and pauses are what they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,6 +53,13 @@ def test_hands_between_strokes_are_still():
 
 def test_trembling_is_jitter():
     assert measured(hands(tremble=0.01)).jitter > 3 * measured(hands()).jitter
+
+
+def test_a_hand_in_one_frame_alone_has_no_jitter():
+    pose = hands()
+    shown = np.zeros_like(pose.hand_scores)
+    shown[5] = 1.0
+    assert np.isnan(beats.jitter(replace(pose, hand_scores=shown)))
 
 
 def test_moving_in_a_long_pause_is_seen():
