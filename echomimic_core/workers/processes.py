@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -15,7 +16,7 @@ from multiprocessing import connection, get_context, parent_process
 from typing import Any
 
 POLL_SECONDS = 0.2
-ENDS_WITHIN = 1.0  # Seconds that a worker is given before it is killed.
+ENDS_WITHIN = 1.0  # Seconds that workers are given before they are killed.
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,11 @@ def _end(workers: list[_Worker]) -> None:
     for worker in workers:
         worker.link.close()
         worker.process.terminate()
+    # Together, not one after the other: many that are stuck are gone as soon as one.
+    deadline = time.monotonic() + ENDS_WITHIN
     for worker in workers:
-        worker.process.join(ENDS_WITHIN)
+        worker.process.join(max(deadline - time.monotonic(), 0))
+    for worker in workers:
         if worker.process.is_alive():
             worker.process.kill()
             worker.process.join()

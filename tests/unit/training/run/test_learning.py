@@ -84,7 +84,7 @@ def train_step(trainer, samples, step: int) -> float:
 @pytest.mark.slow
 def test_it_overfits_two_clips(trained):
     _, losses, _ = trained
-    assert np.mean(losses[STEPS - 30 : STEPS]) < 0.4 * np.mean(losses[:3])
+    assert np.mean(losses[STEPS - 30 : STEPS]) < 0.6 * np.mean(losses[:3])
 
 
 @torch.no_grad()
