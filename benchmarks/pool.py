@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -25,6 +26,9 @@ from echomimic_core.media.video import VideoWriter
 from echomimic_core.render import ClipSettings, clip, load_models
 from echomimic_core.workers import here
 from echomimic_core.workers.on_ray import on_ray
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
 
 REPO = Path(__file__).resolve().parents[1]
 WARM_SECONDS = 0.5
@@ -62,19 +66,19 @@ def _make(models, side: int, task: tuple[int, float]) -> float:
 
 
 @contextmanager
-def cluster(nodes: int) -> Iterator[str]:
-    """The address of a Ray cluster of nodes with a core each, which only this machine can reach."""
+def cluster(nodes: int, head_cores: int = 1) -> Iterator["Cluster"]:
+    """A Ray cluster of a head and `nodes` with a core each, which only this machine can reach."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112 (its name)
     import ray._private.ray_constants as constants
     from ray.cluster_utils import Cluster
 
     constants.ENABLE_RAY_CLUSTER = False
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    for _ in range(nodes - 1):
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": head_cores, "include_dashboard": False})
+    for _ in range(nodes):
         made.add_node(num_cpus=1)
     try:
-        yield made.address
+        yield made
     finally:
         made.shutdown()
 
@@ -86,8 +90,8 @@ def cost(nodes: int, clips: int, seconds: float, side: int) -> Cost:
     begin = partial(start, side)
     if not nodes:
         return _watched(here(begin, tasks), warm)
-    with cluster(nodes) as address:
-        return _watched(on_ray(begin, tasks, address), warm)
+    with cluster(nodes - 1) as made:
+        return _watched(on_ray(begin, tasks, made.address), warm)
 
 
 def _watched(outcomes, warm: int) -> Cost:

@@ -104,8 +104,8 @@ def check_latents(noise: torch.Tensor, payload: ClipPayload, channels: int = LAT
         )
     if noise.ndim != 4:
         raise ValueError(
-            f"EchoMimicV2 samples latents of (frames, 4, height, width), but these have {noise.ndim} dimensions: "
-            "use the LATENT of 'APDH Conditioning'."
+            f"EchoMimicV2 samples latents of (frames, {channels}, height, width), but these have {noise.ndim} "
+            "dimensions: use the LATENT of 'APDH Conditioning'."
         )
     frames, _, height, width = noise.shape
     if (height, width) != (payload.height, payload.width):

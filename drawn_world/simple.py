@@ -4,29 +4,25 @@ Kept for that model's own measure and tests; `shaded` is what training learns no
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
+from echomimic_core.config import FPS
 from echomimic_core.media.opencv import cv2
-from echomimic_core.pose import gestures
 from echomimic_core.pose.hand_pose import HandPose
 
-from .mouth import loudness_track, mouth_track
 from .shaded.character import FINGERS, PALM, Character, Moment, random_character
 from .shaded.clip import (
-    FROM_VOICE,
-    HEAD,
-    HEAD_DROP,
     MOUTH_HALF_WIDTH,
     MOUTH_OPENING,
     TRAINED_GESTURES,
     blinks,
+    gestured,
+    heard,
     place,
-    turned,
-    voiced,
+    talking,
 )
 from .speech import Speech
 
@@ -79,44 +75,11 @@ def make_clip(
     rng = np.random.default_rng([seed, 1])
     who = random_character(rng)
     name = gesture or str(rng.choice(TRAINED_GESTURES))
-    energy = float(rng.uniform(0.3, 1.3)) if energy is None else energy
-    # Part of a longer gesture, so that clips begin anywhere in it
-    longer = frames + int(rng.integers(1, 96))
-    motion_seed = int(rng.integers(2**31))
-    part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
-    if name == FROM_VOICE:
-        pose, depth = voiced(speech, round(begin * FPS), frames, energy, motion_seed)
-    else:
-        pose = gestures.clip(name, longer, energy=energy, seed=motion_seed).take(part)
-        depth = gestures.skeleton(name, longer, energy=energy, seed=motion_seed)[0][part][..., 2]
-    first = round(begin * AUDIO_SAMPLE_RATE)
-    sound = speech.sound[first : first + round(frames / FPS * AUDIO_SAMPLE_RATE)]
-    mouth = mouth_track(speech.phonemes, frames, FPS, begin)
-    stress = loudness_track(sound, AUDIO_SAMPLE_RATE, frames, FPS)
-    pose = place(_talk(pose, who, mouth, stress, rng), rng)
+    pose, depth = gestured(name, speech, round(begin * FPS), frames, energy, rng)
+    sound, mouth, stress = heard(speech, frames, begin)
+    pose = place(talking(pose, who, mouth, stress, rng, lips), rng)
     gaze = np.repeat(rng.uniform(-0.6, 0.6, (1, 2)), frames, axis=0)
     return SimpleClip(who, pose, depth, mouth, blinks(frames, rng), gaze, sound)
-
-
-def _talk(pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray, rng) -> HandPose:
-    """Give the pose the character's face, with its mouth, and a head that nods and tilts with the voice."""
-    faces = pose.faces.copy()
-    middle = faces[:, 30:31]
-    scale = np.array(HEAD) * (who.face_width, who.face_height)
-    faces = middle + (0, HEAD_DROP) + (faces - middle) * scale
-    width = np.linalg.norm(faces[:, 16] - faces[:, 0], axis=-1)
-    faces[:, 17:27, 1] -= 0.03 * (width * stress)[:, None]
-    faces[:, 48:68] = lips(faces[:, 51:52] + (faces[:, 57:58] - faces[:, 51:52]) / 2, width, mouth, who.mouth_width)
-    slow = np.arange(len(pose)) / FPS
-    tilt = np.deg2rad(2.5) * np.sin(2 * np.pi * (0.22 * slow + rng.random())) + np.deg2rad(1.5) * (stress - 0.5)
-    nod = 0.006 * stress + 0.003 * np.sin(2 * np.pi * (0.25 * slow + rng.random()))
-    pivot = pose.bodies[:, 1:2]
-    faces = turned(faces, pivot, tilt) + np.stack([np.zeros_like(nod), nod], 1)[:, None]
-    bodies = pose.bodies.copy()
-    bodies[:, 0] = faces[:, 30]
-    bodies[:, [15, 14]] = np.stack([faces[:, 42:48].mean(1), faces[:, 36:42].mean(1)], 1)
-    bodies[:, [17, 16]] = faces[:, [16, 0]]
-    return replace(pose, faces=faces, bodies=bodies)
 
 
 def lips(middle: np.ndarray, width: np.ndarray, mouth: np.ndarray, broad: float = 1.0) -> np.ndarray:

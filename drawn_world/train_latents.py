@@ -8,7 +8,6 @@ progress in OUT.progress.jsonl. `--measure HELD_OUT` says how many of the true h
 import argparse
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +17,7 @@ from torch import nn
 
 from echomimic_core.config import LATENT_SCALE, SMALL
 from echomimic_core.files.checkpoints import write_tensors
+from echomimic_core.files.durable import Draft
 from echomimic_core.networks.block_vae import BlockVAE, weights_of
 from echomimic_core.networks.frozen_vae import load_vae
 from echomimic_core.training.data.shards import SEMI_BODY, Clip, read_manifest
@@ -173,9 +173,8 @@ def train(world: Path, out: Path, steps: int, every: int, channels: int = SMALL.
         step += 1
         found.append((total.item(), psnr.item()))
         if step % every == 0 or step == steps:
-            part = state_file.with_suffix(".part")
-            torch.save({"step": step, "vae": vae.state_dict(), "optimizer": optimizer.state_dict()}, part)
-            os.replace(part, state_file)
+            with Draft(state_file) as made:
+                torch.save({"step": step, "vae": vae.state_dict(), "optimizer": optimizer.state_dict()}, made.part)
             write_tensors(out, weights_of(vae))
             means = np.mean(found, axis=0).round(4).tolist()
             with log.open("a") as file:

@@ -4,8 +4,8 @@ import sys
 
 import torch
 
-from benchmarks.beside.window import FRAMES, GUIDANCE, TIMESTEP, block_names, fill, inputs, serve
-from echomimic_core.config import AUDIO_DIM, AUDIO_STATES, RELEASED
+from benchmarks.beside.window import GUIDANCE, TIMESTEP, block_names, fill, inputs, serve
+from echomimic_core.config import AUDIO_DIM, AUDIO_STATES, CONTEXT_FRAMES, RELEASED
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.reference_unet import ReferenceFeatures
 from echomimic_core.sampling.clip import ClipConditions
@@ -51,14 +51,14 @@ def main(device: str, dtype: str) -> None:
         given, posed, cells = inputs(pixels, device, kind), Posed(), pixels // 8
         posed.features = given["pose"]
         denoiser = ClipDenoiser(unet, posed)
-        maps = torch.zeros(FRAMES, 3, pixels, pixels, dtype=torch.uint8)
+        maps = torch.zeros(CONTEXT_FRAMES, 3, pixels, pixels, dtype=torch.uint8)
         reference = ReferenceFeatures([given["tokens"][name] for name in order], cells, cells)
         conditions = ClipConditions(reference, Heard(given["audio"]), lambda wanted: maps[wanted])
         clip = denoiser.prepare(conditions, torch.device(device), kind)
 
         def run() -> torch.Tensor:
             halves = Halves(clip, True, GUIDANCE)
-            return denoiser.predict(given["latents"], float(TIMESTEP), [list(range(FRAMES))], halves)[0]
+            return denoiser.predict(given["latents"], float(TIMESTEP), [list(range(CONTEXT_FRAMES))], halves)[0]
 
         return run
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import torch
 
-FRAMES = 12
+from echomimic_core.config import CONTEXT_FRAMES
+
 REPO = Path(__file__).resolve().parents[2]
 
 
@@ -76,7 +77,7 @@ def _rows(theirs: Side, ours: Side, pixels: int, pairs: int) -> Iterator[dict]:
     for key, name in (("seconds", "ratio"), ("cpu_seconds", "cpu_ratio")):
         ratios = [mine[key] / other[key] for mine, other in zip(found["ours"], found["original"], strict=True)]
         row |= {name: statistics.median(ratios), f"{name}_range": f"{min(ratios):.2f} to {max(ratios):.2f}"}
-    yield row | {"frames_per_second": FRAMES / statistics.median(run["seconds"] for run in found["ours"])}
+    yield row | {"frames_per_second": CONTEXT_FRAMES / statistics.median(run["seconds"] for run in found["ours"])}
 
 
 def _difference(sides: dict[str, Side], pixels: int) -> float:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.beside.window import CHANNELS, FRAMES, GUIDANCE, TIMESTEP, block_names, fill, inputs, serve
+from benchmarks.beside.window import GUIDANCE, TIMESTEP, block_names, fill, inputs, serve
+from echomimic_core.config import CONTEXT_FRAMES, RELEASED
 
 ASKS_FOR_CUDA = "mutual_self_attention.py"
 # Of Stable Diffusion 1.5's configuration, which comes with the weights and not with the code.
 LAYOUT = {
     "sample_size": 64, "in_channels": 4, "out_channels": 4, "center_input_sample": False, "flip_sin_to_cos": True,
-    "freq_shift": 0, "block_out_channels": CHANNELS, "layers_per_block": 2, "downsample_padding": 1,
+    "freq_shift": 0, "block_out_channels": RELEASED.block_out_channels, "layers_per_block": 2, "downsample_padding": 1,
     "mid_block_scale_factor": 1, "act_fn": "silu", "norm_num_groups": 32, "norm_eps": 1e-5, "attention_head_dim": 8,
     "down_block_types": ("CrossAttnDownBlock3D",) * 3 + ("DownBlock3D",),
     "mid_block_type": "UNetMidBlock3DCrossAttn",
@@ -70,7 +71,7 @@ def main(folder: str, device: str, dtype: str) -> None:
                     modules[name].bank = [given["tokens"][name].repeat(2, 1, 1)]
                 current[0] = pixels
             # What the original's pipeline does for one window, then guidance.
-            twice = latents[:, :, list(range(FRAMES))].repeat(2, 1, 1, 1, 1)
+            twice = latents[:, :, list(range(CONTEXT_FRAMES))].repeat(2, 1, 1, 1, 1)
             heard = torch.cat([torch.zeros_like(audio), audio])
             posed = torch.cat([torch.zeros_like(pose), pose])
             made = unet(

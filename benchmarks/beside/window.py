@@ -1,4 +1,4 @@
-"""The window that both sides compute, and how a side answers. It runs in the original's Python too: torch alone."""
+"""The window that both sides compute, and how a side answers; the original's Python imports it too."""
 
 import json
 import math
@@ -12,8 +12,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-CHANNELS = (320, 640, 1280, 1280)
-FRAMES, AUDIO_TOKENS, AUDIO_DIM = 12, 50, 384
+from benchmarks.shapes import block_levels
+from echomimic_core.config import AUDIO_DIM, AUDIO_TOKENS, CONTEXT_FRAMES, LATENT_CHANNELS, PIXELS_PER_LATENT, RELEASED
+
 TIMESTEP, GUIDANCE = 500, 2.5
 
 
@@ -41,23 +42,22 @@ def block_names() -> list[str]:
 
 def inputs(pixels: int, device: str, dtype: torch.dtype) -> dict:
     """latents (12, 4, h, w), pose features (12, 320, h, w), audio (12, 50, 384), and reference tokens by block."""
-    cells = pixels // 8
+    cells = pixels // PIXELS_PER_LATENT
     generator = torch.Generator().manual_seed(pixels)
 
     def random(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=generator).to(device, dtype)
 
+    channels = RELEASED.block_out_channels
     given = {
-        "latents": random(FRAMES, 4, cells, cells),
-        "pose": random(FRAMES, CHANNELS[0], cells, cells),
-        "audio": random(FRAMES, AUDIO_TOKENS, AUDIO_DIM),
+        "latents": random(CONTEXT_FRAMES, LATENT_CHANNELS, cells, cells),
+        "pose": random(CONTEXT_FRAMES, channels[0], cells, cells),
+        "audio": random(CONTEXT_FRAMES, AUDIO_TOKENS, AUDIO_DIM),
         "tokens": {},
     }
-    for name in block_names():
-        part, number = name.split(".")[:2]
-        level = {"down_blocks": int, "mid_block": lambda _: 3, "up_blocks": lambda n: 3 - int(n)}[part](number)
+    for name, level in zip(block_names(), block_levels(RELEASED), strict=True):
         side = -(-cells // 2**level)
-        given["tokens"][name] = random(1, side * side, CHANNELS[level])
+        given["tokens"][name] = random(1, side * side, channels[level])
     return given
 
 

@@ -1,7 +1,8 @@
 """A clip of the world: a character, a voice and a gesture become frames, keypoints and sound."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -98,26 +99,40 @@ def make_clip(
     name = gesture or str(rng.choice(TRAINED_GESTURES))
     if gesture is None and more.random() < VOICED:
         name = FROM_VOICE
-    energy = float(rng.uniform(0.3, 1.3)) if energy is None else energy
-    # Part of a longer gesture, so that clips begin anywhere in it
-    longer = frames + int(rng.integers(1, 96))
-    motion_seed = int(rng.integers(2**31))
-    part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
-    if name == FROM_VOICE:
-        pose, depth = voiced(speech, round(begin * FPS), frames, energy, motion_seed)
-    else:
-        pose = gestures.clip(name, longer, energy=energy, seed=motion_seed).take(part)
-        depth = gestures.skeleton(name, longer, energy=energy, seed=motion_seed)[0][part][..., 2]
-    first = round(begin * AUDIO_SAMPLE_RATE)
-    sound = speech.sound[first : first + round(frames / FPS * AUDIO_SAMPLE_RATE)]
-    mouth = mouth_track(speech.phonemes, frames, FPS, begin)
-    stress = loudness_track(sound, AUDIO_SAMPLE_RATE, frames, FPS)
+    pose, depth = gestured(name, speech, round(begin * FPS), frames, energy, rng)
+    sound, mouth, stress = heard(speech, frames, begin)
     breath = breathing(frames, more)
-    pose = place(livened(_talk(pose, who, mouth, stress, rng), breath, stress, more), rng)
+    pose = place(livened(talking(pose, who, mouth, stress, rng), breath, stress, more), rng)
     gaze = looks(frames, more)
     nearer = int(depth.mean((0, 2)).argmax())
     hair = trailing(pose.faces.mean(1))
     return WorldClip(who, pose, depth, mouth, blinks(frames, rng), gaze, sound, look, hair, breath, nearer)
+
+
+def gestured(
+    name: str, speech: Speech, first: int, frames: int, energy: float | None, rng: np.random.Generator
+) -> tuple[HandPose, np.ndarray]:
+    """A part of a gesture of that name, or hands that follow the speech from a frame of it on; and their depth."""
+    energy = float(rng.uniform(0.3, 1.3)) if energy is None else energy
+    # Part of a longer gesture, so that clips begin anywhere in it
+    longer = frames + int(rng.integers(1, 96))
+    seed = int(rng.integers(2**31))
+    part = np.arange(frames) + int(rng.integers(0, longer - frames + 1))
+    if name == FROM_VOICE:
+        return voiced(speech, first, frames, energy, seed)
+    depth = gestures.skeleton(name, longer, energy=energy, seed=seed)[0][part][..., 2]
+    return gestures.clip(name, longer, energy=energy, seed=seed).take(part), depth
+
+
+def heard(speech: Speech, frames: int, begin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a clip hears from `begin` seconds of a speech on: its sound, the mouth's track, and the voice's loudness."""
+    first = round(begin * AUDIO_SAMPLE_RATE)
+    sound = speech.sound[first : first + round(frames / FPS * AUDIO_SAMPLE_RATE)]
+    return (
+        sound,
+        mouth_track(speech.phonemes, frames, FPS, begin),
+        loudness_track(sound, AUDIO_SAMPLE_RATE, frames, FPS),
+    )
 
 
 def voiced(speech: Speech, first: int, frames: int, energy: float, seed: int) -> tuple[HandPose, np.ndarray]:
@@ -131,8 +146,14 @@ def voiced(speech: Speech, first: int, frames: int, energy: float, seed: int) ->
     return pose.take(np.arange(first, first + frames)), np.zeros((frames, 2, 21))
 
 
-def _talk(pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray, rng) -> HandPose:
-    """Give the pose the character's face, with its mouth, and a head that nods and tilts with the voice."""
+def talking(
+    pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray, rng, lips_of: Callable | None = None
+) -> HandPose:
+    """Give the pose the character's face, with its mouth, and a head that nods and tilts with the voice.
+
+    lips_of : (middle, width, mouth, broad) -> points, as `lips`, for mouths of another look.
+    """
+    lips_of = lips_of or partial(lips, lip=LIP * who.lip_thickness)
     faces = pose.faces.copy()
     middle = faces[:, 30:31]
     scale = np.array(HEAD) * (who.face_width, who.face_height)
@@ -140,7 +161,7 @@ def _talk(pose: HandPose, who: Character, mouth: np.ndarray, stress: np.ndarray,
     width = np.linalg.norm(faces[:, 16] - faces[:, 0], axis=-1)
     faces[:, 17:27, 1] -= 0.03 * (width * stress)[:, None]
     middle = faces[:, 51:52] + (faces[:, 57:58] - faces[:, 51:52]) / 2
-    faces[:, 48:68] = lips(middle, width, mouth, who.mouth_width, LIP * who.lip_thickness)
+    faces[:, 48:68] = lips_of(middle, width, mouth, who.mouth_width)
     slow = np.arange(len(pose)) / FPS
     tilt = np.deg2rad(2.5) * np.sin(2 * np.pi * (0.22 * slow + rng.random())) + np.deg2rad(1.5) * (stress - 0.5)
     nod = 0.006 * stress + 0.003 * np.sin(2 * np.pi * (0.25 * slow + rng.random()))

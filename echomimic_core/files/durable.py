@@ -153,22 +153,19 @@ def folder_draft(path: str | Path) -> Iterator[Path]:
     check_name(path.name)
     make_folder(path.parent)
     _sweep_once(path.parent)
-    part, old = _part_of(path), _part_of(path)
+    part = _part_of(path)
     with _lock:
-        _ours.update((part.name, old.name))
+        _ours.add(part.name)
     try:
         part.mkdir()
         yield part
-        if path.is_dir():
-            _patiently(lambda: os.replace(path, old))
         settle_folder(part, path)
     except OSError as error:
         raise error if isinstance(error, WriteError) else WriteError(reason(error, path, "folder")) from error
     finally:
-        for place in (part, old):
-            shutil.rmtree(place, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         with _lock:
-            _ours.difference_update((part.name, old.name))
+            _ours.discard(part.name)
 
 
 def _part_of(path: Path) -> Path:
@@ -211,18 +208,21 @@ def make_folder(path: str | Path) -> Path:
 def settle_folder(part: Path, path: Path) -> None:
     """Bring all files below a folder to the disk, then give it the name by which it counts as whole.
 
-    A folder of that name gives way. Raises WriteError where that cannot be.
+    A folder of that name gives way at once, and is removed after. Raises WriteError where that cannot be.
     """
+    old = _part_of(path)
     try:
         for file in part.rglob("*"):
             if file.is_file():
                 with open(file, "r+b") as opened:
                     os.fsync(opened.fileno())
-        if path.exists():
-            shutil.rmtree(path)
+        if path.is_dir():
+            _patiently(lambda: os.replace(path, old))
         _patiently(lambda: os.rename(part, path))
     except OSError as error:
         raise WriteError(reason(error, path, "folder")) from error
+    finally:
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def check_name(name: str) -> None:

@@ -22,7 +22,7 @@ from ..media.video import frame_rate, read_audio, read_frames, sound_pieces
 from ..media.waveform import resample
 from ..pose.files import load_any
 from ..runtime import Progress
-from ..scene.footage import Footage
+from ..scene.footage import Footage, still_picture
 from ..scene.matte import matte_picture
 from ..scene.speakers import MOST_SPEAKERS, by_channel, by_turns, read_turns
 from .clip import ClipSettings, Hands, clip, size_of
@@ -196,7 +196,7 @@ def _with_alpha(frames: Iterator[np.ndarray], scene: Scene | None) -> Iterator[n
 def _ground(job: Job) -> Footage:
     if not job.redubs:
         picture = read_picture(job.image)
-        return Footage(lambda: iter([picture]), picture.shape[1], picture.shape[0], 0.0, 1)
+        return still_picture(picture)
     rate, height, width, count = frame_rate(job.image), 0, 0, 0
     for _, picture in read_frames(job.image, rate, exact=True):
         height, width, count = *picture.shape[:2], count + 1

@@ -2,24 +2,19 @@
 
 import pytest
 
+from benchmarks import pool
+
 
 @pytest.fixture(scope="session")
 def cluster():
-    """A head and two nodes of one processor each, which only this machine can reach.
+    """A head and two nodes of one core each.
 
-    The head has no processor to give, as in most clusters: who works is never where the driver is.
+    The head has no core to give, as in most clusters: who works is never where the driver is.
     """
     pytest.importorskip("ray")
-    from ray.cluster_utils import Cluster
-
-    patch = pytest.MonkeyPatch()
-    patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    patch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
-    # Beside other tests a nice worker would wait for them all.
-    patch.setenv("RAY_worker_niceness", "0")
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    for _ in range(2):
-        cluster.add_node(num_cpus=1)
-    yield cluster
-    cluster.shutdown()
-    patch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ray._private.ray_constants.ENABLE_RAY_CLUSTER", False)
+        for name in ("RAY_USAGE_STATS_ENABLED", "RAY_worker_niceness"):
+            patch.setenv(name, "0")
+        with pool.cluster(2, head_cores=0) as made:
+            yield made
