@@ -2,7 +2,9 @@
 
 A bone of the pose that has its direction from the driving person and its length from the person in the picture is, seen
 from straight ahead, the driving bone times the ratio of both lengths, however far it points at the viewer. So only two
-lengths per bone are needed. Where a person never shows a bone across the view, common proportions stand in for it.
+lengths per bone are needed, and a bone is as long as it looks where it lies across the view. Of a bone that never does,
+no picture tells the length: a long one that points at the viewer looks like a short one. Common proportions stand in
+for it, and `looks_short` says so.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +20,8 @@ NO_BODY = "retarget needs shoulders and arms in the pose and in the picture, so 
 
 SHORT_ARM = (
     "an arm in the picture looks short; if it points at the viewer, its length is a guess by common proportions: use a "
-    "picture with straight arms across the view, or connect an image_pose that shows them so, for example from Pose Pad"
+    "picture with straight arms across the view, or connect an image_pose with a second key frame that shows them so, "
+    "for example from Pose Pad"
 )
 
 # Lengths of upper arm, forearm and hand (wrist to fingertip), in distances of the shoulder joints.
@@ -27,12 +30,11 @@ _COMMON = np.array([0.82, 0.69, 0.51])
 _BODIES = (0.6, 1.6)
 # Driving poses are of people: a bone that looks shorter than common points at the viewer.
 _PEOPLE = 1.0
-# Upper arm and forearm are short or long together, measured by the common lengths. An arm that is straight in the
-# picture hangs or reaches across the view, and shows both as they are, down to this part of the other. Of a bent one,
-# the bone that looks shorter points at the viewer: it is taken to be as long as the other.
-_TOGETHER = 0.75
-# From a bend of 45 degrees on an arm is bent, below 20 it is straight.
+# An arm that is straight in the picture lies across the view or, with both bones alike, at an angle to it: the ratio of
+# its bones is as it looks. Of a bent one, the bone that looks shorter may point at the viewer: it is taken to be as long
+# as the other, measured by the common lengths. From a bend of 45 degrees on an arm is bent, below 20 it is straight.
 _BENT, _STRAIGHT = np.cos(np.deg2rad((45, 20)))
+# A bone that looks shorter than so much of the common length, or of the other bone, may point at the viewer.
 _LOOKS_SHORT = 0.8
 _FRAME_PERCENTILE = 98
 # From the neck to the top of the face, in distances of the shoulders: usual is 0.8; above this the head is large. Then
@@ -58,8 +60,8 @@ class _Bones:
 
 
 def can_retarget(person: HandPose, pose: HandPose) -> bool:
-    """Whether both poses show the shoulders and at least one arm."""
-    return _seen_bones(person) is not None and _seen_bones(pose) is not None
+    """Whether both show the shoulders and at least one arm, the person in the first frame."""
+    return len(person) > 0 and _seen_bones(in_picture(person)) is not None and _seen_bones(pose) is not None
 
 
 def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
@@ -67,16 +69,18 @@ def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
 
     Parameters
     ----------
-    person : as found in the picture. pose : the driving clip.
+    person : as found in the picture. Its first frame says where everything is; further frames only show how long its
+        bones are. pose : the driving clip.
     mode : "five fingers", or "four fingers", which merges ring and little finger.
 
     Raises
     ------
-    ValueError : one of them shows no shoulders or no arm; ask `can_retarget` before.
+    ValueError : what `can_retarget` refuses.
     """
-    them, ours = _bones(person, _BODIES[0], one_look=True), _bones(pose, _PEOPLE, one_look=False)
-    if them is None or ours is None:
+    if not can_retarget(person, pose):
         raise ValueError(NO_BODY)
+    them, ours = _bones(person, _BODIES[0]), _bones(pose, _PEOPLE)
+    person = in_picture(person)
     size = np.array([pose.width, pose.height], float)
     scale = them.shoulders / ours.shoulders
     ratios = them.arm / ours.arm
@@ -114,10 +118,18 @@ def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
     return merged_fingers(made_pose) if mode == "four fingers" else made_pose
 
 
+def in_picture(person: HandPose) -> HandPose:
+    """The person as the picture shows it: the first frame."""
+    return person.take(np.zeros(1, int))
+
+
 def looks_short(person: HandPose) -> bool:
-    """Whether an arm of the person looks so short that it may point at the viewer."""
+    """Whether an arm of the person looks so short, by itself or beside its other bone, that it may point at the viewer."""
     found = _seen_bones(person)
-    return found is not None and bool((found.arm[:2] < _LOOKS_SHORT * _COMMON[:2] * found.shoulders).any())
+    if found is None:
+        return False
+    shares = found.arm[:2] / (_COMMON[:2] * found.shoulders)
+    return bool(shares.min() < _LOOKS_SHORT * max(shares.max(), 1.0))
 
 
 def large_head_rows(person: HandPose, top: float, bottom: float) -> tuple[float, float]:
@@ -161,18 +173,13 @@ def _mean_point(pose: HandPose, point: int) -> np.ndarray | None:
     return pose.bodies[seen, point].mean(axis=0) * (pose.width, pose.height) if seen.any() else None
 
 
-def _bones(pose: HandPose, least: float, one_look: bool) -> _Bones | None:
-    """Lengths of a person's bones, each at least a part of the common length.
-
-    one_look : of a picture; a clip shows its bones from more sides.
-    """
+def _bones(pose: HandPose, least: float) -> _Bones:
+    """Lengths of the bones of somebody whose shoulders and arm are seen, each at least a part of the common length."""
     found = _seen_bones(pose)
-    if found is None:
-        return None
     common = _COMMON * found.shoulders
     share = np.where(np.isnan(found.arm), 1.0, found.arm / common)
-    together = np.interp(found.straight, (_BENT, _STRAIGHT), (1.0, _TOGETHER)) if one_look else _TOGETHER
-    share[:2] = np.maximum(share[:2], together * share[:2].max())
+    alike = np.interp(found.straight, (_BENT, _STRAIGHT), (1.0, 0.0))
+    share[:2] = np.maximum(share[:2], alike * share[:2].max())
     return replace(found, arm=common * np.clip(share, least, _BODIES[1]))
 
 
