@@ -15,7 +15,8 @@ from ..media.scaling import shrink, warp_cubic
 from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas
 from .hand_pose import HandPose, hand_root
 from .measure import ARMS, NECK, NOSE, SCORE_SEEN, STEADY_WEIGHTS, Body, measure
-from .retarget import MODES, NO_BODY, SHORT_ARM, can_retarget, in_picture, large_head_rows, looks_short, retarget
+from .proportions import looks_short
+from .retarget import MODES, NO_BODY, SHORT_ARM, can_retarget, in_picture, large_head_rows, retarget
 from .track import present
 
 FRAMINGS = ("show hands", "original", "keep")

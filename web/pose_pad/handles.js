@@ -36,7 +36,7 @@ function bodyHandles(state) {
     const top = add([x, y], scaled(rotated([0, -1], tilt), size * HEAD_AT));
     const joints = SIDES.flatMap((_, side) => [
         part(`shoulder ${side}`, "joint", body[side === 0 ? 5 : 2], (to) => state.moveShoulder(side, to)),
-        part(`elbow ${side}`, "joint", body[side === 0 ? 6 : 3], (to) => state.moveElbow(side, to)),
+        part(`elbow ${side}`, "joint", body[side === 0 ? 6 : 3], (to, alt) => state.moveElbow(side, to, alt)),
     ]);
     return [
         part("head", "joint", [x, y], (to) => state.moveHead(to)),

@@ -107,8 +107,9 @@ export class Placing {
         return clamp(size, HAND_SIZES[0] * side, HAND_SIZES[1] * side);
     }
 
-    // On one frame an elbow that the artist has placed stays there, unless asked to bend.
-    moveWrist(side, to, bend = false) {
+    // On one frame an elbow that the artist has placed stays there; `otherwise` (Alt) it bends. In a clip the elbow bends
+    // and the arm keeps its length; otherwise the wrist moves alone, which may show that the forearm is longer.
+    moveWrist(side, to, otherwise = false) {
         const name = SIDES[side];
         if (this.mending) {
             const now = this.pointsAt(this.time);
@@ -119,8 +120,10 @@ export class Placing {
         }
         const key = this.editedKey();
         const [shoulder, elbow, wrist] = [key.shoulders[side], key.elbows[side], key[name].wrist];
-        const target = this.within(shoulder, this.bounded(to), this.arm(side).reduce((sum, bone) => sum + bone, 0));
-        if (bend || this.value.keys.length > 1 || this.follows(key, side))
+        const inClip = this.value.keys.length > 1;
+        const longest = otherwise ? Infinity : this.arm(side).reduce((sum, bone) => sum + bone, 0);
+        const target = this.within(shoulder, this.bounded(to), longest);
+        if (inClip ? !otherwise : otherwise || this.follows(key, side))
             this.carrying(() => (key.elbows[side] = this.bounded(bentElbow(shoulder, elbow, wrist, target))));
         key[name] = { ...key[name], wrist: target };
     }
@@ -144,8 +147,10 @@ export class Placing {
         return length(way) > most ? add(root, scaled(way, most / length(way))) : to;
     }
 
-    moveElbow(side, to) {
-        const [key, [upper, fore]] = [this.editedKey(), this.arm(side)];
+    // `free` (Alt): in a clip, too, the bones may show themselves longer.
+    moveElbow(side, to, free = false) {
+        const key = this.editedKey();
+        const [upper, fore] = free ? [Infinity, Infinity] : this.arm(side);
         key.elbows[side] = this.within(key.shoulders[side], this.bounded(to), upper);
         const hand = key[SIDES[side]];
         key[SIDES[side]] = { ...hand, wrist: this.within(key.elbows[side], hand.wrist, fore) };

@@ -203,6 +203,18 @@ const steps = {};
     steps.shoulder.lone = [lone.state.value.keys[0].shoulders[0], `${lone.state.value.keys[0].elbows}` === `${elbows}`];
 }
 {
+    // Arms of a clip keep their length, unless asked otherwise: then a key may show longer bones.
+    const far = ([a, b], [c, d]) => Math.hypot(a - c, b - d);
+    const tries = [false, true].map((otherwise) => {
+        const one = pad(clip(0, 2));
+        const { elbows, left } = structuredClone(one.state.value.keys[0]);
+        one.state.moveWrist(0, left.wrist.map((v, i) => v + 2 * (v - elbows[0][i])), otherwise);
+        const key = one.state.value.keys[0];
+        return [far(key.elbows[0], key.left.wrist) / far(elbows[0], left.wrist), far(key.elbows[0], elbows[0])];
+    });
+    steps.stretched = tries;
+}
+{
     // The handles of a hand whose wrist stands at an edge or in a corner of the view; a drag from wherever they are.
     steps.handles = [];
     const view = [[10, 10], [790, 590]];

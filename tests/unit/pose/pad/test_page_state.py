@@ -129,6 +129,12 @@ def test_shoulder_in_a_clip_stretches_no_bone_and_takes_the_arm_along(steps):
     assert shoulder["lone"] == [[700, 500], True]
 
 
+def test_arm_in_a_clip_keeps_its_length_unless_the_wrist_is_dragged_with_alt(steps):
+    (fore, elbow), (longer, still) = steps["stretched"]
+    assert fore < 1.5 and elbow > 1
+    assert abs(longer - 3) < 0.01 and still == 0
+
+
 def test_handles_of_a_hand_stay_in_view_and_a_drag_leads_where_the_pointer_is(steps):
     assert len(steps["handles"]) == 48
     for inside, off, size in steps["handles"]:
