@@ -19,9 +19,8 @@ export function timeline(state, words) {
     ease.setAttribute("aria-label", words("easeTip"));
     ease.oninput = () => state.setEase(Number(ease.value));
     ease.onchange = () => state.commit();
-    const easing = element("label", "emv2-pad-row", { title: words("easeTip") }, words("ease"), ease);
-    easing.style.width = "100px";
-    const rate = element("select", "emv2-pad-box", { title: words("rateTip") });
+    const easing = element("label", "emv2-pad-ease", { title: words("easeTip") }, words("ease"), ease);
+    const rate = element("select", "emv2-pad-box emv2-pad-rate", { title: words("rateTip") });
     rate.setAttribute("aria-label", words("rateTip"));
     rate.onchange = () => {
         state.setRate(Number(rate.value));

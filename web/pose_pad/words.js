@@ -24,7 +24,7 @@ export const WORDS = {
     hide: ["Leave out", "不使用"],
     hideTip: ["Leave this hand out of the pose", "姿态中不使用这只手"],
     hideTipClip: ["Leave this hand out in the whole clip", "整个片段中不使用这只手"],
-    gone: ["Out here", "此处不用"],
+    gone: ["Leave out here", "此处不使用"],
     goneTip: [
         "Leave this hand out around this time. Between two such corrections it stays out",
         "在此时刻前后不使用这只手；两处这样的修正之间也不使用",
@@ -139,7 +139,7 @@ export const WORDS = {
     "shoulder 1": ["right shoulder", "右肩"],
     "elbow 0": ["left elbow", "左肘"],
     "elbow 1": ["right elbow", "右肘"],
-    figure: ["whole figure (scales)", "整个人物（缩放）"],
+    figure: ["whole figure", "整个人物"],
     neck: ["neck (moves everything)", "颈（移动全部）"],
     head: ["head", "头"],
     "head top": ["head size and tilt", "头的大小和倾斜"],
