@@ -89,14 +89,14 @@ def row(name: str, people: list[tuple[np.ndarray, HandPose]], networks) -> str:
     gesture = gestures.clip("explaining", 24)
     bodies, off, on_pad, scores = 0, [], [], {"found": [], "pad": [], "retargeted": []}
     for picture, truth in people:
-        found, on_the_pad = steady(climb(picture, networks)[0]), placed(truth)
+        found, on_the_pad = climb(picture, networks)[0], placed(truth)
         bodies += bool((found.body_scores[0, [2, 5]] > 0.3).all())
         for side in range(HANDS):
             if (found.hand_scores[0, side] > 0).all():
                 off.append(_away(found, truth, side))
             on_pad.append(_away(on_the_pad, truth, side))
         for kind, person, mode in (
-            ("found", found, MODES[0]),
+            ("found", steady(found), MODES[0]),
             ("pad", on_the_pad, MODES[0]),
             ("retargeted", on_the_pad, MODES[1]),
         ):

@@ -61,7 +61,7 @@ export class Correcting extends Placing {
     redraw(side, angles) {
         const points = this.pointsAt(this.time);
         const usual = newValue(this.value.picture).keys[0][SIDES[side]];
-        const place = this.frameOf(side, points) ?? usual;
+        const place = this.frameOf(side, points) ?? this.frameOf(side, this.uncorrected()) ?? usual;
         const hand = { ...usual, ...place, angles: [...(angles ?? usual.angles)] };
         const turned = facing(points?.hands[side]) * facing(handPoints(hand, side)) < 0;
         this.fix[SIDES[side]] = { hand: { ...hand, roll: turned ? 180 : 0 } };
@@ -145,12 +145,14 @@ export class Correcting extends Placing {
 
     turnHand(side, degrees) {
         if (this.hand(side)) return super.turnHand(side, degrees);
+        if (this.isGone(side)) return;
         const change = this.change(side);
         change.turn = wrapped(change.turn + degrees);
     }
 
     scaleHand(side, factor) {
         if (this.hand(side)) return super.scaleHand(side, factor);
+        if (this.isGone(side)) return;
         const change = this.change(side);
         change.scale = clamp(change.scale * factor, ...SCALES);
     }

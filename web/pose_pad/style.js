@@ -8,7 +8,7 @@ const RULES = `
 .emv2-pad-row { display: flex; flex-wrap: wrap; align-items: center; gap: 4px; flex: none; }
 .emv2-pad-row select { flex: 1 1 84px; min-width: 84px; max-width: 190px; }
 .emv2-pad-row .emv2-pad-rate { flex: none; width: 72px; min-width: 0; padding: 0 2px; }
-.emv2-pad-ease { display: flex; align-items: center; gap: 4px; width: 92px; }
+.emv2-pad-ease { display: flex; align-items: center; gap: 4px; width: 92px; white-space: nowrap; }
 @container (max-width: 500px) { .emv2-pad-label { display: none; } }
 .emv2-pad-grow { flex: 1; }
 .emv2-pad button, .emv2-pad-box { height: 26px; min-width: 26px; padding: 0 7px; border-radius: 6px; font: inherit;
