@@ -15,6 +15,8 @@ from echomimic_core.pose.track import Track
 
 FRAMES = 48
 USUAL = (1.0, 1.0, 1.0, 1.0)
+# Of a driving person whose gestures never show a forearm across the view.
+SHORT_FOREARMS = (1.0, 1.0, 0.9, 1.0)
 # Pictures of bent arms, the forearms partly towards the viewer: a gesture and its frame.
 BENT = (("explaining", 10), ("hands_folded", 10), ("waving", 30))
 # How much longer or shorter one bone of an arm may be than the other to be alike, relative to the usual.
@@ -117,6 +119,12 @@ def main() -> None:
     for gesture in gestures.names():
         pairs = [errors(standing(sizes), moving(gesture, USUAL), moving(gesture, sizes)) for sizes in bodies(count)]
         print(row(f"straight arms across the view, {gesture}", pairs), flush=True)
+    pairs = [
+        errors(standing(sizes), moving(gesture, SHORT_FOREARMS), moving(gesture, sizes))
+        for gesture in gestures.names()
+        for sizes in bodies(count)
+    ]
+    print(row("straight arms, of a driving person with short forearms", pairs), flush=True)
     for name, alike in (("alike", True), ("uneven", False)):
         people = [sizes for sizes in bodies(count) if is_alike(sizes) == alike]
         print(row(f"bent arms, {name} bones", pictures_of_bent_arms(people)))
