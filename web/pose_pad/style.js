@@ -41,7 +41,7 @@ const RULES = `
   overflow: hidden; }
 .emv2-pad input[type=range] { width: 100%; height: 16px; margin: 0; accent-color: #35d0a2; cursor: pointer; }
 .emv2-pad-off { opacity: 0.5; pointer-events: none; }
-.emv2-pad-time { position: relative; flex: 1 1 120px; height: 30px; border-radius: 6px; cursor: pointer; touch-action: none;
+.emv2-pad-time { position: relative; flex: 1 1 80px; height: 30px; border-radius: 6px; cursor: pointer; touch-action: none;
   background: var(--comfy-input-bg, #1b1d21); border: 1px solid var(--border-color, #4a4d55); overflow: hidden; }
 .emv2-pad-time i { position: absolute; bottom: 0; width: 1px; height: 6px; background: currentColor; opacity: 0.3; }
 .emv2-pad-time u { position: absolute; bottom: 7px; font-size: 9px; opacity: 0.55; text-decoration: none;
