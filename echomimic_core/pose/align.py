@@ -15,7 +15,8 @@ from ..media.scaling import shrink, warp_cubic
 from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas
 from .hand_pose import HandPose, hand_root
 from .measure import ARMS, NECK, NOSE, SCORE_SEEN, STEADY_WEIGHTS, Body, measure
-from .retarget import MODES, NO_BODY, SHORT_ARM, can_retarget, large_head_rows, looks_short, retarget
+from .proportions import looks_short
+from .retarget import MODES, NO_BODY, SHORT_ARM, can_retarget, in_picture, large_head_rows, retarget
 from .track import present
 
 FRAMINGS = ("show hands", "original", "keep")
@@ -77,7 +78,8 @@ def align(
 
     Parameters
     ----------
-    person : the pose found in the reference picture (its canvas is the picture's size; one frame or more).
+    person : the pose found in the reference picture (its canvas is the picture's size). With retargeting its first
+        frame is what the picture shows, and further ones show how long its bones are.
     pose : the driving pose, of any canvas.
     width, height : pixels of the aligned picture.
     framing : "original" is the original's rule for the person; "show hands" is the same, but grows as far as the
@@ -90,15 +92,18 @@ def align(
     if framing not in FRAMINGS:
         raise ValueError(f"the framing is {framing!r}, but it must be one of {', '.join(FRAMINGS)}")
     person = person.whole_canvas()
-    in_picture = fit_canvas(pose, person.height, person.width, "crop").whole_canvas()
-    before = judge(person, in_picture)
+    unaligned = fit_canvas(pose, person.height, person.width, "crop").whole_canvas()
+    before = judge(person, unaligned)
     has_bones = retargeting != "off" and can_retarget(person, pose)
+
+    # Further frames of the picture's person only show bones: the first one is the picture.
+    still = in_picture(person) if has_bones else person
 
     def onto(person: HandPose, pose: HandPose) -> HandPose:
         return retarget(person, pose, retargeting) if has_bones else _onto(person, pose, fit_hands)
 
-    hands = onto(person, in_picture) if framing == "show hands" else None
-    matrix, framed = _frame_matrix(person, hands, width, height, framing, has_bones)
+    hands = onto(person, unaligned) if framing == "show hands" else None
+    matrix, framed = _frame_matrix(still, hands, width, height, framing, has_bones)
     aligned_person = _apply(person, matrix, width, height)
     aligned = onto(aligned_person, fit_canvas(pose, height, width, "crop").whole_canvas())
     after = judge(aligned_person, aligned)

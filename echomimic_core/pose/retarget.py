@@ -1,16 +1,17 @@
 """A pose moved onto another body bone by bone: upper arm, forearm and hand keep their directions, not their lengths.
 
-A bone of the pose that has its direction from the driving person and its length from the person in the picture is, seen
-from straight ahead, the driving bone times the ratio of both lengths, however far it points at the viewer. So only two
-lengths per bone are needed. Where a person never shows a bone across the view, common proportions stand in for it.
+A bone of the driving pose has the ratio of both persons' bones to become theirs, however far it points at the viewer.
+What is nearer also looks larger. So each forearm is lifted out of the picture as far as its length tells, stretched
+there, and seen again from where the viewer stands.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from .hand_pose import HandPose, hand_root
-from .measure import ARMS, NECK, NOSE, SCORE_SEEN, SHOULDERS, measure
+from .measure import ARMS, NECK, NOSE, SCORE_SEEN, SHOULDERS
+from .proportions import Bones, bones_of_person, bones_of_pose, seen_bones
 from .track import Track, present
 
 MODES = ("off", "five fingers", "four fingers")
@@ -18,48 +19,23 @@ NO_BODY = "retarget needs shoulders and arms in the pose and in the picture, so 
 
 SHORT_ARM = (
     "an arm in the picture looks short; if it points at the viewer, its length is a guess by common proportions: use a "
-    "picture with straight arms across the view, or connect an image_pose that shows them so, for example from Pose Pad"
+    "picture with straight arms across the view, or connect an image_pose with a second key frame that shows them so, "
+    "for example from Pose Pad"
 )
 
-# Lengths of upper arm, forearm and hand (wrist to fingertip), in distances of the shoulder joints.
-_COMMON = np.array([0.82, 0.69, 0.51])
-# Other bodies (a child, a chibi) differ from them by no more than this; what looks shorter points at the viewer.
-_BODIES = (0.6, 1.6)
-# Driving poses are of people: a bone that looks shorter than common points at the viewer.
-_PEOPLE = 1.0
-# Upper arm and forearm are short or long together, measured by the common lengths. An arm that is straight in the
-# picture hangs or reaches across the view, and shows both as they are, down to this part of the other. Of a bent one,
-# the bone that looks shorter points at the viewer: it is taken to be as long as the other.
-_TOGETHER = 0.75
-# From a bend of 45 degrees on an arm is bent, below 20 it is straight.
-_BENT, _STRAIGHT = np.cos(np.deg2rad((45, 20)))
-_LOOKS_SHORT = 0.8
-_FRAME_PERCENTILE = 98
+# How far away the viewer stands, in distances of the shoulder joints: some 4 metres, as in the library's gestures.
+_VIEWER = 10.0
 # From the neck to the top of the face, in distances of the shoulders: usual is 0.8; above this the head is large. Then
 # the frame is as high as for a person with these shoulders, and begins above the head.
 _LARGE_HEAD = 1.2
 _FRAME_HEIGHT, _FRAME_BELOW_NECK = 2.5, 1.31
-_EYES = [14, 15]
 _HEAD = [0, 14, 15, 16, 17]
 _RING, _LITTLE = slice(13, 17), slice(17, 21)
 
 
-@dataclass(frozen=True)
-class _Bones:
-    """Lengths in pixels of a person: between the shoulders; (3,) upper arm, forearm, hand; between the eyes or None.
-
-    straight : cosine of the bend of the straightest arm.
-    """
-
-    shoulders: float
-    arm: np.ndarray
-    eyes: float | None
-    straight: float
-
-
 def can_retarget(person: HandPose, pose: HandPose) -> bool:
-    """Whether both poses show the shoulders and at least one arm."""
-    return _seen_bones(person) is not None and _seen_bones(pose) is not None
+    """Whether both show the shoulders and at least one arm, the person in the first frame."""
+    return len(person) > 0 and seen_bones(in_picture(person)) is not None and seen_bones(pose) is not None
 
 
 def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
@@ -67,16 +43,18 @@ def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
 
     Parameters
     ----------
-    person : as found in the picture. pose : the driving clip.
+    person : as found in the picture. Its first frame says where everything is; further frames only show how long its
+        bones are. pose : the driving clip.
     mode : "five fingers", or "four fingers", which merges ring and little finger.
 
     Raises
     ------
-    ValueError : one of them shows no shoulders or no arm; ask `can_retarget` before.
+    ValueError : what `can_retarget` refuses.
     """
-    them, ours = _bones(person, _BODIES[0], one_look=True), _bones(pose, _PEOPLE, one_look=False)
-    if them is None or ours is None:
+    if not can_retarget(person, pose):
         raise ValueError(NO_BODY)
+    them, ours = bones_of_person(person), bones_of_pose(pose)
+    person = in_picture(person)
     size = np.array([pose.width, pose.height], float)
     scale = them.shoulders / ours.shoulders
     ratios = them.arm / ours.arm
@@ -86,16 +64,18 @@ def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
     roots = hand_root(pose) * size
     made, made_hands = bodies.copy(), hands.copy()
     made[:, NECK] = _placed(person, pose, bodies, NECK, scale)
-    for side, (shoulder, elbow, wrist) in enumerate(ARMS):
+    for side, arm in enumerate(ARMS):
+        shoulder, elbow, wrist = arm
         made[:, shoulder] = _placed(person, pose, bodies, shoulder, scale)
         made[:, elbow] = made[:, shoulder] + ratios[0] * (bodies[:, elbow] - bodies[:, shoulder])
-        made[:, wrist] = made[:, elbow] + ratios[1] * (bodies[:, wrist] - bodies[:, elbow])
+        made[:, wrist], nearer = _wrist(bodies[:, arm], made[:, elbow], size / 2, them, ours)
+        larger = ratios[2] * nearer
         # A hand whose arm is not seen in a frame keeps its place relative to the shoulders.
-        rooted = there[:, [shoulder, elbow, wrist]].all(axis=1)
-        at = made[:, wrist] + ratios[2] * (roots[:, side] - bodies[:, wrist])
-        free = _placed_points(person, pose, roots[:, side], scale)
-        at = np.where(rooted[:, None], at, free)
-        made_hands[:, side] = at[:, None] + ratios[2] * (hands[:, side] - roots[:, side, None])
+        rooted = there[:, arm].all(axis=1)[:, None]
+        at = made[:, wrist] + larger * (roots[:, side] - bodies[:, wrist])
+        at = np.where(rooted, at, _placed_points(person, pose, roots[:, side], scale))
+        larger = np.where(rooted, larger, ratios[2])
+        made_hands[:, side] = at[:, None] + larger[:, None] * (hands[:, side] - roots[:, side, None])
     others = [point for point in range(made.shape[1]) if point not in {NECK, *ARMS.ravel().tolist()}]
     for point in others:
         made[:, point] = _placed_points(person, pose, bodies[:, point], scale)
@@ -114,15 +94,14 @@ def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
     return merged_fingers(made_pose) if mode == "four fingers" else made_pose
 
 
-def looks_short(person: HandPose) -> bool:
-    """Whether an arm of the person looks so short that it may point at the viewer."""
-    found = _seen_bones(person)
-    return found is not None and bool((found.arm[:2] < _LOOKS_SHORT * _COMMON[:2] * found.shoulders).any())
+def in_picture(person: HandPose) -> HandPose:
+    """The person as the picture shows it: the first frame."""
+    return person.take(np.zeros(1, int))
 
 
 def large_head_rows(person: HandPose, top: float, bottom: float) -> tuple[float, float]:
     """Rows (top, bottom), 0..1 of the picture, by the shoulders where the head is large, else as they are."""
-    found, neck = _seen_bones(person), _mean_point(person, NECK)
+    found, neck = seen_bones(person), _mean_point(person, NECK)
     if found is None or neck is None:
         return top, bottom
     if neck[1] - top * person.height < _LARGE_HEAD * found.shoulders:
@@ -142,6 +121,26 @@ def merged_fingers(pose: HandPose) -> HandPose:
     return replace(pose, hands=hands)
 
 
+def _wrist(arm: np.ndarray, elbow: np.ndarray, middle: np.ndarray, them: Bones, ours: Bones):
+    """The wrist (F, 2) of the stretched arm, and how much larger (F, 1) a hand there looks for being nearer.
+
+    arm : (F, 3, 2) shoulder, elbow and wrist of the driving pose. elbow : (F, 2), already stretched; elbows are about
+    as far away as the shoulders. middle : (2,) of the picture, at which the viewer looks. All in pixels.
+    """
+    far, our_far = _VIEWER * them.shoulders, _VIEWER * ours.shoulders
+    ratio = them.arm[1] / ours.arm[1]
+    root, tip = arm[:, 1] - middle, arm[:, 2] - middle
+    # As seen, the wrist is at tip; at depth z it is really at tip * (1 - z / far), one forearm from the elbow.
+    square = (tip**2).sum(axis=-1) / our_far**2 + 1
+    half = (tip * (tip - root)).sum(axis=-1) / our_far
+    rest = ((tip - root) ** 2).sum(axis=-1) - ours.arm[1] ** 2
+    depth = np.maximum((half + np.sqrt(np.maximum(half**2 - square * rest, 0))) / square, 0)[:, None]
+    shrunk = 1 - depth / our_far
+    grown = 1 / (1 - ratio * depth / far)
+    wrist = grown * (elbow - middle + ratio * (tip * shrunk - root))
+    return middle + wrist, grown * shrunk
+
+
 def _placed(person: HandPose, pose: HandPose, bodies: np.ndarray, point: int, scale: float) -> np.ndarray:
     """A steady body point (F, 2) in pixels: where the person has it, and moving as in the pose."""
     theirs, ours = _mean_point(person, point), _mean_point(pose, point)
@@ -159,47 +158,3 @@ def _placed_points(person: HandPose, pose: HandPose, points: np.ndarray, scale: 
 def _mean_point(pose: HandPose, point: int) -> np.ndarray | None:
     seen = present(pose.bodies, pose.body_scores)[:, point] & (pose.body_scores[:, point] >= SCORE_SEEN)
     return pose.bodies[seen, point].mean(axis=0) * (pose.width, pose.height) if seen.any() else None
-
-
-def _bones(pose: HandPose, least: float, one_look: bool) -> _Bones | None:
-    """Lengths of a person's bones, each at least a part of the common length.
-
-    one_look : of a picture; a clip shows its bones from more sides.
-    """
-    found = _seen_bones(pose)
-    if found is None:
-        return None
-    common = _COMMON * found.shoulders
-    share = np.where(np.isnan(found.arm), 1.0, found.arm / common)
-    together = np.interp(found.straight, (_BENT, _STRAIGHT), (1.0, _TOGETHER)) if one_look else _TOGETHER
-    share[:2] = np.maximum(share[:2], together * share[:2].max())
-    return replace(found, arm=common * np.clip(share, least, _BODIES[1]))
-
-
-def _seen_bones(pose: HandPose) -> _Bones | None:
-    """Lengths as they look at their longest, NaN for a hand that is not seen; None without shoulders or an arm."""
-    if pose.bodies is None:
-        return None
-    points = pose.bodies * (pose.width, pose.height)
-    seen = present(pose.bodies, pose.body_scores) & (pose.body_scores >= SCORE_SEEN)
-    shoulders = _longest(points, seen, [SHOULDERS])
-    arm = [_longest(points, seen, ARMS[:, bone : bone + 2]) for bone in (0, 1)]
-    if shoulders is None or None in arm:
-        return None
-    hand = measure(pose).hand or np.nan
-    return _Bones(shoulders, np.array([*arm, hand]), _longest(points, seen, [_EYES]), _straightest(points, seen))
-
-
-def _straightest(points: np.ndarray, seen: np.ndarray) -> float:
-    """Cosine of the least bend of an elbow; -1 where no arm is whole."""
-    bones = np.diff(points[:, ARMS], axis=2)
-    sizes = np.maximum(np.linalg.norm(bones, axis=-1), 1e-9)
-    straight = (bones[:, :, 0] * bones[:, :, 1]).sum(axis=-1) / sizes.prod(axis=-1)
-    whole = straight[seen[:, ARMS].all(axis=-1)]
-    return float(np.percentile(whole, _FRAME_PERCENTILE)) if len(whole) else -1.0
-
-
-def _longest(points: np.ndarray, seen: np.ndarray, bones) -> float | None:
-    lengths = [np.linalg.norm(points[:, b] - points[:, a], axis=-1)[seen[:, a] & seen[:, b]] for a, b in bones]
-    known = np.concatenate(lengths)
-    return float(np.percentile(known, _FRAME_PERCENTILE)) if len(known) and known.max() > 0 else None

@@ -233,7 +233,7 @@ def test_clip_of_another_shape_is_shown_and_the_corrections_moved_there(page, co
     assert page.get_by_role("button", name="Preview").is_disabled()
     assert page.locator(".emv2-pad-clock").inner_text() == "–"
     press(page, "Run what feeds")
-    note(page, "canvas of 640×480; the connected pose has 768×768")
+    note(page, "clip of 640×480; the connected pose is 768×768")
     press(page, "Move the pose here")
     assert value(page)["picture"] == [768, 768] and len(previewed(comfy, page_to_prompt(page)["output"])) == 3
 

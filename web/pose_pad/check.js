@@ -66,12 +66,15 @@ function checkKey(key, where, picture) {
 }
 
 function checkFix(fix, where, picture) {
-    fields(fix, where, ["t"], ["t", ...SIDES]);
+    fields(fix, where, ["t"], ["t", ...SIDES, "body"]);
     const corrected = SIDES.filter((side) => Object.hasOwn(fix, side));
-    if (!corrected.length) throw part(where);
+    if (!corrected.length && !Object.hasOwn(fix, "body")) throw part(where);
+    if (Object.hasOwn(fix, "body")) checkBody(fix.body, `${where}.body`, picture);
     for (const side of corrected) {
         const [change, place] = [fix[side], `${where}.${side}`];
-        fields(change, place, [], ["move", "turn", "scale", "hand"]);
+        fields(change, place, [], ["move", "turn", "scale", "hand", "absent"]);
+        if (Object.hasOwn(change, "absent") && ![true, false].includes(change.absent)) throw part(`${place}.absent`);
+        if (change.absent) continue;
         if (Object.hasOwn(change, "hand")) checkHand(change.hand, `${place}.hand`, picture);
         else {
             const { move = [0, 0], turn = 0, scale = 1 } = change;
@@ -80,6 +83,18 @@ function checkFix(fix, where, picture) {
             number(scale, `${place}.scale`, ...SCALES);
         }
     }
+}
+
+function checkBody(body, where, picture) {
+    const still = [[0, 0], [0, 0]];
+    fields(body, where, [], ["neck", "shoulders", "elbows", "head"]);
+    const { neck = [0, 0], shoulders = still, elbows = still, head = [0, 0, 1, 0] } = body;
+    for (const [name, points] of Object.entries({ neck: [neck], shoulders, elbows }))
+        for (const one of list(points, `${where}.${name}`, name === "neck" ? 1 : 2)) point(one, `${where}.${name}`, picture);
+    const [x, y, scale, tilt] = list(head, `${where}.head`, 4);
+    point([x, y], `${where}.head`, picture);
+    number(scale, `${where}.head`, ...SCALES);
+    number(tilt, `${where}.head`, -360, 360);
 }
 
 function checkHand(hand, where, picture) {

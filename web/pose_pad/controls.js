@@ -55,6 +55,7 @@ export function handPanel(state, words) {
     );
     const named = (name) => element("span", "emv2-pad-label", { textContent: words(name) });
     const hide = iconButton("hide", words("hideTip"), () => state.toggleHidden(), named("hide"));
+    const gone = iconButton("gone", words("goneTip"), () => state.toggleGone(), named("gone"));
     const copy = iconButton("copy", words("copyTip"), () => state.copyToOtherHand(), named("copy"));
     const redraw = element("button", "", { type: "button", textContent: words("redraw"), title: words("redrawTip") });
     redraw.onclick = () => {
@@ -62,7 +63,7 @@ export function handPanel(state, words) {
         state.commit();
     };
     // The person's right hand is on the left of the picture.
-    const row = element("div", "emv2-pad-row", {}, tabs[1], tabs[0], hide, copy, element("span", "emv2-pad-grow"), redraw);
+    const row = element("div", "emv2-pad-row", {}, tabs[1], tabs[0], hide, gone, copy, element("span", "emv2-pad-grow"), redraw);
     const shapes = element("div", "emv2-pad-shapes");
     shapes.setAttribute("role", "group");
     shapes.setAttribute("aria-label", words("presets"));
@@ -94,6 +95,10 @@ export function handPanel(state, words) {
             hide.disabled = Boolean(state.locked);
             hide.title = words(state.mending ? "hideTipClip" : "hideTip");
             hide.setAttribute("aria-label", hide.title);
+            gone.style.display = state.mending ? "" : "none";
+            gone.classList.toggle("on", state.isGone());
+            gone.setAttribute("aria-pressed", state.isGone());
+            gone.disabled = Boolean(state.locked) || !state.ground || !state.shows(state.side);
             copy.style.display = state.mending ? "none" : "";
             copy.disabled = Boolean(state.locked);
             redraw.style.display = state.mending ? "" : "none";

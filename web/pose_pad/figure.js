@@ -158,7 +158,8 @@ export function frameTimes(value) {
     return Array.from({ length: frames }, (_, frame) => frame / value.fps);
 }
 
-function roundHalfEven(number) {
+// As Python rounds.
+export function roundHalfEven(number) {
     const floor = Math.floor(number);
     if (number - floor !== 0.5) return Math.round(number);
     return floor % 2 === 0 ? floor : floor + 1;

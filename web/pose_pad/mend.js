@@ -1,4 +1,5 @@
 // Corrections over a given clip: the page's copy of echomimic_core/pose/pad/mend.py.
+import { mendBody, mendElbows } from "./body.js";
 import {
     BODY_SIDES, HAND_BONES, SIDES, add, boneBetween, clamp, dot, eased, handPoints, length, minus, rotated, scaled, wrapped,
 } from "./figure.js";
@@ -6,6 +7,7 @@ import {
 const MIDDLE_KNUCKLE = 9;
 const FORWARD = 0.25;
 const BEFORE = 0.15;
+const HALF = 0.5 - 1e-9;
 const RADIANS = Math.PI / 180;
 
 // How much of each correction counts at a time: 1 at its own, 0 at those of its neighbours.
@@ -33,16 +35,39 @@ export function groundAt(ground, seconds, [width, height]) {
     };
 }
 
-// The points of a frame with the corrections of a value.
+// The points of a frame with the corrections of a value: first the body, then its hands.
 export function mended(frame, value) {
-    const made = { ...frame, body: [...frame.body], hands: [...frame.hands] };
+    const made = { ...frame, body: [...frame.body], hands: frame.hands.map((hand) => [...hand]) };
+    const [bodies, counted] = corrections(value, "body", frame.time);
+    mendBody(made, bodies, counted);
     SIDES.forEach((name, side) => {
-        const fixes = value.fixes.filter((fix) => fix[name]);
-        if (!fixes.length) return;
-        const counted = weights(fixes.map((fix) => fix.t), frame.time, value.ease);
-        if (counted.some((weight) => weight > 0)) mendSide(made, side, fixes.map((fix) => fix[name]), counted);
+        const [changes, weight] = corrections(value, name, frame.time);
+        if (weight.some((share) => share > 0)) mendSide(made, side, changes, weight);
     });
+    mendElbows(made, bodies, counted);
+    SIDES.forEach((_, side) => isGone(value, side, frame.time) && leaveOut(made, side));
     return made;
+}
+
+// What corrects a part, "left", "right" or "body", and how much of each correction counts at a time.
+function corrections({ fixes, ease }, part, time) {
+    const found = fixes.filter((fix) => fix[part]);
+    return [found.map((fix) => fix[part]), weights(found.map((fix) => fix.t), time, ease)];
+}
+
+// Whether a hand is left out at a time: around a correction that says so, and between two that follow each other.
+export function isGone(value, side, time) {
+    const [changes, counted] = corrections(value, SIDES[side], time);
+    const times = value.fixes.filter((fix) => fix[SIDES[side]]).map((fix) => fix.t);
+    return changes.some(({ absent }, i) => {
+        const stays = absent && changes[i + 1]?.absent && times[i] <= time && time <= times[i + 1];
+        return stays || (absent && counted[i] >= HALF);
+    });
+}
+
+function leaveOut(frame, side) {
+    frame.hands[side] = Array(21).fill(null);
+    frame.body[BODY_SIDES[side][2]] = null;
 }
 
 export function rootOf(frame, side) {

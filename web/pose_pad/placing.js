@@ -1,24 +1,13 @@
-// How the figure changes: wrists, elbows, head and fingers of the key frame or the correction at the pad's time.
-import { SIDES, add, clamp, handPoints, keyAt, length, minus, scaled } from "./figure.js";
-import { bentElbow, rootOf } from "./mend.js";
-import { HAND_SIZES, MARGIN, SCALES } from "./numbers.js";
-import { copiedHand, mirroredKey, newValue } from "./value.js";
-
-// Knuckles of the index and the little finger.
-const ACROSS = [5, 17];
-
-// On which side of the hand the thumb is, as seen in the picture: the sign of the area between its outer knuckles; 0
-// where one of them is not seen.
-function facing(points) {
-    const ways = ACROSS.map((knuckle) => points?.[0] && points[knuckle] && minus(points[knuckle], points[0]));
-    if (!ways.every(Boolean)) return 0;
-    const [[a, b], [c, d]] = ways;
-    return Math.sign(a * d - b * c);
-}
+// How the figure is placed: wrists, elbows, head and fingers of the key frame at the pad's time.
+import { Wrong, checked } from "./check.js";
+import { SIDES, add, clamp, keyAt, length, minus, scaled } from "./figure.js";
+import { bentElbow } from "./mend.js";
+import { HAND_SIZES, MARGIN } from "./numbers.js";
+import { copiedHand, mirroredKey, newValue, scaledKey, written } from "./value.js";
 
 const spelled = (point) => `${point.map((v) => Math.round(v * 10))}`;
 
-// What State builds on.
+// What Correcting builds on.
 export class Placing {
     // Where arms have bent elbows that nobody had placed.
     bent = new Set();
@@ -50,19 +39,12 @@ export class Placing {
 
     // The parameters of the chosen hand, where it has some: always for key frames, for a correction if redrawn.
     hand(side = this.side) {
-        if (!this.mending) return keyAt(this.value.keys, this.time)[SIDES[side]];
-        return this.mark?.[SIDES[side]]?.hand ?? null;
+        return keyAt(this.value.keys, this.time)[SIDES[side]];
     }
 
     // Changes the chosen hand's parameters.
     changeHand(change, side = this.side) {
-        const name = SIDES[side];
-        if (this.mending) {
-            const hand = this.mark?.[name]?.hand;
-            if (hand) Object.assign(hand, change(hand));
-            return;
-        }
-        const key = this.editedKey();
+        const [key, name] = [this.editedKey(), SIDES[side]];
         key[name] = { ...key[name], ...change(key[name]) };
     }
 
@@ -80,23 +62,6 @@ export class Placing {
         };
     }
 
-    // The correction of a hand at this time.
-    change(side) {
-        const fix = this.mark ?? this.insert(this.value.fixes, {});
-        return (fix[SIDES[side]] ??= { move: [0, 0], turn: 0, scale: 1 });
-    }
-
-    // The hand to place anew, over what the clip shows: it begins where that is, and with the same side of it in view.
-    redraw(side, angles) {
-        const points = this.pointsAt(this.time);
-        const usual = newValue(this.value.picture).keys[0][SIDES[side]];
-        const place = this.frameOf(side, points) ?? usual;
-        const fix = this.mark ?? this.insert(this.value.fixes, {});
-        const hand = { ...usual, ...place, angles: [...(angles ?? usual.angles)] };
-        const turned = facing(points?.hands[side]) * facing(handPoints(hand, side)) < 0;
-        fix[SIDES[side]] = { hand: { ...hand, roll: turned ? 180 : 0 } };
-    }
-
     bounded([x, y]) {
         const [width, height] = this.value.picture;
         return [clamp(x, -MARGIN * width, (1 + MARGIN) * width), clamp(y, -MARGIN * height, (1 + MARGIN) * height)];
@@ -107,20 +72,16 @@ export class Placing {
         return clamp(size, HAND_SIZES[0] * side, HAND_SIZES[1] * side);
     }
 
-    // On one frame an elbow that the artist has placed stays there, unless asked to bend.
-    moveWrist(side, to, bend = false) {
+    // On one frame an elbow that the artist has placed stays there; `otherwise` (Alt) it bends. In a clip the elbow bends
+    // and the arm keeps its length; otherwise the wrist moves alone, which may show that the forearm is longer.
+    moveWrist(side, to, otherwise = false) {
         const name = SIDES[side];
-        if (this.mending) {
-            const now = this.pointsAt(this.time);
-            const change = this.change(side);
-            if (change.hand) change.hand.wrist = this.bounded(to);
-            else change.move = add(change.move ?? [0, 0], minus(this.bounded(to), rootOf(now, side)));
-            return;
-        }
         const key = this.editedKey();
         const [shoulder, elbow, wrist] = [key.shoulders[side], key.elbows[side], key[name].wrist];
-        const target = this.within(shoulder, this.bounded(to), this.arm(side).reduce((sum, bone) => sum + bone, 0));
-        if (bend || this.value.keys.length > 1 || this.follows(key, side))
+        const inClip = this.value.keys.length > 1;
+        const longest = otherwise ? Infinity : this.arm(side).reduce((sum, bone) => sum + bone, 0);
+        const target = this.within(shoulder, this.bounded(to), longest);
+        if (inClip ? !otherwise : otherwise || this.follows(key, side))
             this.carrying(() => (key.elbows[side] = this.bounded(bentElbow(shoulder, elbow, wrist, target))));
         key[name] = { ...key[name], wrist: target };
     }
@@ -144,8 +105,10 @@ export class Placing {
         return length(way) > most ? add(root, scaled(way, most / length(way))) : to;
     }
 
-    moveElbow(side, to) {
-        const [key, [upper, fore]] = [this.editedKey(), this.arm(side)];
+    // `free` (Alt): in a clip, too, the bones may show themselves longer.
+    moveElbow(side, to, free = false) {
+        const key = this.editedKey();
+        const [upper, fore] = free ? [Infinity, Infinity] : this.arm(side);
         key.elbows[side] = this.within(key.shoulders[side], this.bounded(to), upper);
         const hand = key[SIDES[side]];
         key[SIDES[side]] = { ...hand, wrist: this.within(key.elbows[side], hand.wrist, fore) };
@@ -188,15 +151,26 @@ export class Placing {
         key.head = [...key.head.slice(0, 2), this.sized(size), tilt];
     }
 
+    // Every key frame scaled about the neck at this time, unless something would then be out of reach.
+    scaleFigure(factor) {
+        const about = keyAt(this.value.keys, this.time).neck;
+        const offset = scaled(about, 1 - factor);
+        const keys = this.value.keys.map((key) => scaledKey(key, factor, offset));
+        try {
+            checked(written({ ...this.value, keys }));
+        } catch (wrong) {
+            if (wrong instanceof Wrong) return;
+            throw wrong;
+        }
+        this.carrying(() => (this.value.keys = keys));
+    }
+
     turnHand(side, degrees) {
-        if (this.hand(side)) this.changeHand(({ turn }) => ({ turn: turn + degrees }), side);
-        else this.change(side).turn += degrees;
+        this.changeHand(({ turn }) => ({ turn: turn + degrees }), side);
     }
 
     scaleHand(side, factor) {
-        if (this.hand(side)) return this.changeHand(({ size }) => ({ size: this.sized(size * factor) }), side);
-        const change = this.change(side);
-        change.scale = clamp(change.scale * factor, ...SCALES);
+        this.changeHand(({ size }) => ({ size: this.sized(size * factor) }), side);
     }
 
     mirror() {

@@ -1,6 +1,6 @@
 // The picture with the figure on it: drawing, zoom, and dragging by mouse, pen and touch.
 import { HAND_BONES, SIDES, add, clamp, length, minus, scaled } from "./figure.js";
-import { handlesOf } from "./handles.js";
+import { boxOf, handlesOf } from "./handles.js";
 
 const LIMBS = [[1, 2], [1, 5], [2, 3], [3, 4], [5, 6], [6, 7], [1, 0]];
 const HEAD = [0, 14, 15, 16, 17];
@@ -12,6 +12,18 @@ const REACH = { mouse: 13, pen: 16, touch: 26 };
 const GRAB_HAND = 26;
 // A hand's handles keep so far from the edge of the view.
 const EDGE = 10;
+// How handles look: radius, whether square, fill and rim. Those of the head are blue, and the whole figure's is yellow.
+const LIGHT = "rgba(255, 255, 255, 0.92)";
+const DARK = "rgba(20, 22, 28, 0.9)";
+const LOOKS = {
+    joint: { radius: 5.5, fill: LIGHT, rim: DARK },
+    wrist: { radius: 8, fill: LIGHT, rim: DARK },
+    turn: { radius: 7, fill: "rgba(20, 22, 28, 0.55)", rim: "#ffffff" },
+    scale: { radius: 6, square: true, fill: LIGHT, rim: DARK },
+    head: { radius: 6.5, fill: "#a9b8ff", rim: DARK },
+    "head top": { radius: 6, square: true, fill: "#a9b8ff", rim: DARK },
+    figure: { radius: 7, square: true, fill: "#ffd76a", rim: DARK },
+};
 
 export class Stage {
     constructor(state) {
@@ -295,27 +307,36 @@ export class Stage {
         for (const { id, kind, at, from } of this.handles()) {
             const place = this.toElement(at);
             const chosen = id === this.state.handle;
-            const radius = { joint: 5.5, wrist: 8, turn: 7, scale: 6 }[kind] + (id === this.hover ? 1.5 : 0);
-            if (from) {
-                pen.setLineDash([3, 4]);
-                pen.strokeStyle = "rgba(255, 255, 255, 0.55)";
-                pen.lineWidth = 1.2;
-                pen.beginPath();
-                pen.moveTo(...this.toElement(from));
-                pen.lineTo(...place);
-                pen.stroke();
-                pen.setLineDash([]);
-            }
+            const { radius: usual, square, fill, rim } = LOOKS[kind];
+            const radius = usual + (id === this.hover ? 1.5 : 0);
+            if (from) this.dashed(pen, () => (pen.moveTo(...this.toElement(from)), pen.lineTo(...place)));
+            if (kind === "figure" && (chosen || id === this.hover)) this.drawBox(pen);
             pen.beginPath();
-            if (kind === "scale") pen.rect(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius);
+            if (square) pen.rect(place[0] - radius, place[1] - radius, 2 * radius, 2 * radius);
             else pen.arc(...place, radius, 0, 2 * Math.PI);
-            pen.fillStyle = chosen ? "#35d0a2" : kind === "turn" ? "rgba(20, 22, 28, 0.55)" : "rgba(255, 255, 255, 0.92)";
+            pen.fillStyle = chosen ? "#35d0a2" : fill;
             pen.fill();
             pen.lineWidth = 2;
-            pen.strokeStyle = chosen ? "#ffffff" : kind === "turn" ? "#ffffff" : "rgba(20, 22, 28, 0.9)";
+            pen.strokeStyle = chosen ? "#ffffff" : rim;
             pen.stroke();
             if (kind === "turn") this.drawArrow(pen, place, radius);
         }
+    }
+
+    // What the figure's corner scales.
+    drawBox(pen) {
+        const [from, to] = boxOf(this.state.pointsAt(this.state.time)).map((corner) => this.toElement(corner));
+        this.dashed(pen, () => pen.rect(...from, ...minus(to, from)));
+    }
+
+    dashed(pen, path) {
+        pen.setLineDash([3, 4]);
+        pen.strokeStyle = "rgba(255, 255, 255, 0.55)";
+        pen.lineWidth = 1.2;
+        pen.beginPath();
+        path();
+        pen.stroke();
+        pen.setLineDash([]);
     }
 
     drawArrow(pen, [x, y], radius) {

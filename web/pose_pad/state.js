@@ -1,10 +1,10 @@
-// What the pad shows: the value, the time, the clip to correct, and undo. How the figure changes is in placing.js.
+// What the pad shows: the value, the time, the clip to correct, and undo. How the figure changes is in placing.js and correcting.js.
 import { Wrong } from "./check.js";
-import { SIDES, clamp, keyAt, pointsOf } from "./figure.js";
+import { Correcting } from "./correcting.js";
+import { SIDES, clamp, keyAt, pointsOf, roundHalfEven } from "./figure.js";
 import { History } from "./history.js";
 import { groundAt, mended } from "./mend.js";
 import { EASES, MAX_KEYS, MAX_SECONDS } from "./numbers.js";
-import { Placing } from "./placing.js";
 import { copy, fits, newValue, onPicture, parsed, sameShape, withOwnParts, written } from "./value.js";
 
 // Times nearer than half a frame are the same.
@@ -13,7 +13,7 @@ const SHORTEST_RANGE = 4;
 // The time line shows so much more than the clip, and a key frame can be dragged so far at once.
 const LONGER = 1.25;
 
-export class State extends Placing {
+export class State extends Correcting {
     // save(text) keeps the value in the node; changed() redraws.
     constructor(save, changed) {
         super();
@@ -165,7 +165,8 @@ export class State extends Placing {
     }
 
     get end() {
-        if (this.mending) return this.ground?.times.at(-1) ?? 0;
+        // Its times are rounded.
+        if (this.mending) return this.ground ? Math.round(this.ground.times.at(-1) * this.fps) / this.fps : 0;
         return this.value.keys.length > 1 ? this.value.keys.at(-1).t : 0;
     }
 
@@ -242,7 +243,7 @@ export class State extends Placing {
 
     // How many frames there are; null while the clip to correct is not known.
     get frames() {
-        return this.mending && !this.ground ? null : Math.round(this.end * this.fps) + 1;
+        return this.mending && !this.ground ? null : roundHalfEven(this.end * this.fps) + 1;
     }
 
     moveMark(mark, seconds) {
@@ -254,6 +255,12 @@ export class State extends Placing {
         this.marks.sort((a, b) => a.t - b.t);
         this.time = at;
         this.touch();
+    }
+
+    // The key frames keep their times.
+    setRate(fps) {
+        this.value.fps = fps;
+        this.seek(this.time);
     }
 
     setEase(seconds) {

@@ -7,6 +7,8 @@ const RULES = `
 .emv2-pad { container-type: inline-size; overflow: hidden auto; }
 .emv2-pad-row { display: flex; flex-wrap: wrap; align-items: center; gap: 4px; flex: none; }
 .emv2-pad-row select { flex: 1 1 84px; min-width: 84px; max-width: 190px; }
+.emv2-pad-row .emv2-pad-rate { flex: none; width: 72px; min-width: 0; padding: 0 2px; }
+.emv2-pad-ease { display: flex; align-items: center; gap: 4px; width: 92px; white-space: nowrap; }
 @container (max-width: 500px) { .emv2-pad-label { display: none; } }
 .emv2-pad-grow { flex: 1; }
 .emv2-pad button, .emv2-pad-box { height: 26px; min-width: 26px; padding: 0 7px; border-radius: 6px; font: inherit;
@@ -39,7 +41,7 @@ const RULES = `
   overflow: hidden; }
 .emv2-pad input[type=range] { width: 100%; height: 16px; margin: 0; accent-color: #35d0a2; cursor: pointer; }
 .emv2-pad-off { opacity: 0.5; pointer-events: none; }
-.emv2-pad-time { position: relative; flex: 1; height: 30px; border-radius: 6px; cursor: pointer; touch-action: none;
+.emv2-pad-time { position: relative; flex: 1 1 80px; height: 30px; border-radius: 6px; cursor: pointer; touch-action: none;
   background: var(--comfy-input-bg, #1b1d21); border: 1px solid var(--border-color, #4a4d55); overflow: hidden; }
 .emv2-pad-time i { position: absolute; bottom: 0; width: 1px; height: 6px; background: currentColor; opacity: 0.3; }
 .emv2-pad-time u { position: absolute; bottom: 7px; font-size: 9px; opacity: 0.55; text-decoration: none;
@@ -73,6 +75,7 @@ const ICONS = {
     stop: "M7 5v14M17 5v14",
     add: "M12 4l8 8-8 8-8-8zM12 9v6M9 12h6",
     remove: "M12 4l8 8-8 8-8-8zM9 12h6",
+    gone: "M3 12s3.5-6 9-6 9 6 9 6M4 16h3M17 16h3M12 13v6M9 16l3 3 3-3",
     hide: "M3 12s3.5-6 9-6 9 6 9 6-3.5 6-9 6-9-6-9-6M4 20 20 4",
 };
 

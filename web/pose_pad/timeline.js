@@ -4,6 +4,7 @@ import { EASES } from "./numbers.js";
 import { element, iconButton, setIcon } from "./style.js";
 
 const TICK_WIDTH = 34;
+const RATES = [24, 25, 30];
 
 export function timeline(state, words) {
     const play = iconButton("play", words("play"), () => toggle());
@@ -18,9 +19,14 @@ export function timeline(state, words) {
     ease.setAttribute("aria-label", words("easeTip"));
     ease.oninput = () => state.setEase(Number(ease.value));
     ease.onchange = () => state.commit();
-    const easing = element("label", "emv2-pad-row", { title: words("easeTip") }, words("ease"), ease);
-    easing.style.width = "100px";
-    const row = element("div", "emv2-pad-row", {}, play, track, add, remove, easing, clock);
+    const easing = element("label", "emv2-pad-ease", { title: words("easeTip") }, words("ease"), ease);
+    const rate = element("select", "emv2-pad-box emv2-pad-rate", { title: words("rateTip") });
+    rate.setAttribute("aria-label", words("rateTip"));
+    rate.onchange = () => {
+        state.setRate(Number(rate.value));
+        state.commit();
+    };
+    const row = element("div", "emv2-pad-row", {}, play, track, add, remove, easing, rate, clock);
 
     let dragged = null;
     const seconds = (event) => {
@@ -75,6 +81,7 @@ export function timeline(state, words) {
         easing.style.display = state.mending ? "" : "none";
         ease.value = state.value.ease;
         const place = (time) => `${(100 * time) / state.range}%`;
+        showRate();
         const whole = element("s");
         whole.style.width = place(state.end);
         const ticks = !state.frames ? [] : tickTimes(state.range, track.clientWidth / TICK_WIDTH).flatMap((time) => {
@@ -96,6 +103,16 @@ export function timeline(state, words) {
         const { frames } = state;
         const length = frames > 1 ? words("frames", { n: frames }) : words("one");
         clock.textContent = frames ? `${state.time.toFixed(2)} s · ${length}` : "–";
+    }
+    // A clip to correct has a rate of its own; key frames make a clip of the rate that is chosen.
+    function showRate() {
+        const { fps } = state;
+        const rates = [...new Set([...RATES, fps])].sort((a, b) => a - b);
+        if (rate.emv2Rates !== `${rates}`) rate.replaceChildren(...rates.map((one) => new Option(words("rate", { n: one }), one)));
+        rate.emv2Rates = `${rates}`;
+        rate.value = fps;
+        rate.disabled = state.mending;
+        rate.style.display = state.frames ? "" : "none";
     }
     return { row, track, update, toggle };
 }

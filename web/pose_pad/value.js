@@ -60,14 +60,28 @@ export function roundedKey({ t, neck, shoulders, elbows, head, left, right }) {
 
 function roundedFix(fix) {
     const rounded = { t: roundTime(fix.t) };
-    for (const side of SIDES) {
-        if (!fix[side]) continue;
-        const { move = [0, 0], turn = 0, scale = 1, hand } = fix[side];
-        rounded[side] = hand
-            ? { hand: roundedHand(hand) }
-            : { move: roundPoint(move), turn: round(turn), scale: Math.round(scale * 1000) / 1000 };
-    }
+    for (const side of SIDES) if (fix[side]) rounded[side] = roundedChange(fix[side]);
+    if (fix.body) rounded.body = roundedBody(fix.body);
     return rounded;
+}
+
+const roundScale = (scale) => Math.round(scale * 1000) / 1000;
+
+function roundedChange({ move = [0, 0], turn = 0, scale = 1, hand, absent }) {
+    if (absent) return { absent };
+    if (hand) return { hand: roundedHand(hand) };
+    return { move: roundPoint(move), turn: round(wrapped(turn)), scale: roundScale(scale) };
+}
+
+// Only what it corrects.
+function roundedBody(body) {
+    const { neck, shoulders, elbows, head } = body;
+    return {
+        ...(neck && { neck: roundPoint(neck) }),
+        ...(shoulders && { shoulders: shoulders.map(roundPoint) }),
+        ...(elbows && { elbows: elbows.map(roundPoint) }),
+        ...(head && { head: [...roundPoint(head.slice(0, 2)), roundScale(head[2]), round(wrapped(head[3]))] }),
+    };
 }
 
 function movedKey(key, point, hand) {
@@ -84,7 +98,7 @@ function movedKey(key, point, hand) {
     };
 }
 
-function scaledKey(key, factor, [dx, dy]) {
+export function scaledKey(key, factor, [dx, dy]) {
     const point = ([x, y]) => [x * factor + dx, y * factor + dy];
     const hand = (one) => ({ ...one, wrist: point(one.wrist), size: one.size * factor });
     const scaled = movedKey(key, point, hand);
@@ -102,20 +116,26 @@ export function onPicture(value, [width, height]) {
     const factor = Math.min(width / from, height / tall);
     const offset = [(width - from * factor) / 2, (height - tall * factor) / 2];
     const keys = value.keys.map((key) => scaledKey(key, factor, offset));
-    const fixes = value.fixes.map((fix) => {
-        const moved = { ...fix };
-        for (const side of SIDES) {
-            const hand = fix[side]?.hand;
-            if (hand) {
-                const wrist = [hand.wrist[0] * factor + offset[0], hand.wrist[1] * factor + offset[1]];
-                moved[side] = { hand: { ...hand, wrist, size: hand.size * factor } };
-            } else if (fix[side]) {
-                moved[side] = { ...fix[side], move: (fix[side].move ?? [0, 0]).map((v) => v * factor) };
-            }
-        }
-        return moved;
-    });
+    const fixes = value.fixes.map((fix) => scaledFix(fix, factor, offset));
     return { ...value, picture: [width, height], keys, fixes };
+}
+
+function scaledFix(fix, factor, [dx, dy]) {
+    const moved = { ...fix };
+    const by = (point) => point.map((v) => v * factor);
+    for (const side of SIDES) {
+        const hand = fix[side]?.hand;
+        if (hand) {
+            const wrist = [hand.wrist[0] * factor + dx, hand.wrist[1] * factor + dy];
+            moved[side] = { hand: { ...hand, wrist, size: hand.size * factor } };
+        } else if (fix[side]?.move) moved[side] = { ...fix[side], move: by(fix[side].move) };
+    }
+    if (fix.body) {
+        const { neck, shoulders, elbows, head } = fix.body;
+        const scaled = { neck: neck && by(neck), shoulders: shoulders?.map(by), elbows: elbows?.map(by) };
+        moved.body = { ...scaled, head: head && [...by(head.slice(0, 2)), ...head.slice(2)] };
+    }
+    return moved;
 }
 
 // The key seen in a mirror: left and right change places.

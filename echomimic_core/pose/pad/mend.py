@@ -1,4 +1,4 @@
-"""Corrections over a given clip: each eases in and out around its time, bone by bone."""
+"""Corrections over a given clip, first of the body, then of its hands: each eases in and out, bone by bone."""
 
 from dataclasses import replace
 
@@ -6,28 +6,30 @@ import numpy as np
 
 from ..draw import HAND_BONES
 from ..hand_pose import BODY_WRISTS, HandPose, hand_root
+from ..measure import ARMS
 from ..track import present
+from .body import body_mended, elbows_mended
 from .points import bone_between, eased, hand_in_picture, rotated, stacked
-from .value import Pad, PadChange, check_picture
+from .value import Pad, PadChange, check_clip
 
-# Shoulder, elbow and wrist of the left and of the right arm, in OpenPose-18.
-_ARMS = ((5, 6, 7), (2, 3, 4))
 _MIDDLE_KNUCKLE = 9
 # Fingers fold towards the viewer: see `bone_between`.
 _FORWARD = 0.25
+# An absent hand is gone where its correction counts so much, as near as numbers are exact.
+_HALF = 0.5 - 1e-9
 # Of an arm, the least by which its wrist is taken to be nearer to the viewer than its shoulder.
 _BEFORE = 0.15
 
 
 def mended(ground: HandPose, pad: Pad) -> HandPose:
-    """The clip with the pad's corrections; frames and hands that none of them reaches stay as they are.
+    """The clip with the pad's corrections; frames and parts that none of them reaches stay as they are.
 
     Raises
     ------
     ValueError : the clip's canvas has another shape than what the corrections were made on, or one lies after its end.
     """
     if pad.fixes:
-        check_picture(pad, ground.width, ground.height)
+        check_clip(pad, ground.width, ground.height)
     ground = ground.whole_canvas()
     at, end = np.arange(len(ground)) / ground.fps, (len(ground) - 1) / ground.fps
     late = [fix.time for fix in pad.fixes if fix.time > end + 0.5 / ground.fps]
@@ -37,13 +39,20 @@ def mended(ground: HandPose, pad: Pad) -> HandPose:
             "longer pose"
         )
     size = np.array([pad.width, pad.height], float)
-    for side, hidden in enumerate(pad.hidden):
+    bodies = [fix for fix in pad.fixes if fix.body] if ground.bodies is not None else []
+    changes, weight = [fix.body for fix in bodies], weights(np.array([fix.time for fix in bodies]), at, pad.ease)
+    if bodies:
+        ground = body_mended(ground, size, changes, weight)
+    gone = np.tile(pad.hidden, (len(ground), 1))
+    for side in range(len(pad.hidden)):
         fixes = [(fix.time, fix.changes[side]) for fix in pad.fixes if fix.changes[side]]
         if fixes:
-            ground = _side_mended(ground, size, side, *zip(*fixes, strict=True), at, pad.ease)
-        if hidden:
-            ground = _without_hand(ground, side)
-    return ground
+            times, hands = np.array([time for time, _ in fixes]), [change for _, change in fixes]
+            ground = _side_mended(ground, size, side, hands, weights(times, at, pad.ease))
+            gone[:, side] |= _gone(times, hands, at, pad.ease)
+    if bodies:
+        ground = elbows_mended(ground, size, changes, weight)
+    return _without_hands(ground, gone) if gone.any() else ground
 
 
 def weights(times: np.ndarray, at: np.ndarray, ease: float) -> np.ndarray:
@@ -55,8 +64,16 @@ def weights(times: np.ndarray, at: np.ndarray, ease: float) -> np.ndarray:
     return eased(np.clip(1 - np.abs(away) / np.where(away < 0, left, right), 0, 1))
 
 
-def _side_mended(ground: HandPose, size, side: int, times, changes: tuple[PadChange], at, ease: float) -> HandPose:
-    weight = weights(np.array(times), at, ease)
+def _gone(times: np.ndarray, changes: list[PadChange], at: np.ndarray, ease: float) -> np.ndarray:
+    """In which frames (F,) a hand is left out: around a correction that says so, and from one such to the next."""
+    absent = np.array([change.absent for change in changes])
+    gone = (weights(times, at, ease)[:, absent] >= _HALF).any(axis=1)
+    for index in np.flatnonzero(absent[:-1] & absent[1:]):
+        gone |= (times[index] <= at) & (at <= times[index + 1])
+    return gone
+
+
+def _side_mended(ground: HandPose, size, side: int, changes: list[PadChange], weight: np.ndarray) -> HandPose:
     seen = present(ground.hands[:, side], ground.hand_scores[:, side])
     root = hand_root(ground)[:, side] * size
     points = np.where(seen[..., None], ground.hands[:, side] * size, root[:, None])
@@ -107,7 +124,7 @@ def _with_arm(pose: HandPose, size, side: int, shift: np.ndarray, frames: np.nda
     """The wrist of the body moved with the hand, and the elbow as the bones of the arm allow."""
     if pose.bodies is None:
         return pose
-    arm = list(_ARMS[side])
+    arm = list(ARMS[side])
     frames = frames & (pose.body_scores[:, arm] > 0).all(axis=-1)
     bodies = pose.bodies.copy()
     shoulder, elbow, wrist = np.moveaxis(bodies[frames][:, arm] * size, 1, 0)
@@ -146,11 +163,11 @@ def bent_elbow(shoulder: np.ndarray, elbow: np.ndarray, wrist: np.ndarray, moved
     return shoulder + (along[:, None] * new + across[:, None] * aside)[:, :2]
 
 
-def _without_hand(pose: HandPose, side: int) -> HandPose:
-    hand_scores = pose.hand_scores.copy()
-    hand_scores[:, side] = 0
+def _without_hands(pose: HandPose, gone: np.ndarray) -> HandPose:
+    """The pose without the hands, and the wrists of the body, that are gone: (F, 2)."""
+    hand_scores = np.where(gone[..., None], 0.0, pose.hand_scores)
     body_scores = None if pose.bodies is None else pose.body_scores.copy()
     if body_scores is not None:
-        body_scores[:, BODY_WRISTS[side]] = 0
+        body_scores[:, BODY_WRISTS] = np.where(gone, 0.0, body_scores[:, BODY_WRISTS])
     hidden = replace(pose, hand_scores=hand_scores, body_scores=body_scores)
     return hidden.map_points(lambda points: points)

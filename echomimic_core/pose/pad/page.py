@@ -61,7 +61,7 @@ def ground(pose: HandPose) -> dict:
     tracks = {name: _rows(track.points * size, track.present()) for name, track in shown.tracks.items()}
     return {
         **{"width": pose.width, "height": pose.height, "fps": pose.fps, "frames": len(pose)},
-        "times": [round(float(frame / pose.fps), 4) for frame in frames],
+        "times": [round(float(frame / pose.fps), 6) for frame in frames],
         "hands": tracks["hands"],
         "bodies": tracks.get("bodies"),
     }

@@ -62,20 +62,39 @@ class PadKey:
 
 @dataclass(frozen=True)
 class PadChange:
-    """What a correction does to a hand: move (2,) pixels, turn in degrees, scale; or the hand that replaces it."""
+    """What a correction does to a hand: move (2,) pixels, turn in degrees, scale; or the hand that replaces it.
+
+    absent : the hand is left out around this time, and until the next correction of it where that leaves it out, too.
+    """
 
     move: np.ndarray
     turn: float = 0.0
     scale: float = 1.0
     hand: PadHand | None = None
+    absent: bool = False
+
+
+@dataclass(frozen=True)
+class PadBody:
+    """How a correction moves the body, in pixels; pairs are the person's left and right.
+
+    neck : (2,), with everything. shoulders : (2, 2), with their arms. elbows : (2, 2). head : (4,) move, scale, and
+        degrees clockwise.
+    """
+
+    neck: np.ndarray
+    shoulders: np.ndarray
+    elbows: np.ndarray
+    head: np.ndarray
 
 
 @dataclass(frozen=True)
 class PadFix:
-    """A correction at a time in seconds: for the left and the right hand, or None where a hand is left alone."""
+    """A correction at a time in seconds: for the left and the right hand, and the body; None where it is left alone."""
 
     time: float
     changes: tuple[PadChange | None, PadChange | None]
+    body: PadBody | None = None
 
 
 @dataclass(frozen=True)
@@ -180,15 +199,38 @@ class _Reader:
         )
 
     def fix(self, content: object, where: str) -> PadFix:
-        entry = _object(content, where, required=("t",), known=("t", *SIDES))
+        entry = _object(content, where, required=("t",), known=("t", *SIDES, "body"))
         time = _number(entry["t"], f"{where}.t", 0.0, MAX_SECONDS)
         changes = [None if side not in entry else self.change(entry[side], f"{where}.{side}") for side in SIDES]
-        if not any(changes):
-            raise ValueError(f"{where} corrects neither the left nor the right hand")
-        return PadFix(time, tuple(changes))
+        body = None if "body" not in entry else self.body(entry["body"], f"{where}.body")
+        if not any(changes) and body is None:
+            raise ValueError(f"{where} corrects neither a hand nor the body")
+        return PadFix(time, tuple(changes), body)
+
+    def body(self, content: object, where: str) -> PadBody:
+        entry = _object(content, where, known=("neck", "shoulders", "elbows", "head"))
+        none = [[0, 0], [0, 0]]
+        x, y, scale, tilt = _list(entry.get("head", [0, 0, 1, 0]), f"{where}.head", 4)
+        return PadBody(
+            self.point(entry.get("neck", [0, 0]), f"{where}.neck"),
+            self.pair(entry.get("shoulders", none), f"{where}.shoulders"),
+            self.pair(entry.get("elbows", none), f"{where}.elbows"),
+            np.array(
+                [
+                    *self.point([x, y], f"{where}.head"),
+                    _number(scale, f"{where}.head", *SCALES),
+                    _number(tilt, f"{where}.head", -360, 360),
+                ]
+            ),
+        )
 
     def change(self, content: object, where: str) -> PadChange:
-        entry = _object(content, where, known=("move", "turn", "scale", "hand"))
+        entry = _object(content, where, known=("move", "turn", "scale", "hand", "absent"))
+        absent = entry.get("absent", False)
+        if type(absent) is not bool:
+            raise ValueError(f"{where}.absent is {absent!r:.40}, but it has to be true or false")
+        if absent:
+            return PadChange(np.zeros(2), absent=True)
         if "hand" in entry:
             return PadChange(np.zeros(2), hand=self.hand(entry["hand"], f"{where}.hand"))
         return PadChange(
@@ -275,8 +317,22 @@ def written_key(key: PadKey) -> dict:
 
 def check_picture(pad: Pad, width: int, height: int) -> None:
     """ValueError with both sizes where a picture has another aspect ratio than the one the pad was made on."""
-    if abs(pad.width / pad.height - width / height) > 0.01 * width / height:
+    if not _has_shape(pad, width, height):
         raise ValueError(
             f"the pose was placed on a picture of {pad.width}x{pad.height}, but this one is {width}x{height}, which "
-            "has another shape: connect the first picture, or place the pose again on this one"
+            "has another aspect ratio: connect the first picture, or press Move the pose here on the pad"
         )
+
+
+def check_clip(pad: Pad, width: int, height: int) -> None:
+    """ValueError with both sizes where a clip has another aspect ratio than the one that the pad corrects."""
+    if not _has_shape(pad, width, height):
+        raise ValueError(
+            f"the corrections were made on a clip of {pad.width}x{pad.height}, but the connected pose is "
+            f"{width}x{height}, which has another aspect ratio: connect the first clip, or press Move the pose here on "
+            "the pad"
+        )
+
+
+def _has_shape(pad: Pad, width: int, height: int) -> bool:
+    return abs(pad.width / pad.height - width / height) <= 0.01 * width / height

@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 
 const [folder, file] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${folder}/${name}.js`));
-const [{ State }, { checked }, { newValue, written, onPicture }, { noteOf }, { handPoints }, { handlesOf }] = await Promise.all(
+const [{ State }, { checked }, { newValue, written, onPicture }, { noteOf }, { handPoints, pointsOf }, { handlesOf }] = await Promise.all(
     ["state", "check", "value", "notes", "figure", "handles"].map(load)
 );
 const asked = JSON.parse(readFileSync(file, "utf-8"));
@@ -203,6 +203,18 @@ const steps = {};
     steps.shoulder.lone = [lone.state.value.keys[0].shoulders[0], `${lone.state.value.keys[0].elbows}` === `${elbows}`];
 }
 {
+    // Arms of a clip keep their length, unless asked otherwise: then a key may show longer bones.
+    const far = ([a, b], [c, d]) => Math.hypot(a - c, b - d);
+    const tries = [false, true].map((otherwise) => {
+        const one = pad(clip(0, 2));
+        const { elbows, left } = structuredClone(one.state.value.keys[0]);
+        one.state.moveWrist(0, left.wrist.map((v, i) => v + 2 * (v - elbows[0][i])), otherwise);
+        const key = one.state.value.keys[0];
+        return [far(key.elbows[0], key.left.wrist) / far(elbows[0], left.wrist), far(key.elbows[0], elbows[0])];
+    });
+    steps.stretched = tries;
+}
+{
     // The handles of a hand whose wrist stands at an edge or in a corner of the view; a drag from wherever they are.
     steps.handles = [];
     const view = [[10, 10], [790, 590]];
@@ -229,6 +241,77 @@ const steps = {};
                 for (let i = 0; i < 4; i++) found("scale", square).drag(further);
                 steps.handles.push([inside, ringOff, one.state.hand().size]);
             }
+}
+// A clip of the first figure that stands still, to correct.
+function still(frames = 49, fps = 24) {
+    const one = pad();
+    one.state.setMending(true);
+    const { body, hands } = pointsOf(newValue([800, 600]).keys[0]);
+    const times = Array.from({ length: frames }, (_, i) => Math.round((i / fps) * 1e4) / 1e4);
+    const every = (points) => times.map(() => points);
+    one.state.setGround({ width: 800, height: 600, fps, frames, times, hands: every(hands.flat()), bodies: every(body) });
+    return one;
+}
+{
+    // Every handle over a clip, dragged a little towards the middle of the figure: where it is then, and after reading.
+    steps.corrected = [];
+    const [view, neck] = [[[0, 0], [800, 600]], 1];
+    for (const id of ["neck", "shoulder 0", "shoulder 1", "elbow 0", "elbow 1", "head", "head top", "wrist 0", "wrist 1"]) {
+        const one = still();
+        one.state.seek(1);
+        const found = (time = 1) => {
+            const points = one.state.pointsAt(time);
+            return [points, handlesOf(one.state, points, view).find((handle) => handle.id === id)];
+        };
+        const [before, handle] = found();
+        const middle = before.body[neck];
+        const to = handle.at.map((v, i) => v + 0.06 * (middle[i] - v) + (id === "neck" ? 9 : 0));
+        for (let i = 0; i < 3; i++) found()[1].drag(to);
+        one.state.commit();
+        one.state.load(written(one.state.value));
+        one.state.setGround(one.state.ground);
+        one.state.seek(1);
+        const [at, half] = [found()[1].at, one.state.pointsAt(1 + 0.5 * one.state.value.ease)];
+        const far = ([a, b], [c, d]) => Math.hypot(a - c, b - d);
+        const untouched = JSON.stringify(one.state.pointsAt(0)) === JSON.stringify({ ...before, time: 0 });
+        steps.corrected.push([id, far(at, to), untouched, half.body.some((point, i) => point && far(point, before.body[i]) > 0.5)]);
+    }
+}
+{
+    // A hand that is left out here, there, and in between not.
+    const one = still();
+    const shown = (time) => one.state.pointsAt(time).hands[0].some(Boolean);
+    for (const time of [0.5, 1.5]) {
+        one.state.seek(time);
+        one.state.toggleGone(0);
+    }
+    steps.gone = [0, 0.5, 1, 1.5, 2].map(shown);
+    one.state.seek(1);
+    one.state.toggleGone(0);
+    steps.gone.push(shown(1), one.state.value.fixes.length);
+}
+{
+    // The last frame of a clip, and what the clock and the key frames count, at each rate.
+    steps.rates = [24, 25, 30].map((fps) => {
+        const over = still(71, fps);
+        over.state.seek(99);
+        const lone = pad(clip(0, 2));
+        lone.state.setRate(fps);
+        lone.state.seek(1.01);
+        return [over.state.time * fps, over.state.frames, lone.state.frames, lone.state.time * fps];
+    });
+}
+{
+    // The figure's corner scales all key frames about the neck, and not out of bounds.
+    const one = pad(clip(0, 2));
+    const corner = () => handlesOf(one.state, one.state.pointsAt(0)).find(({ id }) => id === "figure");
+    const [{ at }, before] = [corner(), structuredClone(one.state.value.keys)];
+    const neck = before[0].neck;
+    for (let i = 0; i < 3; i++) corner().drag(at.map((v, axis) => neck[axis] + 0.8 * (v - neck[axis])));
+    const { keys } = one.state.value;
+    steps.scaled = keys.map((key, i) => [key.left.size / before[i].left.size, key.head[2] / before[i].head[2], `${key.neck}` === `${neck}`]);
+    for (let i = 0; i < 20; i++) corner().drag([-9e4, 9e4]), corner().drag([9e4, 9e4]);
+    steps.scaled.push(checked(written(one.state.value)) && true);
 }
 {
     // A clip to correct that nobody has seen yet, with a correction from before.

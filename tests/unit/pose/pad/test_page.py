@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from echomimic_core.pose import gestures
+from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.pose.hand_skeleton import LIMITS
 from echomimic_core.pose.pad import page, points
 from echomimic_core.pose.pad.mend import bent_elbow, mended
@@ -57,6 +58,37 @@ def arms(rng: np.random.Generator) -> np.ndarray:
     return 400 + np.concatenate([np.zeros((300, 1, 2)), np.cumsum(bones, axis=1)], axis=1)
 
 
+def clip_to_mend(case: int) -> HandPose:
+    """A clip of the library, or one of random key frames."""
+    if case < 2:
+        return gestures.clip("explaining", 72)
+    rng = np.random.default_rng(case)
+    keys = [random_key(rng, time) for time in (0.0, 0.9, 2.6)]
+    return points.pose(read(json.dumps(value(keys=keys, fps=(24, 25, 30)[case % 3]))))
+
+
+def random_fix(rng: np.random.Generator, time: float) -> dict:
+    """Corrects some of both hands and the body, each in one of the ways that there are."""
+
+    def by(count: int) -> list:
+        return rng.normal(0, 60, (count, 2)).round(1).tolist()
+
+    hands = [{"move": by(1)[0], "turn": round(rng.uniform(-180, 180)), "scale": 1.3}, {"hand": random_hand(rng)}]
+    hands.append({"absent": True})
+    body = {"neck": by(1)[0], "shoulders": by(2), "elbows": by(2), "head": [*by(1)[0], 1.2, -20]}
+    made = {side: hands[rng.integers(3)] for side in SIDES if rng.random() < 0.8}
+    shown = {part: change for part, change in body.items() if rng.random() < 0.7}
+    return {"t": time, **made, "body": shown}
+
+
+def mending(rng: np.random.Generator, case: int) -> dict:
+    """The clip as the page gets it, and a value that corrects it."""
+    fixes = [random_fix(rng, time) for time in (0.0, 0.5, 0.8, 1.4, 2.1, 2.5)]
+    pose = clip_to_mend(case)
+    picture = [pose.width, pose.height]
+    return {"ground": page.ground(pose), "value": value(fixes=fixes, ease=(0.2, 1.0)[case % 2], picture=picture)}
+
+
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """What was asked, and what the page answers."""
@@ -66,14 +98,7 @@ def both(tmp_path_factory):
     hands = [(random_hand(rng), index % 2) for index in range(1000)]
     times = [[0.0], [0.0, 1.0], [0.25, 0.5, 1.75], [0.0, 0.04, 0.9, 2.6]]
     values = [value(keys=[random_key(rng, time) for time in some]) for some in times for _ in range(4)]
-    ground = page.ground(gestures.clip("explaining", 72))
-    fixes = [
-        {"t": 0.5, "left": {"move": [90, -120], "turn": 40, "scale": 1.3}},
-        {"t": 0.8, "left": {"hand": random_hand(rng)}, "right": {"move": [-300, 20]}},
-        {"t": 2.5, "left": {"turn": -90}, "right": {"hand": random_hand(rng)}},
-    ]
-    square = {"picture": [768, 768]}
-    mendings = [{"ground": ground, "value": value(fixes=fixes, ease=ease, **square)} for ease in (0.2, 1.0)]
+    mendings = [mending(rng, case) for case in range(8)]
     asked = {"hands": hands, "values": values, "mended": mendings, "arms": arms(rng).tolist()}
     folder = tmp_path_factory.mktemp("page")
     for path in PAGE.glob("*.js"):
@@ -117,9 +142,17 @@ def test_page_bends_elbows_where_python_does(both):
 
 def test_page_draws_corrections_where_python_does(both):
     asked, answered = both
-    for one, frames in zip(asked["mended"], answered["mended"], strict=True):
-        pose = mended(gestures.clip("explaining", 72), read(json.dumps(one["value"])))
-        assert np.abs(np.array([frame["hands"] for frame in frames]) - pose.hands * 768).max() < PIXEL
-        arms = [2, 3, 4, 5, 6, 7]
-        bodies = np.array([[frame["body"][point] for point in arms] for frame in frames])
-        assert np.abs(bodies - pose.bodies[:, arms] * 768).max() < PIXEL
+    for case, (one, frames) in enumerate(zip(asked["mended"], answered["mended"], strict=True)):
+        pose = mended(clip_to_mend(case), read(json.dumps(one["value"])))
+        for name, part in (("hands", "hands"), ("bodies", "body")):
+            track = pose.tracks[name]
+            shown = _points([frame[part] for frame in frames], track.points.shape)
+            assert np.array_equal(np.isfinite(shown).all(axis=-1), track.present())
+            assert np.nanmax(np.abs(shown - track.points * (pose.width, pose.height))) < PIXEL
+
+
+def _points(frames: list, shape: tuple) -> np.ndarray:
+    """Points of the page, NaN for null."""
+    nowhere = [np.nan, np.nan]
+    flat = [point or nowhere for frame in frames for part in frame for point in (part if len(shape) == 4 else [part])]
+    return np.array(flat, float).reshape(shape)

@@ -33,6 +33,9 @@ GOOD = [
     value(keys=[KEY, {**KEY, "t": 2}], hidden=["left"], ease=1, fps=12.5, fixes=[]),
     value(fixes=[{"t": 1, "left": {}}, {"t": 2, "right": {"hand": HAND, "move": "ignored"}}]),
     value(fixes=[{"t": 1, "left": {"move": [1280, -960], "turn": 360, "scale": 0.1}}]),
+    value(fixes=[{"t": 0, "body": {}}, {"t": 1, "body": {"neck": [9, -9], "elbows": [[1, 2], [3, 4]]}}]),
+    value(fixes=[{"t": 1, "body": {"shoulders": [[1, 2], [3, 4]], "head": [5, 6, 10, -360]}}]),
+    value(fixes=[{"t": 1, "left": {"absent": True}}, {"t": 2, "right": {"absent": False, "turn": 3}}]),
     json.dumps({"version": 1, "picture": [64, 64]}),
     with_hand(size=1280, angles=[180] * 16),
 ]
@@ -56,7 +59,14 @@ WRONG = {
         *(value(fixes=fixes) for fixes in ([{"t": 1}], [{"left": {}}], [{"t": 1, "left": None}], [{"t": 1, "up": {}}])),
         *(
             value(fixes=[{"t": 1, "left": change}])
-            for change in ({"scale": 0}, {"turn": "9"}, {"hand": None}, {"x": 1})
+            for change in ({"scale": 0}, {"turn": "9"}, {"hand": None}, {"x": 1}, {"absent": 1}, {"absent": None})
+        ),
+        *(
+            value(fixes=[{"t": 1, "body": body}])
+            for body in (
+                *(None, [], {"hips": [0, 0]}, {"neck": [0, 1e6]}, {"neck": "x"}, {"shoulders": [[0, 0]]}),
+                *({"elbows": [0, 0]}, {"head": [0, 0, 0, 0]}, {"head": [0, 0, 1, 361]}, {"head": [0, 0]}),
+            )
         ),
         value(fixes=[{"t": 2, "left": {}}, {"t": 1, "left": {}}]),
     ],
@@ -129,10 +139,36 @@ def test_shoulder_in_a_clip_stretches_no_bone_and_takes_the_arm_along(steps):
     assert shoulder["lone"] == [[700, 500], True]
 
 
+def test_arm_in_a_clip_keeps_its_length_unless_the_wrist_is_dragged_with_alt(steps):
+    (fore, elbow), (longer, still) = steps["stretched"]
+    assert fore < 1.5 and elbow > 1
+    assert abs(longer - 3) < 0.01 and still == 0
+
+
 def test_handles_of_a_hand_stay_in_view_and_a_drag_leads_where_the_pointer_is(steps):
     assert len(steps["handles"]) == 48
     for inside, off, size in steps["handles"]:
         assert inside and off < 1e-6 and abs(size - 180) < 1e-6
+
+
+def test_everything_that_a_clip_shows_is_corrected_by_a_drag_to_where_the_pointer_is(steps):
+    for handle, away, untouched, eased in steps["corrected"]:
+        assert away < 0.5 and untouched and eased, handle
+
+
+def test_hand_is_left_out_from_one_correction_to_the_next_until_one_between_says_otherwise(steps):
+    assert steps["gone"] == [True, False, False, False, True, True, 3]
+
+
+def test_time_line_counts_frames_at_the_rate_of_the_clip(steps):
+    for fps, (last, frames, of_keys, time) in zip((24, 25, 30), steps["rates"], strict=True):
+        assert (round(last, 6), frames) == (70, 71)
+        assert of_keys == 2 * fps + 1 and abs(time - round(1.01 * fps)) < 1e-6
+
+
+def test_corner_of_the_figure_scales_every_key_frame_about_the_neck(steps):
+    *keys, valid = steps["scaled"]
+    assert np.allclose([key[:2] for key in keys], 0.8, atol=0.01) and all(key[2] for key in keys) and valid
 
 
 def test_clip_that_has_not_been_seen_has_no_length_and_its_corrections_stay(steps):

@@ -10,6 +10,7 @@ from echomimic_core.pose.draw import HAND_BONES
 from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.pose.hand_skeleton import LIMITS
 from echomimic_core.pose.pad import fit, points
+from echomimic_core.pose.pad.body import moved_bone
 from echomimic_core.pose.pad.mend import bent_elbow, mended
 from echomimic_core.pose.pad.presets import PRESETS, start_key
 from echomimic_core.pose.pad.result import result
@@ -64,7 +65,7 @@ def test_pose_is_refused_on_a_picture_of_another_shape_but_not_for_the_backdrop_
     wide = read(json.dumps({"version": 1, "picture": [640, 480], "keys": [key(0.0)]}))
     assert np.array_equal(result(wide, None, ground).hands, ground.hands)
     wide_fixed = {"version": 1, "picture": [640, 480], "fixes": [{"t": 0, "left": {"turn": 20}}]}
-    with pytest.raises(ValueError, match="640x480"):
+    with pytest.raises(ValueError, match="clip of 640x480, but the connected pose is 768x768"):
         result(read(json.dumps(wide_fixed)), None, ground)
 
 
@@ -165,6 +166,51 @@ def test_hand_placed_anew_fills_a_gap(clip):
     fixed = mended(lost, pad_of(fixes=[{"t": 1.5, "left": {"hand": hand}}]))
     assert np.allclose(fixed.hands[36, 0, 0] * SIZE, hand["wrist"]) and (fixed.hand_scores[36, 0] == 1).all()
     assert np.array_equal(fixed.hands[:20], lost.hands[:20])
+
+
+@pytest.mark.parametrize(
+    ("body", "moved", "bones"),
+    [
+        ({"neck": [30, 20]}, [0, 1, 2, 3, 4, 5, 6, 7, 14, 15, 16, 17], [(1, 2), (2, 3), (3, 4), (5, 6), (1, 0)]),
+        ({"shoulders": [[-15, 6], [0, 0]]}, [5, 6, 7], [(5, 6), (6, 7)]),
+        ({"elbows": [[0, 0], [25, -10]]}, [3], []),
+        ({"head": [0, -12, 1, 0]}, [0, 14, 15, 16, 17], [(14, 15), (0, 14)]),
+        ({"head": [0, 0, 1.2, 15]}, [0, 14, 15, 16, 17], []),
+    ],
+)
+def test_corrected_body_takes_along_what_hangs_on_it_and_eases_in_and_out(clip, body, moved, bones):
+    fixed = mended(clip, pad_of(fixes=[{"t": 1.5, "body": body}], ease=0.5))
+    away = np.linalg.norm(fixed.bodies - clip.bodies, axis=-1) * SIZE
+    hips = [8, 11] if "neck" in body else []
+    assert sorted(np.flatnonzero(away[36] > 1)) == sorted(moved + hips)
+    assert not away[:25].any() and not away[48:].any()
+    assert (np.diff(away[24:37][:, moved], axis=0) > -0.5).all()
+    for a, b in bones:
+        lengths = [np.linalg.norm(pose.bodies[:, a] - pose.bodies[:, b], axis=-1) for pose in (clip, fixed)]
+        assert np.allclose(*lengths)
+    hand = np.abs(fixed.hands - clip.hands)[36].max(axis=(1, 2)) * SIZE > 1
+    assert hand.tolist() == [7 in moved, 4 in moved]
+    assert (np.abs(fixed.faces - clip.faces)[36].max() * SIZE > 1) == (0 in moved)
+
+
+def test_bone_that_a_correction_turns_keeps_its_length_in_depth():
+    bones, by = np.array([[100.0, 0.0]] * 11), np.array([-100.0, 60.0])
+    turned = moved_bone(bones, by, np.linspace(0, 1, 11))
+    assert np.allclose(turned[[0, -1]], [(100, 0), (0, 60)], atol=0.1)
+    assert np.linalg.norm(turned, axis=-1).max() < 100.1
+
+
+def test_hand_is_left_out_around_a_correction_and_from_one_to_the_next(clip):
+    fixes = [
+        {"t": 0.5, "left": {"absent": True}},
+        {"t": 2, "left": {"absent": True}},
+        {"t": 2.5, "right": {"absent": True}},
+    ]
+    fixed = mended(clip, pad_of(fixes=fixes, ease=0.25))
+    gone = ~(fixed.hand_scores > 0).any(axis=-1)
+    assert np.flatnonzero(gone[:, 0]).tolist() == list(range(9, 52))
+    assert np.flatnonzero(gone[:, 1]).tolist() == list(range(57, 64))
+    assert np.array_equal(fixed.body_scores[:, [7, 4]] == 0, gone)
 
 
 def test_correction_after_the_end_of_the_clip_is_refused(clip):

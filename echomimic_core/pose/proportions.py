@@ -1,0 +1,99 @@
+"""How long a person's bones are, by what a pose shows of them: as long as they look where they lie across the view.
+
+Of a bone that never does, no picture tells the length: a long one that points at the viewer looks like a short one.
+Common proportions stand in for it, and `looks_short` says so.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .hand_pose import HandPose
+from .measure import ARMS, SCORE_SEEN, SHOULDERS, measure
+from .track import present
+
+# Lengths of upper arm, forearm and hand (wrist to fingertip), in distances of the shoulder joints.
+_COMMON = np.array([0.82, 0.69, 0.51])
+# Bodies (a child, a chibi) differ from them by no more than this; what looks shorter points at the viewer.
+_LEAST, _MOST = 0.6, 1.6
+# Driving poses are of people: a bone that looks shorter than common points at the viewer.
+_LEAST_OF_PEOPLE = 1.0
+# An arm that is straight in the picture lies across the view or, with both bones alike, at an angle to it: the ratio of
+# its bones is as it looks. Of a bent one, the bone that looks shorter may point at the viewer: it is taken to be as
+# long as the other, measured by the common lengths. From a bend of 45 degrees on it is bent, below 20 straight.
+_BENT, _STRAIGHT = np.cos(np.deg2rad((45, 20)))
+# A bone that looks shorter than so much of the common length, or of the other bone, may point at the viewer.
+_LOOKS_SHORT = 0.8
+_FRAME_PERCENTILE = 98
+_EYES = [14, 15]
+
+
+@dataclass(frozen=True)
+class Bones:
+    """Lengths in pixels of a person: between the shoulders; (3,) upper arm, forearm, hand; between the eyes or None.
+
+    straight : cosine of the bend of the straightest arm.
+    """
+
+    shoulders: float
+    arm: np.ndarray
+    eyes: float | None
+    straight: float
+
+
+def bones_of_person(person: HandPose) -> Bones:
+    """Bones of a person, or whatever else a picture shows, for whom `seen_bones` finds some."""
+    return _bones(person, _LEAST)
+
+
+def bones_of_pose(pose: HandPose) -> Bones:
+    """Bones of whom a driving pose shows; `seen_bones` finds some."""
+    return _bones(pose, _LEAST_OF_PEOPLE)
+
+
+def looks_short(person: HandPose) -> bool:
+    """Whether an arm looks so short, by itself or beside its other bone, that it may point at the viewer."""
+    found = seen_bones(person)
+    if found is None:
+        return False
+    shares = found.arm[:2] / (_COMMON[:2] * found.shoulders)
+    return bool(shares.min() < _LOOKS_SHORT * max(shares.max(), 1.0))
+
+
+def seen_bones(pose: HandPose) -> Bones | None:
+    """Lengths as they look at their longest, NaN for a hand that is not seen; None without shoulders or an arm."""
+    if pose.bodies is None:
+        return None
+    points = pose.bodies * (pose.width, pose.height)
+    seen = present(pose.bodies, pose.body_scores) & (pose.body_scores >= SCORE_SEEN)
+    shoulders = _longest(points, seen, [SHOULDERS])
+    arm = [_longest(points, seen, ARMS[:, bone : bone + 2]) for bone in (0, 1)]
+    if shoulders is None or None in arm:
+        return None
+    hand = measure(pose).hand or np.nan
+    return Bones(shoulders, np.array([*arm, hand]), _longest(points, seen, [_EYES]), _straightest(points, seen))
+
+
+def _bones(pose: HandPose, least: float) -> Bones:
+    """Each bone of the arm at least a part of the common length."""
+    found = seen_bones(pose)
+    common = _COMMON * found.shoulders
+    share = np.where(np.isnan(found.arm), 1.0, found.arm / common)
+    alike = np.interp(found.straight, (_BENT, _STRAIGHT), (1.0, 0.0))
+    share[:2] = np.maximum(share[:2], alike * share[:2].max())
+    return replace(found, arm=common * np.clip(share, least, _MOST))
+
+
+def _straightest(points: np.ndarray, seen: np.ndarray) -> float:
+    """Cosine of the least bend of an elbow; -1 where no arm is whole."""
+    bones = np.diff(points[:, ARMS], axis=2)
+    sizes = np.maximum(np.linalg.norm(bones, axis=-1), 1e-9)
+    straight = (bones[:, :, 0] * bones[:, :, 1]).sum(axis=-1) / sizes.prod(axis=-1)
+    whole = straight[seen[:, ARMS].all(axis=-1)]
+    return float(np.percentile(whole, _FRAME_PERCENTILE)) if len(whole) else -1.0
+
+
+def _longest(points: np.ndarray, seen: np.ndarray, bones) -> float | None:
+    lengths = [np.linalg.norm(points[:, b] - points[:, a], axis=-1)[seen[:, a] & seen[:, b]] for a, b in bones]
+    known = np.concatenate(lengths)
+    return float(np.percentile(known, _FRAME_PERCENTILE)) if len(known) and known.max() > 0 else None
