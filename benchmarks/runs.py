@@ -34,7 +34,7 @@ from echomimic_core.sampling.clip import CACHE_BYTES, ClipConditions
 from echomimic_core.sampling.denoiser import ClipDenoiser
 from echomimic_core.sampling.loop import sample
 from echomimic_core.sampling.memory import ON_CPU, Batching, RunSize, estimate, plan_batching
-from echomimic_core.sampling.speed import EXACT, SpeedOptions
+from echomimic_core.sampling.speed import EXACT, PRESETS, SpeedOptions
 
 from .counting import count_flops
 from .decoding import decode, decode_rows, load_decoders, pictures_of
@@ -59,6 +59,7 @@ SHORTCUTS_OF_FEW_STEPS = {
     "deep features every 2nd step": SpeedOptions(reuse_steps=2),
     "reference merged 2x2": SpeedOptions(merge_reference=2),
 }
+PRESETS_OF_SPEED = {f"preset {name}": speed for name, speed in PRESETS.items() if speed != EXACT}
 SHORTCUT_STEPS = 10
 
 
@@ -318,7 +319,9 @@ def shortcut_rows(settings: Settings, rate: float) -> Iterator[dict]:
         guided = variant.guidance_scale > 1.0
         steps = variant.steps if settings.files is not None or not guided else SHORTCUT_STEPS
         config = SamplingConfig(steps, variant.guidance_scale)
-        yield from beside_exact(settings, variant.name, config, SHORTCUTS if guided else SHORTCUTS_OF_FEW_STEPS)
+        yield from beside_exact(
+            settings, variant.name, config, (SHORTCUTS if guided else SHORTCUTS_OF_FEW_STEPS) | PRESETS_OF_SPEED
+        )
 
 
 def beside_exact(settings: Settings, name: str, config: SamplingConfig, shortcuts: dict) -> Iterator[dict]:

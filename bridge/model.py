@@ -91,7 +91,7 @@ class GraphDenoiser(ClipDenoiser):
                     f"Another node cut the clip of {halves[0].frames} frames down to {frames}: remove the Context "
                     "Windows node: EchoMimicV2 has its own (context_frames of the sampler or of APDH Conditioning)."
                 )
-            windows = halves[0].windows.at_step(frames, speed.window_step(step))
+            windows = halves[0].windows.at_step(frames, step, speed)
             run = self._whole_clip
         else:
             run = self._few_windows

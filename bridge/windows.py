@@ -40,7 +40,7 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
         # Read from the device once a step: reading waits for it
         step, level = sampling_step({**options, "sigmas": timestep}), timestep_of(model, timestep)
         half = leading_half(conds)
-        windows = half.windows.at_step(len(x_in), speed.window_step(step))
+        windows = half.windows.at_step(len(x_in), step, speed)
         wanted = [index for index, cond in enumerate(conds) if cond is not None]
         plain = [index for index in wanted if not is_conditional(conds[index])]
         if len(plain) < len(wanted) and not speed.guided_at(level):

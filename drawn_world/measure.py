@@ -28,6 +28,7 @@ from echomimic_core.media.video import VideoWriter, to_uint8
 from echomimic_core.models.build import NETWORKS, build, config_of
 from echomimic_core.networks.frozen_vae import FRAMES_AT_ONCE, load_vae
 from echomimic_core.pose.hand_pose import HandPose
+from echomimic_core.sampling.speed import EXACT, PRESETS, SpeedOptions
 from echomimic_core.training.data.shards import Clip, read_manifest
 from echomimic_core.training.model.networks import TrainingModel
 from echomimic_core.training.run.validation import sample_clip
@@ -132,7 +133,16 @@ def hand_scores(clips: list[Made]) -> dict[str, float]:
 class Maker:
     """Makes held-out clips with a model and its VAE."""
 
-    def __init__(self, model: Path, vae: Path, size: int | None, steps: int, guidance: float):
+    def __init__(
+        self,
+        model: Path,
+        vae: Path,
+        size: int | None,
+        steps: int,
+        guidance: float,
+        speed: SpeedOptions = EXACT,
+    ):
+        self.speed = speed
         files = open_one_file(model)
         size = size or files.size
         networks = {name: build(files, name, config_of(files), torch.float32) for name in NETWORKS}
@@ -145,7 +155,7 @@ class Maker:
         """The clip as the model makes it of its first frame, with its own voice or another's."""
         true = clip.frames(range(frames))
         heard = clip if voice is None else _Revoiced(clip, voice)
-        made = sample_clip(self.model, self.vae, heard, true[0], frames, STATE, self.settings)
+        made = sample_clip(self.model, self.vae, heard, true[0], frames, STATE, self.settings, self.speed)
         return Made(clip.pose().take(np.arange(frames)), true, made)
 
 
@@ -238,6 +248,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="of the frames; what the model was trained at unless given")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--guidance", type=float, default=1.0)
+    parser.add_argument("--preset", choices=tuple(PRESETS), default="exact", help="shortcuts of Speed Options")
     parser.add_argument("--look", choices=("shaded", simple.LOOK), default="shaded", help="how the clips were drawn")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table there, too")
@@ -245,7 +256,7 @@ def main() -> None:
     given = parser.parse_args()
     vae = given.vae or given.model
     makers = {
-        "model": lambda: Maker(given.model, vae, given.size, given.steps, given.guidance),
+        "model": lambda: Maker(given.model, vae, given.size, given.steps, given.guidance, PRESETS[given.preset]),
         "ceiling": lambda: Ceiling(vae),
         "floor": lambda: floor,
     }

@@ -245,6 +245,7 @@ def parser() -> argparse.ArgumentParser:
         "retarget": "for other bodies, such as a child or a toy: fit every bone instead",
         "framing": "how the picture is framed",
         "fill": "what is seen beyond the picture's edges",
+        "preset": "speed: exact (default), fast or fastest",
         "reuse_steps": "compute only every so manieth step in full",
         "merge_reference": "merge reference tokens in squares of this side",
     }

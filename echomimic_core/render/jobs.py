@@ -14,7 +14,7 @@ from ..files.addresses import Address, Place, below, place
 from ..files.names import is_hidden
 from ..pose.align import FRAMINGS
 from ..pose.retarget import MODES
-from ..sampling.speed import SpeedOptions
+from ..sampling.speed import PRESETS, SpeedOptions
 from .clip import FILLS, HELD_FRAMES, ClipSettings
 from .output import ENDINGS, FORMATS
 
@@ -63,7 +63,8 @@ OWN_NUMBERS = {"person": Number(1, 4), "quality": Number(0, 51)}
 SPEED_NUMBERS = {"reuse_steps": Number(1, 5), "merge_reference": Number(1, 4)}
 SPEED_SWITCHES = ("guidance_start", "guidance_middle", "guidance_end")
 OWN_SWITCHES = ("crop", "no_hands")
-CHOICES = {"framing": FRAMINGS, "fill": FILLS, "retarget": MODES}
+OF_CLIP = {"framing": FRAMINGS, "fill": FILLS, "retarget": MODES}
+CHOICES = {**OF_CLIP, "preset": tuple(PRESETS)}
 ALL_NUMBERS = {**NUMBERS, **OWN_NUMBERS, **SPEED_NUMBERS}
 ALL_SWITCHES = (*OWN_SWITCHES, "fit_hands", *SPEED_SWITCHES)
 KNOWN = (*FILES, "output", "format", "size", *ALL_NUMBERS, *CHOICES, *ALL_SWITCHES)
@@ -255,7 +256,7 @@ def job_of(values: Mapping, folder: Place, out: Place) -> Job:
 
 
 def _settings(read: Mapping) -> ClipSettings:
-    named = (*NUMBERS, *CHOICES, "fit_hands")
+    named = (*NUMBERS, *OF_CLIP, "fit_hands")
     settings = ClipSettings(**{name: read[name] for name in named if name in read}, speed=_speed(read))
     if 0 < settings.segment_frames <= HELD_FRAMES:
         raise ValueError(f"segment_frames is {settings.segment_frames}, but it must be 0 or more than {HELD_FRAMES}")
@@ -265,6 +266,11 @@ def _settings(read: Mapping) -> ClipSettings:
 
 
 def _speed(read: Mapping) -> SpeedOptions:
+    named = [name for name in (*SPEED_SWITCHES, *SPEED_NUMBERS) if name in read]
+    if "preset" in read:
+        if named:
+            raise ValueError(f"preset and {named[0]} exclude each other: leave one of them out")
+        return PRESETS[read["preset"]]
     phases = tuple(read.get(name, True) for name in SPEED_SWITCHES)
     return SpeedOptions(phases, **{name: read[name] for name in SPEED_NUMBERS if name in read})
 

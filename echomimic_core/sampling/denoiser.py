@@ -15,6 +15,7 @@ from ..runtime import Progress
 from .clip import ClipConditions, PreparedClip, upload
 from .memory import ON_CPU, Batching, WindowRunner
 from .schedule import velocity_of
+from .speed import EXACT, SpeedOptions
 from .windows import windows_at_step
 
 
@@ -32,8 +33,9 @@ class WindowSettings:
     shift: int = CONTEXT_SHIFT
     wrap: bool = True
 
-    def at_step(self, num_frames: int, step: int) -> list[list[int]]:
-        return windows_at_step(num_frames, self.context_frames, self.overlap, self.shift * step, self.wrap)
+    def at_step(self, num_frames: int, step: int, speed: SpeedOptions = EXACT) -> list[list[int]]:
+        shift = self.shift * speed.window_step(step)
+        return windows_at_step(num_frames, self.context_frames, speed.overlap(self.overlap), shift, self.wrap)
 
 
 @dataclass(frozen=True)

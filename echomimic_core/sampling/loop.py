@@ -75,7 +75,7 @@ def sample(
             raise ValueError("denoise is below 1, but there are no latents to start from")
         latents = noise_to(kept.latents, kept.noise, timesteps[0])
     for step, timestep in enumerate(timesteps):
-        cut = windows.at_step(len(latents), speed.window_step(step))
+        cut = windows.at_step(len(latents), step, speed)
         clip.set_speed(speed, step)
 
         def step_progress(done: int, total: int, step: int = step) -> None:

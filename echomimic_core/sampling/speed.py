@@ -23,11 +23,13 @@ class SpeedOptions:
     reuse_steps : every so many steps the whole network runs; in between, its deep features are taken from the last
         whole run and only the outermost layers are new. 1 reuses nothing.
     merge_reference : tokens of the reference's largest maps merged in squares of this side; 1 merges none.
+    most_overlap : neighbouring windows share no more frames than this; None leaves that to the sampler.
     """
 
     guidance_phases: tuple[bool, bool, bool] = (True, True, True)
     reuse_steps: int = 1
     merge_reference: int = 1
+    most_overlap: int | None = None
 
     def __post_init__(self):
         if self.reuse_steps < 1 or self.merge_reference < 1:
@@ -43,8 +45,18 @@ class SpeedOptions:
         """The step whose windows are used: those of the last whole run, for deep features belong to windows."""
         return step - step % self.reuse_steps
 
+    def overlap(self, wanted: int) -> int:
+        """Frames that neighbouring windows share, where the sampler wants so many."""
+        return wanted if self.most_overlap is None else min(wanted, self.most_overlap)
+
 
 EXACT = SpeedOptions()
+PRESETS = {
+    "exact": EXACT,
+    "fast": SpeedOptions((True, True, False), reuse_steps=2),
+    "fastest": SpeedOptions((False, True, False), reuse_steps=3, merge_reference=2, most_overlap=0),
+}
+"""Shortcuts that go well together, by name; docs/speed.md has the price of each."""
 
 
 class DeepFeatures:

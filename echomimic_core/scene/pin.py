@@ -14,8 +14,10 @@ from .crop import Crop
 CELL = 8  # Pixels of a latent's cell.
 # Cells in which less than this may change are held.
 _LEAST_FREE = 0.02
-# The person may move by so many cells around the mask of where they are.
+# The person may move by so many cells around the mask of where they are, and the next cells are almost held: what is
+# sampled would end in a step there.
 _ROOM = 1
+_RIM = 0.25
 _ARMS = ((2, 3), (3, 4), (5, 6), (6, 7))
 # Points along a bone, and the room around an arm and a hand as a part of the shoulders' distance.
 _ALONG, _AROUND = 12, 0.18
@@ -52,9 +54,12 @@ def mask_of_crop(crop: Crop, pose: HandPose | None, height: int, width: int) -> 
     masks = at_cells(crop.at_size(width * CELL, height * CELL).masks.float() / 255, height, width, "crop")
     if len(masks) == 1 and pose is not None:
         masks = torch.maximum(masks, _reached(pose, height, width))
-    if _ROOM:
-        masks = F.max_pool2d(masks, 2 * _ROOM + 1, 1, _ROOM)
-    return masks
+    free = _grown(masks, _ROOM)
+    return torch.maximum(free, _RIM * _grown(free, 1))
+
+
+def _grown(masks: torch.Tensor, cells: int) -> torch.Tensor:
+    return F.max_pool2d(masks, 2 * cells + 1, 1, cells)
 
 
 def at_cells(masks: torch.Tensor, height: int, width: int, fit: str) -> torch.Tensor:

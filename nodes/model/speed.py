@@ -4,6 +4,8 @@ from comfy_api.latest import io
 
 from ..types import schema
 
+CUSTOM = "custom"
+
 
 class EchoMimicV2SpeedOptions(io.ComfyNode):
     @classmethod
@@ -47,22 +49,31 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
                     tooltip="2 merges the reference tokens in 2x2 blocks: faster at large sizes, with slightly less "
                     "fine texture.",
                 ),
+                io.Combo.Input(
+                    "preset",
+                    options=[CUSTOM, "exact", "fast", "fastest"],
+                    default=CUSTOM,
+                    optional=True,
+                    tooltip="Shortcuts that go well together, in place of the settings above; custom takes those. "
+                    "exact: none. fast: about half the time, with slightly softer motion. fastest: about a quarter of "
+                    "the time, for previews. The help page shows all three.",
+                ),
             ],
             outputs=[io.Model.Output()],
         )
 
     @classmethod
     def execute(
-        cls, model, guidance_start, guidance_middle, guidance_end, reuse_steps, merge_reference
+        cls, model, guidance_start, guidance_middle, guidance_end, reuse_steps, merge_reference, preset=CUSTOM
     ) -> io.NodeOutput:
         from ...bridge.model import require_echomimic
         from ...bridge.payload import SPEED
-        from ...echomimic_core.sampling.speed import SpeedOptions
+        from ...echomimic_core.sampling.speed import PRESETS, SpeedOptions
 
         require_echomimic(model, "EchoMimicV2 Speed Options")
         model = model.clone()
-        phases = (guidance_start, guidance_middle, guidance_end)
-        model.model_options["transformer_options"][SPEED] = SpeedOptions(phases, reuse_steps, merge_reference)
+        custom = SpeedOptions((guidance_start, guidance_middle, guidance_end), reuse_steps, merge_reference)
+        model.model_options["transformer_options"][SPEED] = PRESETS.get(preset, custom)
         return io.NodeOutput(model)
 
 

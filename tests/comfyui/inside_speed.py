@@ -180,9 +180,11 @@ def shortcuts() -> dict:
         "no guidance at the start": (False, True, True, 1, 1),
         "reuse": (True, True, True, 2, 1),
         "merge": (True, True, True, 1, 2),
+        "preset": (True, True, True, 1, 1, "fast"),
     }
     return {
         "off_is_exact": torch.equal(run(options(True, True, True, 1, 1)), exact),
+        "preset_exact": torch.equal(run(options(False, False, True, 3, 2, "exact")), exact),
         "input_unchanged": torch.equal(run(), exact),
         "no_guidance_anywhere": distance(run(options(False, False, False, 1, 1)), run(cfg=1.0)),
         "psnr": {name: psnr(run(options(*values))) for name, values in runs.items()}

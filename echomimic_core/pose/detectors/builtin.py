@@ -15,8 +15,8 @@ from .sides import Sides, hand_areas, head_area
 _CONFIDENCE = 0.4
 AREA_HANDS = Wanted(limit=2, detection=_CONFIDENCE, presence=_CONFIDENCE)
 _ONE = Wanted(limit=1)
-# While a hand is lost, the whole picture is searched for it in every so-manieth frame only.
-_SEARCH_EVERY = 4
+# While a hand stays lost, it is searched for around its wrist and in the whole picture in every so-manieth frame only.
+_AREA_EVERY, _SEARCH_EVERY = 2, 4
 
 
 class BuiltInDetector:
@@ -37,7 +37,7 @@ class BuiltInDetector:
         self._body = Tracker(BODIES, self.networks, _ONE)
         self._hands_before: list = [None] * HANDS
         self._face = None
-        self._since_search = _SEARCH_EVERY
+        self._since_area, self._since_search = _AREA_EVERY, _SEARCH_EVERY
 
     def __enter__(self):
         return self
@@ -108,8 +108,12 @@ class BuiltInDetector:
         points, scores = _points(body)
         hands = HAND_KIND.distinct([hand for found in hands for hand in found if hand.presence > _CONFIDENCE])
         chosen = self._sides.choose(hands, points, scores, time)
-        if None in chosen and body is not None:
-            hands += self._in_places(HAND_KIND, picture, [hand_areas(points, height, width)], AREA_HANDS)[0]
+        self._since_area += 1
+        lost = [side for side, hand in enumerate(chosen) if hand is None]
+        just_lost = any(self._hands_before[side] is not None for side in lost)
+        if lost and body is not None and (just_lost or self._since_area >= _AREA_EVERY):
+            self._since_area = 0
+            hands += self._in_places(HAND_KIND, picture, [hand_areas(points, height, width, lost)], AREA_HANDS)[0]
             chosen = self._sides.choose(hands, points, scores, time)
         self._since_search += 1
         if None in chosen and self._since_search >= _SEARCH_EVERY:

@@ -1,6 +1,7 @@
 """Whose hand is it: which of the hands in a frame is the left one, and which the right one."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -70,13 +71,15 @@ class Sides:
         return _cheapest(finds, cost)
 
 
-def hand_areas(points: np.ndarray, height: int, width: int) -> list[tuple[np.ndarray, float]]:
+def hand_areas(
+    points: np.ndarray, height: int, width: int, sides: Sequence[int] = range(HANDS)
+) -> list[tuple[np.ndarray, float]]:
     """Middle (x, y) and half side of the squares in which a body's hands are looked for, of those in the picture."""
     radius = AREA_RADIUS * body_scale(points)
     areas = []
-    for wrist, knuckles in zip(WRISTS, _KNUCKLES, strict=True):
-        towards = points[list(knuckles)].mean(axis=0) - points[wrist]
-        middle = points[wrist] + TOWARDS_KNUCKLES * towards
+    for side in sides:
+        wrist, knuckles = points[WRISTS[side]], points[list(_KNUCKLES[side])]
+        middle = wrist + TOWARDS_KNUCKLES * (knuckles.mean(axis=0) - wrist)
         if _overlaps(height, width, middle, radius):
             areas.append((middle, radius))
     return areas

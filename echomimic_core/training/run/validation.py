@@ -15,6 +15,7 @@ from ...pose.draw import draw_maps
 from ...sampling.clip import ClipConditions
 from ...sampling.denoiser import ClipDenoiser
 from ...sampling.loop import sample
+from ...sampling.speed import EXACT, SpeedOptions
 from ..data.dataset import ClipDataset, audio_reach, check_face, resize
 from ..data.shards import Clip
 from ..model.networks import TrainingModel
@@ -56,6 +57,7 @@ def sample_clip(
     frames: int,
     state: APDHState,
     settings: Settings,
+    speed: SpeedOptions = EXACT,
 ) -> np.ndarray:
     """The clip (F, s, s, 3) uint8 that the model makes of a reference frame (s, s, 3), the clip's voice and pose."""
     device, size = next(model.parameters()).device, settings.data.size
@@ -80,6 +82,6 @@ def sample_clip(
     noise = torch.randn(frames, *latents.shape[1:], generator=generator).to(device)
     config = SamplingConfig(settings.validation.steps, settings.validation.guidance)
     denoiser = ClipDenoiser(model.denoising_unet, model.pose_encoder)
-    made = sample(denoiser, conditions, noise, config)
+    made = sample(denoiser, conditions, noise, config, speed=speed)
     pictures = torch.cat([vae.decode(chunk).cpu() for chunk in made.split(FRAMES_AT_ONCE)])
     return to_uint8(pictures.clamp(0, 1).permute(0, 2, 3, 1))

@@ -17,7 +17,7 @@ from echomimic_core.render.clip import size_of
 from echomimic_core.render.jobs import KNOWN, Job, Unusable
 from echomimic_core.render.make import at_hand, check_job
 from echomimic_core.render.output import open_output
-from echomimic_core.sampling.speed import SpeedOptions
+from echomimic_core.sampling.speed import PRESETS, SpeedOptions
 
 MODEL = Path(__file__).resolve().parents[3] / "demo" / "models" / "nano.safetensors"
 
@@ -242,6 +242,15 @@ def test_settings_of_align_pose_and_shortcuts_are_those_of_the_nodes(files, comm
     (job,) = __main__.asked(given, {name: getattr(given, name) for name in KNOWN if getattr(given, name) is not None})
     assert job.settings.retarget == "four fingers" and not job.settings.fit_hands and job.quality == 0
     assert job.settings.speed == SpeedOptions((True, True, False), 2, 1)
+
+
+def test_a_preset_takes_the_place_of_single_shortcuts(files):
+    both = {"image": "face.png", "audio": "one.wav", "preset": "fast"}
+    rows = [both, {**both, "reuse_steps": 2, "output": "b"}, {**both, "preset": "quick", "output": "c"}]
+    fast, double, unknown = read_jobs(write_list(files / "jobs.jsonl", rows), files / "out")
+    assert fast.settings.speed == PRESETS["fast"]
+    assert "preset and reuse_steps exclude each other" in double.reason
+    assert "must be one of exact, fast, fastest" in unknown.reason
 
 
 def test_the_size_is_that_of_the_model_or_square():

@@ -1,5 +1,8 @@
 """Shortcuts: off they change nothing, on they do less work and stay near."""
 
+from dataclasses import replace
+from functools import cache
+
 import pytest
 import torch
 
@@ -8,7 +11,7 @@ from echomimic_core.config import SamplingConfig
 from echomimic_core.models.merged_reference import weighed_keys, weighing_queries
 from echomimic_core.runtime import torch_attention
 from echomimic_core.sampling.loop import sample
-from echomimic_core.sampling.speed import EXACT, SpeedOptions, merge_tokens
+from echomimic_core.sampling.speed import EXACT, PRESETS, SpeedOptions, merge_tokens
 
 from ..tiny import conditions, denoiser, relative_error
 
@@ -17,13 +20,16 @@ CONFIG = SamplingConfig(steps=4, guidance_scale=2.5, context_frames=8, context_o
 
 
 def run(speed: SpeedOptions = EXACT, config: SamplingConfig = CONFIG) -> torch.Tensor:
-    noise = torch.randn(FRAMES, 4, 8, 8, generator=torch.Generator().manual_seed(1))
-    return sample(denoiser(), conditions(FRAMES), noise, config, speed=speed)
+    noise = torch.randn(FRAMES, 4, 4, 8, generator=torch.Generator().manual_seed(1))
+    return sample(denoiser(), conditions(FRAMES, 4, 8), noise, config, speed=speed)
 
 
-@pytest.fixture(scope="module")
-def exact() -> torch.Tensor:
-    return run()
+@cache
+def counted(speed: SpeedOptions = EXACT) -> tuple[torch.Tensor, int]:
+    """Latents of a run, and the operations it took."""
+    made = []
+    work = count_flops(lambda: made.append(run(speed)))
+    return made[0], work
 
 
 @pytest.mark.parametrize(
@@ -32,18 +38,32 @@ def exact() -> torch.Tensor:
         SpeedOptions(guidance_phases=(True, True, False)),
         SpeedOptions(reuse_steps=2),
         SpeedOptions(merge_reference=2),
+        SpeedOptions(most_overlap=0),
     ],
-    ids=["guidance", "reuse", "merge"],
+    ids=["guidance", "reuse", "merge", "overlap"],
 )
-def test_a_shortcut_saves_work_and_stays_near(speed, exact):
-    assert 1e-6 < relative_error(run(speed), exact) < 1.0
+def test_a_shortcut_saves_work_and_stays_near(speed):
+    (exact, whole), (latents, work) = counted(), counted(speed)
+    assert 1e-6 < relative_error(latents, exact) < 1.0
     if speed.merge_reference == 1:  # Attention is not counted on the CPU
-        assert count_flops(lambda: run(speed)) < 0.9 * count_flops(run)
+        assert work < 0.9 * whole
 
 
 def test_no_guidance_in_any_phase_is_a_run_without_guidance():
     unguided = SamplingConfig(steps=4, guidance_scale=1.0, context_frames=8, context_overlap=2)
     assert torch.equal(run(SpeedOptions((False, False, False))), run(config=unguided))
+
+
+def test_windows_overlap_no_more_than_the_shortcut_allows_and_no_more_than_was_asked():
+    apart, asked = replace(CONFIG, context_overlap=0), replace(CONFIG, context_overlap=1)
+    assert torch.equal(run(SpeedOptions(most_overlap=0)), run(config=apart))
+    assert torch.equal(run(SpeedOptions(most_overlap=2), asked), run(config=asked))
+
+
+def test_each_preset_takes_less_work_than_the_one_before():
+    assert PRESETS["exact"] == EXACT
+    exact, fast, fastest = (counted(speed)[1] for speed in PRESETS.values())
+    assert fast < 0.75 * exact and fastest < 0.85 * fast  # Of four steps; more of them save more
 
 
 def test_reused_features_of_the_same_step_are_exact():

@@ -18,12 +18,14 @@ def test_a_crop_without_a_mask_pins_nothing():
     assert (mask_of_crop(crop_with(None), None, 32, 32) == 1).all()
 
 
-def test_a_crop_s_person_is_free_with_a_cell_of_room():
+def test_a_crop_s_person_is_free_with_a_cell_of_room_and_a_soft_rim():
     masks = torch.zeros(1, 64, 64, dtype=torch.uint8)
     masks[0, 16:32, 16:32] = 255
     free = mask_of_crop(crop_with(masks), None, 32, 32)
     assert (free[0, 0, 8:16, 8:16] == 1).all()
-    assert not free[0, 0, :6].any() and not free[0, 0, 19:].any()
+    assert not free[0, 0, :5].any() and not free[0, 0, 19:].any()
+    rim = free[0, 0, [5, 18], 12]
+    assert (rim > 0).all() and (rim <= 0.25).all()
 
 
 def test_hands_of_the_pose_are_free_wherever_they_go():
