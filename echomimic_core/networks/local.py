@@ -4,6 +4,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -252,21 +253,19 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module | OnnxNet
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        kind = _what(path)
         raise ValueError(
-            f"{path} cannot be used as {network.title}: {reason}{f'; it is {kind}' if kind else ''}. "
-            f"Get it from {network.link}"
+            f"{path} cannot be used as {network.title}: {_why_not(key, path, error)}. Get it from {network.link}"
         ) from error
 
 
-def _what(path: Path) -> str:
+def _why_not(key: str, path: Path, error: Exception) -> str:
+    """What the file is instead; the error's own words where that cannot be said."""
     from .what import what
 
-    try:
-        return what(path)
-    except (OSError, ValueError):
-        return ""
+    with suppress(OSError, ValueError):
+        if kind := what(path, key):
+            return f"it is {kind}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:

@@ -50,7 +50,7 @@ class OnnxNetwork:
         except ImportError as error:
             raise ValueError(NEEDS) from error
         if key not in LAYOUTS:
-            raise ValueError(f"it is an ONNX file, which only {', '.join(LAYOUTS)} can be")
+            raise ValueError(f"it is an ONNX file, and those are only read for {', '.join(LAYOUTS)}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 4

@@ -27,6 +27,7 @@ from .text import (
     left_out,
     number,
     own_remarks,
+    real,
     reasons_of,
     sampled,
     spread,
@@ -105,7 +106,7 @@ def _numbers(comparison: Comparison, paper: bool) -> str:
 def _value(score: Score | None, best: bool) -> str:
     if score is None or score.value is None:
         return '<td class="value none" data-sort="">–</td>'
-    notes = [*spread(score), sampled(score), counted(score) if score.used < score.total else ""]
+    notes = [*spread(score), f"real clips {real(score)}" if real(score) else "", sampled(score), counted(score) if score.used < score.total else ""]
     under = "".join(f'<span class="under">{_e(note)}</span>' for note in notes if note)
     return f'<td class="value{" best" if best else ""}" data-sort="{score.value}">{number(score.value)}{under}</td>'
 

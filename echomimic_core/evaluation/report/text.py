@@ -11,7 +11,10 @@ from ..scores import Score
 
 DIGITS = 4
 
-ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+# → is the field's sign for "the nearer to the real one, the better".
+ARROWS = {"higher": "↑", "lower": "↓", "real": "→", "": ""}
+BETTER = {"higher": "higher", "lower": "lower", "real": "as the real clip", "": ""}
+REAL_NOTE = "→ the nearer to the real clips' value, the better"
 PAPER_NOTE = (
     "Columns of the paper (arXiv 2411.10061) are what it reports on its test set, EMTD. It does not state its "
     "detectors, crops and frame counts, so a difference from it may be one of the measurement."
@@ -27,14 +30,34 @@ def number(value: float | None) -> str:
     return f"{value:.{DIGITS}f}" if abs(value) < 100 else f"{value:.2f}"
 
 
-def title(score: Score) -> str:
-    """A metric's name with its arrow."""
-    return f"{score.metric.name} {ARROWS[score.metric.better]}".strip()
+def value(score: Score | None) -> str:
+    """A score as reports show it, empty where the metric was not asked for."""
+    return "" if score is None else number(score.value)
+
+
+def named(metric: Metric) -> str:
+    """A metric's name, and in brackets those under which publications also have it."""
+    return f"{metric.name} ({', '.join(metric.other_names)})" if metric.other_names else metric.name
+
+
+def title(metric: Metric) -> str:
+    """A metric's names with its arrow."""
+    return f"{named(metric)} {ARROWS[metric.better]}".strip()
+
+
+def deviation(score: Score) -> str:
+    """The standard deviation of a value, empty where it has none."""
+    return "" if math.isnan(score.deviation) else f"± {number(score.deviation)}"
+
+
+def real(score: Score) -> str:
+    """The value of the real clips, empty where it is not known."""
+    return "" if score.real is None else number(score.real)
 
 
 def spread(score: Score) -> list[str]:
     """Standard deviation and 95 % interval of a value, none of those that it does not have."""
-    parts = [] if math.isnan(score.deviation) else [f"± {number(score.deviation)}"]
+    parts = [deviation(score)] if deviation(score) else []
     return parts + ([f"[{number(score.interval[0])}, {number(score.interval[1])}]"] if score.interval else [])
 
 
@@ -74,7 +97,8 @@ def as_text(evaluation: Evaluation, paper: bool = False) -> str:
 
 def _table(evaluation: Evaluation, paper: bool) -> list[str]:
     several = any(score.total > 1 for score in evaluation.scores)
-    columns: list[tuple[str, Callable[[Score], str]]] = [("metric", title), ("value", lambda s: number(s.value))]
+    columns: list[tuple[str, Callable[[Score], str]]] = [("metric", lambda s: title(s.metric))]
+    columns += [("value", lambda s: number(s.value)), ("real clip", real)]
     if several:
         columns += [("± deviation [95 %]", lambda s: " ".join(spread(s)))]
     if paper:
@@ -100,9 +124,12 @@ def compared(comparison: Comparison, paper: bool = False) -> str:
     rows = []
     for metric in comparison.metrics:
         row, best = comparison.row(metric), comparison.best(metric)
-        cells = [number(row[name].value) + (" *" if name in best else "") for name in comparison.methods]
-        rows.append([title(next(iter(row.values()))), *cells])
-    lines = _aligned(["metric", *comparison.methods], rows) + ["* best of its line"]
+        cells = [_in_a_line(row.get(name), name in best) for name in comparison.methods]
+        known = comparison.real(metric)
+        rows.append([title(metric), *cells, "" if known is None else number(known)])
+    lines = _aligned(["metric", *comparison.methods, "real clips"], rows)
+    lines += ["* best of its line; ± standard deviation over clips (of KID: over its subsets)"]
+    lines += [REAL_NOTE] if any(metric.better == "real" for metric in comparison.metrics) else []
     lines += [f"note: {comparison.uneven()}"] if comparison.uneven() else []
     tests = tested(comparison)
     lines += ["", *_aligned(TEST_COLUMNS, tests)] if tests else []
@@ -110,6 +137,11 @@ def compared(comparison: Comparison, paper: bool = False) -> str:
         lines += ["", f"== {name} ==", *_table(evaluation, paper), *_notes(evaluation)]
     lines += ["", PAPER_NOTE, *unlike_paper(comparison.metrics)] if paper else []
     return "\n".join(lines)
+
+
+def _in_a_line(score: Score | None, best: bool) -> str:
+    parts = (value(score), deviation(score) if score else "", "*" if best else "")
+    return " ".join(part for part in parts if part)
 
 
 TEST_COLUMNS = ["paired", "methods", "difference", "95 %", "p (Wilcoxon)", "clips"]
@@ -161,7 +193,6 @@ def left_out(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def own_remarks(clip: ClipReport, evaluation: Evaluation) -> list[str]:
-    """Remarks that no reason of a metric, or of a clip left out, has said already."""
-    said = {part for score in evaluation.scores for part in score.reason.split("; ")}
-    said |= {reason for name, reason in _reasons(evaluation) if name == clip.name}
+    """Remarks that no reason of a metric has said already: each has one for every clip that its value is not of."""
+    said = {score.left_out.get(clip.name) for score in evaluation.scores}
     return [remark for remark in clip.remarks if remark not in said]

@@ -187,7 +187,7 @@ def test_values_of_different_clips_have_no_best(compared):
 
 def test_methods_stand_in_one_table_with_the_best_marked(compared, tmp_path):
     line = next(line for line in report.compared(compared).splitlines() if line.startswith("PSNR"))
-    assert line.split()[3] == "*" and line.count("*") == 1
+    assert line.split()[3] == "±" and line.split()[5] == "*" and line.count("*") == 1
     latex = report.as_latex(compared)
     assert r"\toprule" in latex and latex.count(r"\textbf") == 3 and r"PSNR $\uparrow$" in latex
     head, *rows = report.as_csv(compared).splitlines()
