@@ -1,5 +1,6 @@
 """What the command does with its terminal: progress on one line, no chatter of libraries, an orderly stop."""
 
+import math
 import os
 import signal
 import sys
@@ -10,6 +11,13 @@ from contextlib import contextmanager, suppress
 
 # Seconds between two signs of progress: on a terminal, and in a log file, where every one is a line.
 ON_A_TERMINAL, IN_A_FILE = 0.25, 30.0
+
+
+def check_number(option: str, value: float, least: float, most: float = math.inf) -> None:
+    """ValueError, with the option's name, for a number out of its range."""
+    if not least <= value <= most:
+        room = f"{least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{option} is {value:g}, but it must be {room}")
 
 
 class ProgressLine:

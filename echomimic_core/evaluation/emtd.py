@@ -28,6 +28,7 @@ from ..pose.bundles import Bundles
 from ..pose.framing import frame_pose, framing
 from ..runtime import Progress, is_out_of_memory
 from .clips import Clip
+from .console import check_number
 from .passes.cache import file_hash
 from .settings import Settings
 from .slices import frame_picture, frames_between, sound_between
@@ -300,6 +301,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if not 0 <= arguments.validation < 1:
             raise ValueError(f"--validation is {arguments.validation}, but it must be a fraction from 0 to below 1")
+        check_number("--limit", arguments.limit, 0)
         segments = read_list(arguments.list)
         folder = arguments.mediapipe
         bundles = _bundles(Settings(folders=(), mediapipe=(Path(folder),))) if folder else None

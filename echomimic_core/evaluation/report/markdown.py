@@ -51,7 +51,10 @@ def markdown(comparison: Comparison, setup: Setup, links: dict[tuple[str, str], 
             for s in evaluation.scores
             if s.value is not None
         ]
-        lines += ["", *_table([["Metric", "± deviation, 95 % interval", "Real clips", "Generated / real", "Clips"], *details])]
+        lines += [
+            "",
+            *_table([["Metric", "± deviation, 95 % interval", "Real clips", "Generated / real", "Clips"], *details]),
+        ]
         gone = list(map(list, left_out(evaluation)))
         lines += ["## Clips left out", "", *_table([["Clip", "Left out of", "Because"], *gone])] if gone else []
         single = [score for score in evaluation.scores if score.clips]
@@ -76,7 +79,7 @@ def markdown(comparison: Comparison, setup: Setup, links: dict[tuple[str, str], 
 def _setup(setup: Setup) -> list[str]:
     pairs = [("Date", setup.date), ("Command", setup.command)]
     for name in ("protocol", "versions", "networks", "data"):
-        pairs += [(name.capitalize(), "; ".join(f"{key} {value}" for key, value in getattr(setup, name).items()))]
+        pairs += [(name.capitalize(), "; ".join(f"{key}: {value}" for key, value in getattr(setup, name).items()))]
     return [*(f"- {key}: `{value}`" for key, value in pairs if value), ""]
 
 

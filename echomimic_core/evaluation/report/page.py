@@ -106,7 +106,12 @@ def _numbers(comparison: Comparison, paper: bool) -> str:
 def _value(score: Score | None, best: bool) -> str:
     if score is None or score.value is None:
         return '<td class="value none" data-sort="">–</td>'
-    notes = [*spread(score), f"real clips {real(score)}" if real(score) else "", sampled(score), counted(score) if score.used < score.total else ""]
+    notes = [
+        *spread(score),
+        f"real clips {real(score)}" if real(score) else "",
+        sampled(score),
+        counted(score) if score.used < score.total else "",
+    ]
     under = "".join(f'<span class="under">{_e(note)}</span>' for note in notes if note)
     return f'<td class="value{" best" if best else ""}" data-sort="{score.value}">{number(score.value)}{under}</td>'
 
@@ -200,9 +205,10 @@ def _definitions(comparison: Comparison) -> str:
 
 def _setup(setup: Setup) -> str:
     pairs = [("Date", setup.date), ("Command", setup.command)]
-    pairs += [("Protocol", "; ".join(f"{key} {value}" for key, value in setup.protocol.items()))]
     pairs += [("Versions", ", ".join(f"{key} {value}" for key, value in setup.versions.items()))]
     items = "".join(f"<dt>{key}</dt><dd><code>{_e(value)}</code></dd>" for key, value in pairs if value)
+    protocol = "".join(f"<li>{_e(key)}: {_e(value)}</li>" for key, value in setup.protocol.items())
+    items += f"<dt>Protocol</dt><dd><ul>{protocol}</ul></dd>" if protocol else ""
     hashes = [("Networks", setup.networks), ("Data (SHA-256)", setup.data)]
     for name, found in hashes:
         lines = "".join(f"<li><code>{_e(key)}: {_e(value)}</code></li>" for key, value in found.items())

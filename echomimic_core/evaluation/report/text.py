@@ -86,13 +86,13 @@ def unlike_paper(metrics: Iterable[Metric]) -> list[str]:
     return lines
 
 
-def as_text(evaluation: Evaluation, paper: bool = False) -> str:
+def as_text(evaluation: Evaluation, paper: bool = False, notes: bool = True) -> str:
     """Numbers by line, of how many clips they are, reasons of those not computed or left out, and remarks.
 
-    `paper` adds the paper's columns.
+    `paper` adds the paper's columns; without `notes` there are the numbers alone.
     """
     said = [PAPER_NOTE, *unlike_paper(score.metric for score in evaluation.scores)] if paper else []
-    return "\n".join([*_table(evaluation, paper), *said, *_notes(evaluation)])
+    return "\n".join([*_table(evaluation, paper), *([*said, *_notes(evaluation)] if notes else [])])
 
 
 def _table(evaluation: Evaluation, paper: bool) -> list[str]:
@@ -110,17 +110,25 @@ def _table(evaluation: Evaluation, paper: bool) -> list[str]:
     return _aligned([name for name, _ in columns], rows)
 
 
-def _notes(evaluation: Evaluation) -> list[str]:
-    lines = [f"note: {note}" for note in evaluation.notes]
+def failures(evaluation: Evaluation) -> list[str]:
+    """A line for each thing that went wrong: no value, a value without a clip, nothing kept for the next run."""
+    lines = [*evaluation.problems]
     lines += [f"{', '.join(names)}: {reason}" for reason, names in reasons_of(evaluation).items()]
-    lines += [f"{name}, left out of {metrics}: {reason}" for name, metrics, reason in left_out(evaluation)]
+    return lines + [f"{name}, left out of {metrics}: {reason}" for name, metrics, reason in left_out(evaluation)]
+
+
+def _notes(evaluation: Evaluation) -> list[str]:
+    lines = [*(f"note: {note}" for note in evaluation.notes), *failures(evaluation)]
     for clip in evaluation.clips:
         lines += [f"{clip.name}: {remark}" for remark in own_remarks(clip, evaluation)]
     return lines
 
 
-def compared(comparison: Comparison, paper: bool = False) -> str:
-    """Methods side by side, the best value of each metric with a star, then the paired tests and each by itself."""
+def compared(comparison: Comparison, paper: bool = False, notes: bool = True) -> str:
+    """Methods side by side, the best value of each metric with a star, then the paired tests and each by itself.
+
+    Without `notes` there is the first table alone.
+    """
     rows = []
     for metric in comparison.metrics:
         row, best = comparison.row(metric), comparison.best(metric)
@@ -128,6 +136,8 @@ def compared(comparison: Comparison, paper: bool = False) -> str:
         known = comparison.real(metric)
         rows.append([title(metric), *cells, "" if known is None else number(known)])
     lines = _aligned(["metric", *comparison.methods, "real clips"], rows)
+    if not notes:
+        return "\n".join(lines)
     lines += ["* best of its line; ± standard deviation over clips (of KID: over its subsets)"]
     lines += [REAL_NOTE] if any(metric.better == "real" for metric in comparison.metrics) else []
     lines += [f"note: {comparison.uneven()}"] if comparison.uneven() else []
