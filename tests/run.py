@@ -24,7 +24,7 @@ sys.path.insert(0, str(REPO / "demo"))
 from comfy_setup import CACHE, SetupError, pip, prepare, read_requirements  # noqa: E402
 from comfy_trees import kept  # noqa: E402
 
-# The evaluation's numbers are held against those of scikit-image and torchmetrics, and its .onnx files are made by onnx.
+# The evaluation's numbers are held against those of scikit-image and torchmetrics; onnx writes its .onnx files.
 PACKAGES = (
     *("pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff==0.17.5"),
     *("scikit-image>=0.22", "torchmetrics>=1.4", "onnx", "onnxruntime"),
