@@ -29,12 +29,14 @@ class ProgressLine:
         self.pause = ON_A_TERMINAL if self.in_place else IN_A_FILE
         self.begun = time.monotonic()
         self.shown = -self.pause
+        self.last: tuple[int, int] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Show frames done of all, unless the last time was a moment ago."""
         now = time.monotonic()
-        if now - self.shown < self.pause and done < total:
+        if (done, total) == self.last or (now - self.shown < self.pause and done < total):
             return
+        self.last = done, total
         self.shown = now
         line = f"{done}/{total} frames, {self._left(now, done, total)}"
         end = "\n" if done >= total or not self.in_place else ""

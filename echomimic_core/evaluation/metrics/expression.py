@@ -152,7 +152,6 @@ METRICS = (
         "sound's level in dB. No network judges it: a quick sign of lip sync.",
         "This pack",
         "as the real clip: two real talks of 10 and 20 s had -0.23 and 0.09, drawn people 0.8",
-        other_names=("lip–loudness correlation",),
         score=_mouth,
         curve=_mouth_curves,
     ),

@@ -91,12 +91,13 @@ def as_text(evaluation: Evaluation, paper: bool = False, notes: bool = True) -> 
 
     `paper` adds the paper's columns; without `notes` there are the numbers alone.
     """
-    said = [PAPER_NOTE, *unlike_paper(score.metric for score in evaluation.scores)] if paper else []
-    return "\n".join([*_table(evaluation, paper), *([*said, *_notes(evaluation)] if notes else [])])
+    told = [PAPER_NOTE, *unlike_paper(score.metric for score in evaluation.scores)] if paper else []
+    told += [*_on_all(evaluation), *_on_clips(evaluation)]
+    return "\n".join([*_table(evaluation.scores, paper), *(told if notes else [])])
 
 
-def _table(evaluation: Evaluation, paper: bool) -> list[str]:
-    several = any(score.total > 1 for score in evaluation.scores)
+def _table(scores: list[Score], paper: bool) -> list[str]:
+    several = any(score.total > 1 for score in scores)
     columns: list[tuple[str, Callable[[Score], str]]] = [("metric", lambda s: title(s.metric))]
     columns += [("value", lambda s: number(s.value)), ("real clip", real)]
     if several:
@@ -106,7 +107,7 @@ def _table(evaluation: Evaluation, paper: bool) -> list[str]:
     columns += [("generated / real", sampled)]
     if several:
         columns += [("clips", counted)]
-    rows = [[column(score) for _, column in columns] for score in evaluation.scores]
+    rows = [[column(score) for _, column in columns] for score in scores]
     return _aligned([name for name, _ in columns], rows)
 
 
@@ -117,15 +118,17 @@ def failures(evaluation: Evaluation) -> list[str]:
     return lines + [f"{name}, left out of {metrics}: {reason}" for name, metrics, reason in left_out(evaluation)]
 
 
-def _notes(evaluation: Evaluation) -> list[str]:
-    lines = [*(f"note: {note}" for note in evaluation.notes), *failures(evaluation)]
-    for clip in evaluation.clips:
-        lines += [f"{clip.name}: {remark}" for remark in own_remarks(clip, evaluation)]
-    return lines
+def _on_all(evaluation: Evaluation) -> list[str]:
+    return [*(f"note: {note}" for note in evaluation.notes), *failures(evaluation)]
+
+
+def _on_clips(evaluation: Evaluation) -> list[str]:
+    return [f"{clip.name}: {said}" for clip in evaluation.clips for said in own_remarks(clip, evaluation)]
 
 
 def compared(comparison: Comparison, paper: bool = False, notes: bool = True) -> str:
-    """Methods side by side, the best value of each metric with a star, then the paired tests and each by itself.
+    """Methods side by side, the best value of each metric with a star, then the paired tests and each by itself:
+    what it has values of, and what is to be said of it alone.
 
     Without `notes` there is the first table alone.
     """
@@ -143,8 +146,14 @@ def compared(comparison: Comparison, paper: bool = False, notes: bool = True) ->
     lines += [f"note: {comparison.uneven()}"] if comparison.uneven() else []
     tests = tested(comparison)
     lines += ["", *_aligned(TEST_COLUMNS, tests)] if tests else []
+    # What is so for every method is said once.
+    own = {name: _on_all(evaluation) for name, evaluation in comparison.methods.items()}
+    shared = [line for line in next(iter(own.values())) if all(line in said for said in own.values())]
+    lines += ["", *shared] if shared else []
     for name, evaluation in comparison.methods.items():
-        lines += ["", f"== {name} ==", *_table(evaluation, paper), *_notes(evaluation)]
+        known = [score for score in evaluation.scores if score.value is not None]
+        lines += ["", f"== {name} ==", *_table(known, paper)]
+        lines += [line for line in own[name] if line not in shared] + _on_clips(evaluation)
     lines += ["", PAPER_NOTE, *unlike_paper(comparison.metrics)] if paper else []
     return "\n".join(lines)
 

@@ -84,6 +84,19 @@ def test_a_metric_that_one_method_lacks_stays_empty():
     assert report.compared(uneven).splitlines()[2].split() == ["SSIM", "↑", "0.5000"]
 
 
+def test_what_every_method_lacks_is_said_once():
+    lost, why = BY_KEY["fid"], "the FID Inception network is missing: put it there"
+    methods = {}
+    for name in ("ours", "other"):
+        psnr = Score(BY_KEY["psnr"], 30.0, used=1, total=2, left_out={"max": f"{name} is torn"})
+        methods[name] = Evaluation([Score(lost, None, why), psnr], [])
+    shown = report.compared(Comparison(methods))
+    assert shown.count(why) == 1 and shown.index(why) < shown.index("== ours ==")
+    ours, other = shown.split("== ours ==")[1].split("== other ==")
+    assert "max, left out of PSNR: ours is torn" in ours and "max, left out of PSNR: other is torn" in other
+    assert "FID" not in ours + other
+
+
 def test_only_what_the_real_clip_cannot_beat_is_better_when_higher_or_lower():
     """Where the definition calls the real clip's or the driving pose's value good, no value is marked for its size."""
     of_its_size = {"hkc-mediapipe", "hands"}  # Confidence and shares found: more is better up to the real one's.
