@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..files.durable import write_bytes
 from .clips import Clip
-from .console import ProgressLine, check_number, own_terminal
+from .console import Parser, ProgressLine, check_number, own_terminal
 from .protocols import EDGES, FID_RESIZES, FVD_PROTOCOLS
 from .sets import gather, read_pairs
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     from .metrics.registry import METRICS
 
     keys = ", ".join(metric.key for metric in METRICS)
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m echomimic_core.evaluation",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,

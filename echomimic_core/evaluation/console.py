@@ -1,5 +1,6 @@
 """What the command does with its terminal: progress on one line, no chatter of libraries, an orderly stop."""
 
+import argparse
 import math
 import os
 import signal
@@ -8,9 +9,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 # Seconds between two signs of progress: on a terminal, and in a log file, where every one is a line.
 ON_A_TERMINAL, IN_A_FILE = 0.25, 30.0
+
+
+class Parser(argparse.ArgumentParser):
+    """Options of a command; what is wrong with them is one sentence, a ValueError, instead of all the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (--help lists the options)")
 
 
 def check_number(option: str, value: float, least: float, most: float = math.inf) -> None:

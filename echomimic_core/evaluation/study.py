@@ -19,6 +19,7 @@ import numpy as np
 
 from ..files.durable import Draft, make_folder, write_json, write_text
 from .clips import Clip
+from .console import Parser
 from .sets import gather, match
 from .statistics import bootstrap_interval, exact_interval
 
@@ -192,7 +193,7 @@ def as_text(result: list[Preference]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m echomimic_core.evaluation.study",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -206,8 +207,8 @@ def main(argv: list[str] | None = None) -> int:
     counting = commands.add_parser("count", help="count votes")
     counting.add_argument("key", type=Path)
     counting.add_argument("votes", type=Path, nargs="+")
-    arguments = parser.parse_args(argv)
     try:
+        arguments = parser.parse_args(argv)
         if arguments.command == "count":
             print(as_text(count(arguments.key, arguments.votes)))
             return 0

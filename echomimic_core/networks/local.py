@@ -16,7 +16,7 @@ from torch import nn
 from ..files.tensor_file import TensorFile
 from ..files.torch_zip import is_zip
 from ..runtime import is_out_of_memory
-from .onnx_file import OnnxNetwork
+from .onnx_file import MissingPackage, OnnxNetwork
 
 # `torch.load` of older ones can be made to corrupt memory even with weights_only (CVE-2026-24747).
 SAFE_TORCH = (2, 10)
@@ -250,6 +250,8 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module | OnnxNet
         if key == "lpips":
             weights = _lpips_heads(path) | weights
         return network.build(weights).to(device), False
+    except MissingPackage as error:
+        raise ValueError(f"{path} cannot be used as {network.title}: {error}") from error
     except Exception as error:
         if is_out_of_memory(error):
             raise

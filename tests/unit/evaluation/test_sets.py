@@ -255,6 +255,8 @@ def fits(value, schema: dict, whole: dict) -> bool:
         (["real", "--frame-rate", "inf"], "--frame-rate is inf"),
         (["real", "--processes", "-3"], "--processes is -3, but it must be 0 or more"),
         (["real", "--batch", "-1"], "the batch is -1"),
+        (["real", "--batch", "many"], "error: argument --batch: invalid int value: 'many' (--help lists the options)"),
+        (["real", "--fvd", "none"], "error: argument --fvd: invalid choice: 'none'"),
         (["real", "--fvd-frames", "8"], "FVD samples of 8 frames are too short"),
         (["--method", "a=real", "--method", "a=ours"], "two of --method have the same name"),
     ],
@@ -262,7 +264,8 @@ def fits(value, schema: dict, whole: dict) -> bool:
 def test_arguments_that_do_not_fit_are_sentences(place, capfd, monkeypatch, arguments, sentence):
     monkeypatch.chdir(place)
     assert main(arguments) == 2
-    assert sentence in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert sentence in said and len(said.splitlines()) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence_and_costs_no_number(place, plain, tmp_path):
