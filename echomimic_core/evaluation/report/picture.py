@@ -7,7 +7,7 @@ import numpy as np
 
 from ..evaluate import Evaluation
 from .curves import GRID, INK, MARGIN, PAPER, SCALE, WIDTH, write_text
-from .text import BETTER, number, reasons_of
+from .text import BETTER, number, real, reasons_of
 
 ROW, SMALL_ROW, HEAD = 26, 18, 44
 DIM = (104, 112, 122)
@@ -35,7 +35,8 @@ def table(evaluation: Evaluation) -> np.ndarray:
     top = HEAD
     for score in known:
         pen.line([SCALE * v for v in (MARGIN, top - 5, WIDTH - MARGIN, top - 5)], fill=GRID, width=2)
-        good = textwrap.shorten(score.metric.good, GOOD_LETTERS, placeholder=" …")
+        good = f"{real(score)}, the real clip's" if real(score) else score.metric.good
+        good = textwrap.shorten(good, GOOD_LETTERS, placeholder=" …")
         value = INFINITE if math.isinf(score.value) else number(score.value)
         cells = ((score.metric.name, 14), (value, 14), (BETTER[score.metric.better], 12), (good, 12))
         for left, (text, size) in zip(COLUMNS, cells, strict=True):
