@@ -147,7 +147,7 @@ METRICS = (
         "Mouth–voice correlation",
         "mouth",
         "clip",
-        "real",
+        "",
         "Pearson correlation, over the frames with a face, of the opening of the inner lips (MediaPipe) and of the "
         "sound's level in dB. No network judges it: a quick sign of lip sync.",
         "This pack",
@@ -160,7 +160,7 @@ METRICS = (
         "Mouth closed in silence",
         "mouth",
         "clip",
-        "real",
+        "",
         "Share of the frames in pauses (0.3 s or longer, 30 dB below the loud parts, without 0.1 s at both ends) in "
         "which the inner lips are less than 0.05 of the face's height apart.",
         "This pack",
