@@ -44,8 +44,10 @@ def jobs(work: Findings, chosen: list[Metric], processes: int) -> list[Job]:
     """The passes that the metrics need, for which everything is there."""
     usable = [metric for metric in chosen if not missing(work, metric)]
     own = {metric.extractor for metric in usable if metric.scope != "pair"}
-    sets = {metric.extractor for metric in usable if metric.scope == "set"} if work.has_videos else set()
-    own -= {metric.extractor for metric in usable if metric.scope == "set"} - sets
+    of_sets = {metric.extractor for metric in usable if metric.scope == "set"}
+    of_real = of_sets | {metric.extractor for metric in usable if metric.better == "real"}
+    if not work.has_videos:
+        own, of_real = own - of_sets, set()
     portraits = {name for name in own if name in ("arcface", "dlib")}
     pairs = tuple(metric.key for metric in usable if metric.scope == "pair")
     videos = [clip for clip in work.generated if clip.kind != "pose"]
@@ -61,10 +63,10 @@ def jobs(work: Findings, chosen: list[Metric], processes: int) -> list[Job]:
         for clip in videos:
             add(Job(clip, tuple(name for name in group if name in own), set_size=len(videos)))
             if clip.name in work.videos:
-                real = tuple(name for name in group if name in sets)
+                real = tuple(name for name in group if name in of_real)
                 add(Job(work.videos[clip.name], real, set_size=len(videos)))
         for clip in work.real_set:
-            add(Job(clip, tuple(name for name in group if name in sets), set_size=len(work.real_set)))
+            add(Job(clip, tuple(name for name in group if name in of_real), set_size=len(work.real_set)))
     for clip in videos:
         if clip.name in work.portraits:
             add(Job(work.portraits[clip.name], tuple(sorted(portraits)), limit=1))

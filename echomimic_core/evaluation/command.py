@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ..files.durable import write_bytes
 from .clips import Clip
-from .console import ProgressLine, own_terminal
+from .console import Parser, ProgressLine, check_number, own_terminal
 from .protocols import EDGES, FID_RESIZES, FVD_PROTOCOLS
 from .sets import gather, read_pairs
 
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     from .metrics.registry import METRICS
 
     keys = ", ".join(metric.key for metric in METRICS)
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m echomimic_core.evaluation",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -82,7 +82,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--cache", metavar="DIR", help="where results are cached (default: the user's cache folder)")
     p.add_argument("--no-cache", action="store_true", help="recompute everything and cache nothing")
     p.add_argument(
-        "--quiet", action="store_true", help="only the numbers, no progress and no notes on the error stream"
+        "--quiet",
+        action="store_true",
+        help="the numbers alone, or nothing where --json or --report takes them; only failures go to the error stream, "
+        "one line each",
     )
     return p
 
@@ -136,8 +139,8 @@ class Inputs:
 def _inputs(arguments: argparse.Namespace) -> Inputs:
     """ValueError if the arguments do not fit together."""
     paths, rate = list(arguments.paths), arguments.frame_rate
-    if not rate > 0:
-        raise ValueError(f"--frame-rate is {rate:g}, but it must be above 0")
+    check_number("--frame-rate", rate, 0.1, 1000)
+    check_number("--processes", arguments.processes, 0)
     if arguments.pairs:
         if paths or arguments.method or arguments.emtd:
             raise ValueError("--pairs names all clips: omit GENERATED, REFERENCE, --method and --emtd")
@@ -190,18 +193,40 @@ def run(arguments: argparse.Namespace, command: str = "") -> int:
     ValueError : the arguments do not fit.
     """
     from . import report
+
+    settings, inputs = _settings(arguments), _inputs(arguments)
+    _check_outputs(arguments, inputs)
+    comparison = _evaluated(arguments, settings, inputs)
+    in_files = arguments.json or arguments.report
+    setup = report.describe(comparison, settings, command, _named_by(arguments)) if in_files else None
+    _show(arguments, comparison, setup)
+    if arguments.report:
+        for path in report.save(comparison, arguments.report, setup, bool(arguments.emtd)):
+            _say(arguments, f"wrote {path}")
+    scores = [score for evaluation in comparison.methods.values() for score in evaluation.scores]
+    return 0 if any(score.value is not None for score in scores) else 1
+
+
+def _check_outputs(arguments: argparse.Namespace, inputs: Inputs) -> None:
+    from . import report
+
+    read = [clip.path for clips in (*inputs.methods.values(), inputs.reference, inputs.pictures) for clip in clips]
+    read += [Path(arguments.pairs)] if arguments.pairs else []
+    if arguments.report:
+        report.check_suffix(Path(arguments.report))
+        report.check_places("--report", arguments.report, read, beside=True)
+    if arguments.json and arguments.json != "-":
+        report.check_places("--json", arguments.json, read)
+
+
+def _evaluated(arguments: argparse.Namespace, settings, inputs: Inputs):
+    """The evaluation of each method."""
     from .evaluate import evaluate
     from .methods import Comparison
     from .metrics.registry import choose
     from .passes.cache import default_folder
 
-    if arguments.report:
-        report.check_suffix(Path(arguments.report))
-    for option, path in (("--report", arguments.report), ("--json", arguments.json)):
-        if path and path != "-":
-            report.check_place(path, option)
     metrics = choose(arguments.metrics.split(",")) if arguments.metrics else None
-    settings, inputs = _settings(arguments), _inputs(arguments)
     sets = _of_emtd(arguments, inputs) if arguments.emtd else dict.fromkeys(inputs.methods, inputs)
     cache = None if arguments.no_cache else Path(arguments.cache) if arguments.cache else default_folder()
     evaluations = {}
@@ -224,20 +249,32 @@ def run(arguments: argparse.Namespace, command: str = "") -> int:
             arguments.unpaired,
             arguments.ray,
         )
-    comparison, paper = Comparison(evaluations), bool(arguments.emtd)
-    only = evaluations.get("")
-    setup = report.describe(comparison, settings, command) if arguments.json or arguments.report else None
+    return Comparison(evaluations)
+
+
+def _show(arguments: argparse.Namespace, comparison, setup) -> None:
+    """Numbers on the screen and as JSON; with --quiet only failures, where the numbers are in files."""
+    from . import report
+
+    only = comparison.methods.get("")
     as_json = report.as_json(only or comparison, setup) if arguments.json else ""
+    shown = {"paper": bool(arguments.emtd), "notes": not arguments.quiet}
     if arguments.json == "-":
         print(as_json)
-    else:
-        print(report.as_text(only, paper) if only else report.compared(comparison, paper))
+    elif not (arguments.quiet and (arguments.json or arguments.report)):
+        print(report.as_text(only, **shown) if only else report.compared(comparison, **shown))
+    if arguments.quiet:
+        for name, evaluation in comparison.methods.items():
+            for line in report.failures(evaluation):
+                print(f"{name}: {line}" if name else line, file=sys.stderr)
     if arguments.json and arguments.json != "-":
         write_bytes(arguments.json, as_json.encode())
-    if arguments.report:
-        for path in report.save(comparison, arguments.report, setup, paper):
-            _say(arguments, f"wrote {path}")
-    return 0 if any(score.value is not None for found in evaluations.values() for score in found.scores) else 1
+
+
+def _named_by(arguments: argparse.Namespace) -> str:
+    if arguments.pairs:
+        return f"named by the table {Path(arguments.pairs).name}"
+    return f"named by EMTD's manifest, split {arguments.split}" if arguments.emtd else ""
 
 
 def _say(arguments: argparse.Namespace, line: str) -> None:

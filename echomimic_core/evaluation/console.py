@@ -1,5 +1,7 @@
 """What the command does with its terminal: progress on one line, no chatter of libraries, an orderly stop."""
 
+import argparse
+import math
 import os
 import signal
 import sys
@@ -7,9 +9,24 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 # Seconds between two signs of progress: on a terminal, and in a log file, where every one is a line.
 ON_A_TERMINAL, IN_A_FILE = 0.25, 30.0
+
+
+class Parser(argparse.ArgumentParser):
+    """Options of a command; what is wrong with them is one sentence, a ValueError, instead of all the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(f"{message} (--help lists the options)")
+
+
+def check_number(option: str, value: float, least: float, most: float = math.inf) -> None:
+    """ValueError, with the option's name, for a number out of its range."""
+    if not least <= value <= most:
+        room = f"{least:g} or more" if most == math.inf else f"from {least:g} to {most:g}"
+        raise ValueError(f"{option} is {value:g}, but it must be {room}")
 
 
 class ProgressLine:
@@ -21,12 +38,14 @@ class ProgressLine:
         self.pause = ON_A_TERMINAL if self.in_place else IN_A_FILE
         self.begun = time.monotonic()
         self.shown = -self.pause
+        self.last: tuple[int, int] | None = None
 
     def __call__(self, done: int, total: int) -> None:
         """Show frames done of all, unless the last time was a moment ago."""
         now = time.monotonic()
-        if now - self.shown < self.pause and done < total:
+        if (done, total) == self.last or (now - self.shown < self.pause and done < total):
             return
+        self.last = done, total
         self.shown = now
         line = f"{done}/{total} frames, {self._left(now, done, total)}"
         end = "\n" if done >= total or not self.in_place else ""

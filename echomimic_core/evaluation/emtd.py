@@ -28,6 +28,7 @@ from ..pose.bundles import Bundles
 from ..pose.framing import frame_pose, framing
 from ..runtime import Progress, is_out_of_memory
 from .clips import Clip
+from .console import Parser, check_number
 from .passes.cache import file_hash
 from .settings import Settings
 from .slices import frame_picture, frames_between, sound_between
@@ -280,7 +281,7 @@ def _prepare_one(segment: Segment, source: Path, folder: Path, models) -> dict:
 
 def main(argv: list[str] | None = None) -> int:
     """The command; 1 if nothing could be prepared."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m echomimic_core.evaluation.emtd",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -295,11 +296,12 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--validation", type=float, default=0.0, help="fraction of the videos to set apart (default 0)")
     parser.add_argument("--limit", type=int, default=0, help="use only this many lines of the list")
-    arguments = parser.parse_args(argv)
     os.environ.setdefault("GLOG_minloglevel", "2")
     try:
+        arguments = parser.parse_args(argv)
         if not 0 <= arguments.validation < 1:
             raise ValueError(f"--validation is {arguments.validation}, but it must be a fraction from 0 to below 1")
+        check_number("--limit", arguments.limit, 0)
         segments = read_list(arguments.list)
         folder = arguments.mediapipe
         bundles = _bundles(Settings(folders=(), mediapipe=(Path(folder),))) if folder else None

@@ -20,7 +20,8 @@ class Evaluation:
 
     Attributes
     ----------
-    notes : sentences on the whole of it. sources : the generated clips, for stills and players.
+    notes : sentences on the whole of it. problems : what went wrong beside the numbers, for whoever runs it.
+    pairing : how generated and real clips belong together. sources : the generated clips, for stills and players.
     real : the real clip of each, by name, where it has one. portraits : likewise its reference picture.
     real_set : the real clips of an unpaired set, by name.
     """
@@ -32,6 +33,8 @@ class Evaluation:
     real: dict[str, Clip] = field(default_factory=dict)
     portraits: dict[str, Clip] = field(default_factory=dict)
     real_set: dict[str, Clip] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    pairing: str = ""
 
     def value(self, key: str) -> float | None:
         """The value of a metric by its key, None if it was not computed."""
@@ -83,11 +86,16 @@ def evaluate(
         work.take(job, results, remarks)
     scores = [score(work, metric) for metric in chosen]
     work.notes += [score.warning for score in scores if score.warning]
-    work.notes += [work.cache.problem] if work.cache.problem else []
-    sources = {clip.name: clip for clip in generated}
-    real_set = {clip.name: clip for clip in work.real_set}
     return Evaluation(
-        scores, finish(work, chosen), work.notes, sources, dict(work.videos), dict(work.portraits), real_set
+        scores,
+        finish(work, chosen),
+        work.notes,
+        sources={clip.name: clip for clip in generated},
+        real=dict(work.videos),
+        portraits=dict(work.portraits),
+        real_set={clip.name: clip for clip in work.real_set},
+        problems=[work.cache.problem] if work.cache.problem else [],
+        pairing=work.pairing,
     )
 
 

@@ -53,6 +53,16 @@ class Kept:
     arrays: dict[str, np.ndarray] | None = None
 
 
+def _pairing(generated: list[Clip], reference: list[Clip], unpaired: bool) -> str:
+    if unpaired:
+        return f"none: {len(generated)} generated and {len(reference)} real clips, compared as sets"
+    if not any(clip.kind == "video" for clip in reference):
+        return "no real clips"
+    alone = len(generated) == len(reference) == 1
+    how = "the one generated clip with the one real clip" if alone else "generated and real clips of the same name"
+    return f"{how}, each generated frame with the real one shown at that time"
+
+
 class Findings:
     """The clips of an evaluation, what was found in them, and what is to be said of them."""
 
@@ -85,6 +95,7 @@ class Findings:
         if pictures:
             portraits |= {c.name: p for c, p in match(generated, pictures) if p is not None}
         self.portraits = portraits
+        self.pairing = _pairing(generated, reference, unpaired)
         self.has_videos = unpaired or any(clip.kind == "video" for clip in reference)
         taken = {clip.name for clip in generated} | {r.name for _, r in pairs if r is not None}
         unmatched = [c.name for c in reference if c.kind == "video" and c.name not in taken and not unpaired]

@@ -8,6 +8,13 @@ from .metrics.metric import Metric
 from .scores import Score
 from .statistics import PairedTest, paired_test
 
+# How far a score is from the best one possible, by what is better.
+BADNESS = {
+    "higher": lambda score: -score.value,
+    "lower": lambda score: score.value,
+    "real": lambda score: abs(score.value - score.real),
+}
+
 
 @dataclass
 class Comparison:
@@ -35,11 +42,16 @@ class Comparison:
         """
         if not self.of_the_same(metric):
             return set()
-        values = {name: score.value for name, score in self.row(metric).items() if score.value is not None}
-        if not metric.better or len(values) < 2:
+        known = {name: score for name, score in self.row(metric).items() if score.value is not None}
+        if not metric.better or len(known) < 2 or (metric.better == "real" and self.real(metric) is None):
             return set()
-        best = (max if metric.better == "higher" else min)(values.values())
-        return {name for name, value in values.items() if value == best}
+        badness = {name: BADNESS[metric.better](score) for name, score in known.items()}
+        return {name for name, value in badness.items() if value == min(badness.values())}
+
+    def real(self, metric: Metric) -> float | None:
+        """The value of the real clips, where all methods that have one were measured against the same."""
+        values = {score.real for score in self.row(metric).values() if score.value is not None}
+        return values.pop() if len(values) == 1 else None
 
     def of_the_same(self, metric: Metric) -> bool:
         """Whether the values of all methods are of the same clips, and of as many samples."""

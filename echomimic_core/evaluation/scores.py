@@ -30,6 +30,7 @@ class Score:
     left_out : the reason for each clip that the value is not of, by name.
     deviation : standard deviation over clips (of KID: over subsets), nan where there is none.
     interval : 95 % of the mean over clips, by bootstrap; None below 3 clips and for set metrics.
+    real : the value of the real clips, of metrics that should be near it; None where it is not known of all.
     samples : features per side, of set metrics. warning : a sentence on what makes the value doubtful, or empty.
     """
 
@@ -42,6 +43,7 @@ class Score:
     left_out: dict[str, str] = field(default_factory=dict)
     deviation: float = math.nan
     interval: tuple[float, float] | None = None
+    real: float | None = None
     samples: tuple[int, int] | None = None
     warning: str = ""
 
@@ -71,11 +73,35 @@ def score(work: Findings, metric: Metric) -> Score:
     value = float(np.mean(list(finite.values()))) if finite else math.inf if values else None
     infinite = [name for name in values if name not in finite] if finite else []
     left_out |= dict.fromkeys(infinite, f"it equals its real clip, so its {metric.name} has no finite value")
-    found = Score(metric, value, clips=values)
+    found = Score(metric, value, clips=values, real=_of_real(work, metric, values))
     if len(finite) > 1:
         found.deviation = float(np.std(list(finite.values()), ddof=1))
         found.interval = bootstrap_interval(list(finite.values()))
     return _counted(work, found, left_out)
+
+
+def _of_real(work: Findings, metric: Metric, measured: Iterable[str]) -> float | None:
+    if metric.better != "real":
+        return None
+    clips = work.real_set if work.unpaired else [clip for clip in work.generated if clip.name in measured]
+    try:
+        values = [metric.score(_RealSide(work), clip) for clip in clips]
+    except ValueError:
+        return None
+    return float(np.mean(values)) if values else None
+
+
+@dataclass(frozen=True)
+class _RealSide:
+    """The findings as if every real clip were the generated one, for metrics without hands; remarks are dropped."""
+
+    work: Findings
+
+    def arrays(self, _kind: str, clip: Clip, extractor: str) -> Arrays:
+        return self.work.arrays("reference", clip, extractor)
+
+    def remark(self, clip: Clip, sentence: str) -> None:
+        pass
 
 
 def _counted(work: Findings, score: Score, left_out: dict[str, str]) -> Score:

@@ -1,4 +1,4 @@
-"""How sure a mean over clips is, and whether one method is better than another: bootstrap and paired tests."""
+"""How sure a mean or a share is, and whether one method is better than another: intervals and paired tests."""
 
 from dataclasses import dataclass
 
@@ -21,6 +21,20 @@ def bootstrap_interval(values: list[float]) -> tuple[float, float] | None:
     )
     low, high = np.quantile(means, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return float(low), float(high)
+
+
+def exact_interval(share: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share (0..1) of `count` independent answers by Clopper and Pearson (1934).
+
+    Never narrower than the answers allow, however few or unanimous they are. Answers between 0 and 1, as the share of
+    one person's votes is, scatter less than the yes and no that it is made for, so it holds for them too.
+    """
+    from scipy.stats import beta
+
+    tail, hits = (1 - COVERAGE) / 2, share * count
+    low = float(beta.ppf(tail, hits, count - hits + 1)) if hits > 0 else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, count - hits)) if hits < count else 1.0
+    return low, high
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,18 @@ import numpy as np
 
 from ..files.durable import Draft, make_folder, write_json, write_text
 from .clips import Clip
+from .console import Parser
 from .sets import gather, match
-from .statistics import LEAST_CLIPS, bootstrap_interval
+from .statistics import bootstrap_interval, exact_interval
 
 PAGE = Path(__file__).with_name("study.html")
 KEY, VOTES, TIE = "echomimicv2-study", "echomimicv2-votes", "tie"
 QUESTIONS = ("Which person looks more real?", "Whose lips fit the voice better?", "Whose hands move more naturally?")
+# With fewer participants a bootstrap of them is too narrow.
+LEAST_PEOPLE = 10
+BOOTSTRAP = "bootstrap over participants"
+EXACT = "exact (Clopper-Pearson) over participants"
+OF_ONE = "exact (Clopper-Pearson) over the votes of one participant, so it is of that person alone"
 PLAYABLE = (".mp4", ".webm", ".mov", ".m4v")
 
 
@@ -84,7 +90,8 @@ class Preference:
     ----------
     wins : votes for each method. ties : votes for neither. participants : who voted.
     share : of the first method among the votes that decide, nan without any; a tie is half a vote for each.
-    interval : 95 % of that share, by bootstrap over participants (over votes below 3 participants); None if unknown.
+    interval : 95 % of that share, by the `method` that it names: bootstrap over participants; exact where they are
+        fewer than 10 or all say the same.
     p : of the two-sided binomial test of wins, ties left out; votes of one person are not independent, so it flatters.
     """
 
@@ -93,7 +100,8 @@ class Preference:
     ties: int
     participants: int
     share: float
-    interval: tuple[float, float] | None
+    interval: tuple[float, float]
+    method: str
     p: float
 
 
@@ -134,11 +142,17 @@ def _preference(question: str, methods: list[str], answers: dict[str, list[float
     values = [value for own in answers.values() for value in own]
     first, second = sum(value == 1 for value in values), sum(value == 0 for value in values)
     by_person = [float(np.mean(own)) for own in answers.values()]
-    interval = bootstrap_interval(by_person if len(by_person) >= LEAST_CLIPS else values)
+    share = float(np.mean(by_person))
+    if len(by_person) >= LEAST_PEOPLE and len(set(by_person)) > 1:
+        interval, method = bootstrap_interval(by_person), BOOTSTRAP
+    elif len(by_person) > 1:
+        interval, method = exact_interval(share, len(by_person)), EXACT
+    else:
+        interval, method = exact_interval(share, len(values)), OF_ONE
     p = float(binomtest(first, first + second).pvalue) if first + second else float("nan")
     ties = len(values) - first - second
     wins = dict(zip(methods, (first, second), strict=True))
-    return Preference(question, wins, ties, len(answers), float(np.mean(by_person)), interval, p)
+    return Preference(question, wins, ties, len(answers), share, interval, method, p)
 
 
 def _is_complete(votes: dict) -> bool:
@@ -168,18 +182,18 @@ def as_text(result: list[Preference]) -> str:
     for one in result:
         first = next(iter(one.wins))
         votes = ", ".join(f"{method} {wins}" for method, wins in one.wins.items())
-        interval = f" [{one.interval[0]:.0%}, {one.interval[1]:.0%}]" if one.interval else ""
+        interval = f"[{one.interval[0]:.0%}, {one.interval[1]:.0%}]"
         people = f"{one.participants} participants" if one.participants > 1 else "1 participant"
         lines.append(
-            f"{one.question} {first} preferred in {one.share:.0%}{interval}; {votes}, no difference {one.ties}"
+            f"{one.question} {first} preferred in {one.share:.0%} {interval}; {votes}, no difference {one.ties}"
         )
-        lines.append(f"  {people}, binomial test without ties p = {one.p:.3g}")
+        lines.append(f"  {people}; 95 % interval {one.method}; binomial test without ties p = {one.p:.3g}")
     return "\n".join(lines)
 
 
 def main(argv: list[str] | None = None) -> int:
     """The command; 2 for wrong arguments."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m echomimic_core.evaluation.study",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -193,8 +207,8 @@ def main(argv: list[str] | None = None) -> int:
     counting = commands.add_parser("count", help="count votes")
     counting.add_argument("key", type=Path)
     counting.add_argument("votes", type=Path, nargs="+")
-    arguments = parser.parse_args(argv)
     try:
+        arguments = parser.parse_args(argv)
         if arguments.command == "count":
             print(as_text(count(arguments.key, arguments.votes)))
             return 0

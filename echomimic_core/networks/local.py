@@ -4,6 +4,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -15,7 +16,7 @@ from torch import nn
 from ..files.tensor_file import TensorFile
 from ..files.torch_zip import is_zip
 from ..runtime import is_out_of_memory
-from .onnx_file import OnnxNetwork
+from .onnx_file import MissingPackage, OnnxNetwork
 
 # `torch.load` of older ones can be made to corrupt memory even with weights_only (CVE-2026-24747).
 SAFE_TORCH = (2, 10)
@@ -249,24 +250,24 @@ def load(key: str, path: Path, device: str = "cpu") -> tuple[nn.Module | OnnxNet
         if key == "lpips":
             weights = _lpips_heads(path) | weights
         return network.build(weights).to(device), False
+    except MissingPackage as error:
+        raise ValueError(f"{path} cannot be used as {network.title}: {error}") from error
     except Exception as error:
         if is_out_of_memory(error):
             raise
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        kind = _what(path)
         raise ValueError(
-            f"{path} cannot be used as {network.title}: {reason}{f'; it is {kind}' if kind else ''}. "
-            f"Get it from {network.link}"
+            f"{path} cannot be used as {network.title}: {_why_not(key, path, error)}. Get it from {network.link}"
         ) from error
 
 
-def _what(path: Path) -> str:
+def _why_not(key: str, path: Path, error: Exception) -> str:
+    """What the file is instead; the error's own words where that cannot be said."""
     from .what import what
 
-    try:
-        return what(path)
-    except (OSError, ValueError):
-        return ""
+    with suppress(OSError, ValueError):
+        if kind := what(path, key):
+            return f"it is {kind}"
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _weights(path: Path) -> dict[str, torch.Tensor]:

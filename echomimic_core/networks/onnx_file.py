@@ -15,6 +15,10 @@ _GRAPH, _NODE, _OPERATOR = 7, 1, 4
 _SCALING, _CONVOLUTION = {"Sub", "Mul", "Div"}, "Conv"
 
 
+class MissingPackage(ValueError):
+    """The file may be a good one, but what reads it is not installed."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """What goes into a known file: (channels, height, width) after the batch, and how many tensors come out."""
@@ -41,16 +45,17 @@ class OnnxNetwork:
 
     Raises
     ------
-    ValueError : onnxruntime is not installed, the file is damaged, or it takes other pictures than its layout.
+    MissingPackage : onnxruntime is not installed.
+    ValueError : the file is damaged, or it takes other pictures than its layout.
     """
 
     def __init__(self, key: str, path: Path, device: str = "cpu"):
         try:
             import onnxruntime
         except ImportError as error:
-            raise ValueError(NEEDS) from error
+            raise MissingPackage(NEEDS) from error
         if key not in LAYOUTS:
-            raise ValueError(f"it is an ONNX file, which only {', '.join(LAYOUTS)} can be")
+            raise ValueError(f"it is an ONNX file, and those are only read for {', '.join(LAYOUTS)}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 4

@@ -17,20 +17,28 @@ BEGINNINGS = {
     b"\x93numpy": "a NumPy array",
     b"\x89png": "a picture",
 }
-# A weight that only this network has.
+# A weight that only this network has: the network by its key of `local.NETWORKS` and in words.
 WEIGHTS = {
-    "Mixed_7c.branch_pool.conv.weight": "Inception v3",
-    "Mixed_5c.b0.conv3d.weight": "I3D",
-    "netcnnlip.0.weight": "SyncNet",
-    "features.10.weight": "AlexNet",
-    "lin0.model.1.weight": "the heads of LPIPS, which belong next to the AlexNet",
-    "layer1.0.prelu.weight": "a ResNet of ArcFace",
-    "net_recon.final_layers.0.weight": "Deep3DFaceRecon",
+    "Mixed_7c.branch_pool.conv.weight": ("inception", "Inception v3"),
+    "Mixed_5c.b0.conv3d.weight": ("i3d", "I3D"),
+    "netcnnlip.0.weight": ("syncnet", "SyncNet"),
+    "features.10.weight": ("lpips", "AlexNet"),
+    "lin0.model.1.weight": ("", "the heads of LPIPS, which belong next to the AlexNet"),
+    "layer1.0.prelu.weight": ("arcface", "a ResNet of ArcFace"),
+    "net_recon.final_layers.0.weight": ("deep3d", "Deep3DFaceRecon"),
 }
+ONNX = ".onnx"
 
 
-def what(path: Path) -> str:
-    """What a file is, as the end of the sentence "it is …"; empty if it cannot be said."""
+def what(path: Path, wanted: str = "") -> str:
+    """What a file is that cannot be used, as the end of the sentence "it is …".
+
+    Empty if it cannot be said, and for what the wanted network could be: its own weights, which then are damaged.
+
+    Parameters
+    ----------
+    wanted : key of the network that the file was taken for.
+    """
     path = Path(path)
     if not path.stat().st_size:
         return "empty: download it again"
@@ -43,15 +51,16 @@ def what(path: Path) -> str:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
         if any("/code/" in name for name in names):
-            return "a TorchScript file"
+            return "a TorchScript file: name it .pt" if path.suffix.lower() == ONNX else ""
         if any(name.endswith(".tflite") for name in names):
             return "a bundle of MediaPipe"
     try:
         names = set(TensorFile(path, wrappings=("state_dict", "net_recon", "model")).names())
     except (CheckpointError, ValueError):
-        return "an ONNX file" if operators(path) else ""
-    for name, said in WEIGHTS.items():
+        is_onnx = path.suffix.lower() != ONNX and operators(path)
+        return f"an ONNX file: name it {ONNX}" if is_onnx else ""
+    for name, (key, said) in WEIGHTS.items():
         if name in names or f"module.{name}" in names or name.removeprefix("net_recon.") in names:
-            return f"weights of {said}"
+            return "" if key == wanted else f"weights of {said}"
     kind = about(path).kind
-    return f"of the kind {kind!r}" if kind != OTHER else f"{len(names)} weights of an unknown network"
+    return f"of the kind {kind!r}" if kind != OTHER else ""

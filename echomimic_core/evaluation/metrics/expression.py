@@ -147,12 +147,11 @@ METRICS = (
         "Mouth–voice correlation",
         "mouth",
         "clip",
-        "higher",
+        "",
         "Pearson correlation, over the frames with a face, of the opening of the inner lips (MediaPipe) and of the "
         "sound's level in dB. No network judges it: a quick sign of lip sync.",
         "This pack",
         "as the real clip: two real talks of 10 and 20 s had -0.23 and 0.09, drawn people 0.8",
-        other_names=("lip–loudness correlation",),
         score=_mouth,
         curve=_mouth_curves,
     ),
@@ -161,7 +160,7 @@ METRICS = (
         "Mouth closed in silence",
         "mouth",
         "clip",
-        "higher",
+        "",
         "Share of the frames in pauses (0.3 s or longer, 30 dB below the loud parts, without 0.1 s at both ends) in "
         "which the inner lips are less than 0.05 of the face's height apart.",
         "This pack",

@@ -56,7 +56,7 @@ class Metric:
     key : for the command line. name : for reports.
     extractor : what is taken from the frames for it; "compare" for those of frame pairs.
     scope : "set" over all clips at once, "clip" of each clip, "pair" of each clip and its real one.
-    better : "higher", "lower" or "" where neither is.
+    better : "higher", "lower", "real" (the nearer to the real clip's value), or "" where no value is better.
     good : what a good value looks like, in words.
     alternative_to : key of the metric it may stand next to when that one's network is missing.
     paper : values of PAPER_METHODS. unlike_paper : why a value may differ from those though nothing is worse.

@@ -54,11 +54,11 @@ METRICS = (
         "Flicker",
         "steadiness",
         "clip",
-        "lower",
+        "real",
         "Mean absolute difference of the brightness (0 to 255) of consecutive frames, over the half of the picture "
         "(blocks of 8 x 8 pixels at a short side of 256) whose median change is smallest.",
         "This pack, after VBench's temporal flickering (arXiv 2311.17982), restricted to what stands still",
-        "that of the real clip; a still background has under 0.5",
+        "that of the real clip, as a blurred video has less; a still background has under 0.5",
         score=lambda store, clip: _flicker(store, clip)[0],
         curve=lambda store, clip: {"flicker": _flicker(store, clip)[1]},
     ),

@@ -2,19 +2,19 @@
 
 from .data import as_csv, as_json, as_latex
 from .setup import Setup, describe
-from .text import as_text, compared
-from .writing import SUFFIXES, check_place, check_suffix, save
+from .text import as_text, compared, failures
+from .writing import check_places, check_suffix, save
 
 __all__ = [
-    "SUFFIXES",
     "Setup",
     "as_csv",
     "as_json",
     "as_latex",
     "as_text",
-    "check_place",
+    "check_places",
     "check_suffix",
     "compared",
     "describe",
+    "failures",
     "save",
 ]

@@ -11,11 +11,11 @@ from ..methods import Comparison
 from ..scores import Score
 from ..sets import REPORT_FORMAT
 from .setup import Setup
-from .text import number
+from .text import named, number
 
 VERSION = 2
 SCHEMA = Path(__file__).with_name("schema.json")
-LATEX_ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "": ""}
+LATEX_ARROWS = {"higher": r" $\uparrow$", "lower": r" $\downarrow$", "real": r" $\rightarrow$", "": ""}
 LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}"}
 LATEX |= {"^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "–": "--", "²": "$^2$", "∞": r"$\infty$"}
 
@@ -64,6 +64,7 @@ def _score(score: Score) -> dict:
         "other_names": list(metric.other_names),
         "value": plain(score.value),
         "deviation": plain(score.deviation),
+        "real": plain(score.real),
         "interval": score.interval and [plain(value) for value in score.interval],
         "samples": score.samples and list(score.samples),
         "reason": score.reason,
@@ -104,20 +105,31 @@ def _cell(value: float | None) -> str:
 
 
 def as_latex(comparison: Comparison) -> str:
-    r"""A table of booktabs (\usepackage{booktabs}): a line per method, a column per metric, the best value bold."""
+    r"""A table of booktabs (\usepackage{booktabs}): a line per method, a column per metric, the best value bold.
+
+    Values of single clips are means with their standard deviation; metrics that should be near the real clips' have
+    those in a line of their own.
+    """
     metrics = [
         metric for metric in comparison.metrics if any(s.value is not None for s in comparison.row(metric).values())
     ]
-    head = " & ".join(["Method", *(escape(metric.name) + LATEX_ARROWS[metric.better] for metric in metrics)])
+    head = " & ".join(["Method", *(escape(named(metric)) + LATEX_ARROWS[metric.better] for metric in metrics)])
     lines = [f"% {comparison.uneven()}"] if comparison.uneven() else []
+    lines += ["% mean and standard deviation over clips (of KID: over its subsets)"]
     lines += [r"\begin{tabular}{l" + "r" * len(metrics) + "}", r"\toprule", head + r" \\", r"\midrule"]
+    real = {metric.key: value for metric in metrics if (value := comparison.real(metric)) is not None}
+    if real:
+        cells = [_in_latex(real[metric.key]) if metric.key in real else "--" for metric in metrics]
+        lines += [" & ".join(["Real clips", *cells]) + r" \\", r"\midrule"]
     best = {metric.key: comparison.best(metric) for metric in metrics}
     for method, evaluation in comparison.methods.items():
         cells = [escape(method or "Ours")]
         for metric in metrics:
             score = evaluation.score(metric.key)
             value = "--" if score is None or score.value is None else _in_latex(score.value)
-            cells.append(rf"\textbf{{{value}}}" if method in best[metric.key] else value)
+            value = rf"\textbf{{{value}}}" if method in best[metric.key] else value
+            known = score is not None and not math.isnan(score.deviation)
+            cells.append(value + (rf" {{\scriptsize $\pm$ {_in_latex(score.deviation)}}}" if known else ""))
         lines.append(" & ".join(cells) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 

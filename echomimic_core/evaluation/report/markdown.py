@@ -4,17 +4,22 @@ from ..methods import Comparison
 from ..metrics.metric import PAPER_METHODS
 from .setup import Setup
 from .text import (
+    BETTER,
     PAPER_NOTE,
     TEST_COLUMNS,
     counted,
     left_out,
+    named,
     number,
+    own_remarks,
     paper_cells,
+    real,
     reasons_of,
     sampled,
     spread,
     tested,
     unlike_paper,
+    value,
 )
 
 
@@ -29,9 +34,9 @@ def markdown(comparison: Comparison, setup: Setup, links: dict[tuple[str, str], 
     rows = [["Metric", "Better", *names, *(PAPER_METHODS if paper else ()), "Good"]]
     for metric in comparison.metrics:
         row, best = comparison.row(metric), comparison.best(metric)
-        cells = [f"**{number(row[n].value)}**" if n in best else number(row[n].value) for n in comparison.methods]
+        cells = [f"**{value(row[n])}**" if n in best else value(row.get(n)) for n in comparison.methods]
         known = paper_cells(next(iter(row.values()))) if paper else []
-        rows.append([metric.name, metric.better, *cells, *known, metric.good])
+        rows.append([named(metric), BETTER[metric.better], *cells, *known, metric.good])
     lines += [*_table(rows), *(_paper_note(comparison) if paper else [])]
     if comparison.uneven():
         lines += [f"- {comparison.uneven()}", ""]
@@ -42,11 +47,14 @@ def markdown(comparison: Comparison, setup: Setup, links: dict[tuple[str, str], 
         lines += [f"- {note}" for note in evaluation.notes]
         lines += [f"- {', '.join(names)} not computed: {reason}" for reason, names in reasons_of(evaluation).items()]
         details = [
-            [s.metric.name, " ".join(spread(s)), sampled(s), counted(s)]
+            [s.metric.name, " ".join(spread(s)), real(s), sampled(s), counted(s)]
             for s in evaluation.scores
             if s.value is not None
         ]
-        lines += ["", *_table([["Metric", "± deviation, 95 % interval", "Generated / real", "Clips"], *details])]
+        lines += [
+            "",
+            *_table([["Metric", "± deviation, 95 % interval", "Real clips", "Generated / real", "Clips"], *details]),
+        ]
         gone = list(map(list, left_out(evaluation)))
         lines += ["## Clips left out", "", *_table([["Clip", "Left out of", "Because"], *gone])] if gone else []
         single = [score for score in evaluation.scores if score.clips]
@@ -57,8 +65,9 @@ def markdown(comparison: Comparison, setup: Setup, links: dict[tuple[str, str], 
         lines += ["## Clips", "", *_table(rows)]
         for clip in evaluation.clips:
             link = links.get((method, clip.name))
-            if clip.remarks or link:
-                lines += [f"### {clip.name}", "", *(f"- {remark}" for remark in clip.remarks), ""]
+            remarks = own_remarks(clip, evaluation)
+            if remarks or link:
+                lines += [f"### {clip.name}", "", *(f"- {remark}" for remark in remarks), ""]
             if link:
                 lines += [f"![curves of {clip.name}]({link})", ""]
     definitions = [[metric.name, metric.definition, metric.source] for metric in comparison.metrics]
@@ -70,11 +79,14 @@ def markdown(comparison: Comparison, setup: Setup, links: dict[tuple[str, str], 
 def _setup(setup: Setup) -> list[str]:
     pairs = [("Date", setup.date), ("Command", setup.command)]
     for name in ("protocol", "versions", "networks", "data"):
-        pairs += [(name.capitalize(), "; ".join(f"{key} {value}" for key, value in getattr(setup, name).items()))]
+        pairs += [(name.capitalize(), "; ".join(f"{key}: {value}" for key, value in getattr(setup, name).items()))]
     return [*(f"- {key}: `{value}`" for key, value in pairs if value), ""]
 
 
 def _table(rows: list[list[str]]) -> list[str]:
+    """Lines of a table, its head first, without columns that are empty below the head."""
+    wanted = [column for column in range(len(rows[0])) if column < 2 or any(row[column] for row in rows[1:])]
+    rows = [[row[column] for column in wanted] for row in rows]
     cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in cells]
     return [lines[0], "|" + " --- |" * len(rows[0]), *lines[1:], ""]

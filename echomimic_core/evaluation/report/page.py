@@ -27,6 +27,7 @@ from .text import (
     left_out,
     number,
     own_remarks,
+    real,
     reasons_of,
     sampled,
     spread,
@@ -35,11 +36,13 @@ from .text import (
 )
 
 STYLE, SCRIPT = (Path(__file__).with_name(f"page.{kind}") for kind in ("css", "js"))
-# All pictures of a page together, as base64 writes them; with the rest of 200 clips it is below 5 MB.
-PICTURE_BYTES, LARGEST_PICTURE = 3_300_000, 40_000
-WORST_CLIPS, CURVE_POINTS, CURVE_STEPS, NO_VALUE = 24, 300, 254, 255
+# All pictures of a page together, and all curves, as base64 writes them; with the rest of 200 clips it is below 5 MB.
+PICTURE_BYTES, LARGEST_PICTURE = 2_800_000, 40_000
+CURVE_BYTES, CURVE_POINTS, CURVE_STEPS, NO_VALUE = 1_000_000, 300, 254, 255
+WORST_CLIPS = 24
 PLAYABLE = (".mp4", ".webm", ".mov", ".m4v")
 REAL = "real"
+UNBROKEN_SPACE, UNBROKEN_HYPHEN = "\u00a0", "\u2011"
 
 
 def page(comparison: Comparison, setup: Setup, folder: Path, paper: bool = False) -> str:
@@ -50,7 +53,7 @@ def page(comparison: Comparison, setup: Setup, folder: Path, paper: bool = False
     parts = [f"<h1>{_e(heading)}</h1>", _subtitle(comparison, setup), _numbers(comparison, paper)]
     parts += [_paper_note(comparison)] if paper else []
     parts += [_remarks(comparison), _tests(comparison), _table_of_clips(comparison)]
-    parts += ["<h2>Clips</h2>", *clips.articles()]
+    parts += ["<h2>Clips</h2>", f'<div class="clips">{"".join(clips.articles())}</div>']
     parts += [_definitions(comparison), _setup(setup)]
     body = "\n".join(part for part in parts if part)
     curves = json.dumps(clips.curves, ensure_ascii=True).replace("</", "<\\/")
@@ -91,6 +94,7 @@ def _numbers(comparison: Comparison, paper: bool) -> str:
     names = [name or "Value" for name in comparison.methods]
     head = ["<th><button>Metric</button></th>"]
     head += [f'<th class="value"><button>{_e(name)}</button></th>' for name in [*names, *columns]]
+    head += ['<th class="good">Good</th>']
     rows = []
     for metric in comparison.metrics:
         row, best = comparison.row(metric), comparison.best(metric)
@@ -98,6 +102,7 @@ def _numbers(comparison: Comparison, paper: bool) -> str:
         cells = [f"<td>{_e(metric.name)} {ARROWS[metric.better]}{also}</td>"]
         cells += [_value(row.get(name), name in best) for name in comparison.methods]
         cells += [_plain(metric.paper.get(method)) for method in columns]
+        cells += [f'<td class="good">{_e(metric.good)}</td>']
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return _table(head, rows)
 
@@ -105,7 +110,12 @@ def _numbers(comparison: Comparison, paper: bool) -> str:
 def _value(score: Score | None, best: bool) -> str:
     if score is None or score.value is None:
         return '<td class="value none" data-sort="">–</td>'
-    notes = [*spread(score), sampled(score), counted(score) if score.used < score.total else ""]
+    notes = [
+        " ".join(part.replace(" ", UNBROKEN_SPACE) for part in spread(score)),
+        f"real clips {real(score)}" if real(score) else "",
+        sampled(score),
+        counted(score) if score.used < score.total else "",
+    ]
     under = "".join(f'<span class="under">{_e(note)}</span>' for note in notes if note)
     return f'<td class="value{" best" if best else ""}" data-sort="{score.value}">{number(score.value)}{under}</td>'
 
@@ -161,7 +171,9 @@ def _table_of_clips(comparison: Comparison) -> str:
     if not single:
         return ""
     head = ["<th><button>Clip</button></th>"] + (["<th><button>Method</button></th>"] if several else [])
-    head += [f'<th class="value"><button>{_e(metric.name)}</button></th>' for metric in single]
+    head += [
+        f'<th class="value"><button>{_e(metric.name.replace("-", UNBROKEN_HYPHEN))}</button></th>' for metric in single
+    ]
     rows = []
     for method, evaluation in comparison.methods.items():
         scores = [evaluation.score(metric.key) for metric in single]
@@ -199,9 +211,10 @@ def _definitions(comparison: Comparison) -> str:
 
 def _setup(setup: Setup) -> str:
     pairs = [("Date", setup.date), ("Command", setup.command)]
-    pairs += [("Protocol", "; ".join(f"{key} {value}" for key, value in setup.protocol.items()))]
     pairs += [("Versions", ", ".join(f"{key} {value}" for key, value in setup.versions.items()))]
     items = "".join(f"<dt>{key}</dt><dd><code>{_e(value)}</code></dd>" for key, value in pairs if value)
+    protocol = "".join(f"<li>{_e(key)}: {_e(value)}</li>" for key, value in setup.protocol.items())
+    items += f"<dt>Protocol</dt><dd><ul>{protocol}</ul></dd>" if protocol else ""
     hashes = [("Networks", setup.networks), ("Data (SHA-256)", setup.data)]
     for name, found in hashes:
         lines = "".join(f"<li><code>{_e(key)}: {_e(value)}</code></li>" for key, value in found.items())
@@ -221,15 +234,15 @@ class _Clips:
         per_clip = len(comparison.methods) + any(e.real for e in comparison.methods.values())
         count = max(per_clip * (len(self.names) + len(self.worst)), 1)
         self.most = min(int(PICTURE_BYTES / 4 * 3 / count), LARGEST_PICTURE)
+        lines = sum(len(report.curves) for e in comparison.methods.values() for report in e.clips)
+        self.points = min(int(CURVE_BYTES / 4 * 3 / max(lines, 1)), CURVE_POINTS)
 
-    def _worst_of_all(self) -> dict[str, tuple[int, float, str]]:
-        """The worst frame of the clips that have the worst ones, at most WORST_CLIPS."""
+    def _worst_of_all(self) -> dict[str, stills.Worst]:
+        """The worst frame of the clips that have the worst ones of the first method, at most WORST_CLIPS."""
         evaluation = next(iter(self.comparison.methods.values()))
         found = {report.name: stills.worst(report) for report in evaluation.clips}
-        known = {name: worst for name, worst in found.items() if worst}
-        sign = {name: 1 if worst[2] != "flicker" else -1 for name, worst in known.items()}
-        order = sorted(known, key=lambda name: sign[name] * known[name][1])
-        return {name: known[name] for name in order[:WORST_CLIPS]}
+        known = sorted((worst.badness, name) for name, worst in found.items() if worst)
+        return {name: found[name] for _, name in known[::-1][:WORST_CLIPS]}
 
     def articles(self) -> list[str]:
         return [self._article(name) for name in self.names]
@@ -239,15 +252,14 @@ class _Clips:
         shown = [(method, e.sources[name]) for method, e in self.comparison.methods.items() if name in e.sources]
         figures = [self._player(REAL, real)] if real else []
         figures += [self._player(method or "generated", clip) for method, clip in shown]
-        parts = [f"<h3>{_e(name)}</h3>", f'<div class="side">{"".join(figures)}</div>']
-        parts += [self._worst_frame(name, real, shown)]
+        parts = [f"<h3>{_e(name)}</h3>", _side_by_side(figures), self._worst_frame(name, real, shown)]
         for method, evaluation in self.comparison.methods.items():
             report = next((clip for clip in evaluation.clips if clip.name == name), None)
             if report is None:
                 continue
             before = f"{method}: " if method else ""
             parts += [f"<p>{_e(before + remark)}</p>" for remark in own_remarks(report, evaluation)]
-            if panels := panels_of(report):
+            if panels := panels_of(report, self.points):
                 self.curves.append(panels)
                 said = f"Curves of {method}" if method else "Curves"
                 parts.append(f'<details data-curves="{len(self.curves) - 1}"><summary>{_e(said)}</summary></details>')
@@ -267,21 +279,24 @@ class _Clips:
     def _worst_frame(self, name: str, real: Clip | None, shown: list[tuple[str, Clip]]) -> str:
         if name not in self.worst:
             return ""
-        frame, value, curve = self.worst[name]
-        seconds = frame / shown[0][1].fps() if shown else 0.0
+        worst = self.worst[name]
         figures = []
         for label, clip in [*([(REAL, real)] if real else []), *((m or "generated", c) for m, c in shown)]:
-            picture = stills.still(clip, seconds)
+            picture = stills.still(clip, worst.seconds)
             if picture is not None:
                 figures.append(
-                    f'<figure><img alt="{_e(label)}, frame {frame}" src="{self._data(picture)}">'
+                    f'<figure><img alt="{_e(label)}, frame {worst.frame}" src="{self._data(picture)}">'
                     f"<figcaption>{_e(label)}</figcaption></figure>"
                 )
-        said = f"Worst frame: {frame} ({seconds:.2f} s), {curve} {number(value)}"
-        return f'<details><summary>{_e(said)}</summary><div class="side">{"".join(figures)}</div></details>'
+        said = f"Worst frame: {worst.frame} ({worst.seconds:.2f} s), {worst.curve} {number(worst.value)}"
+        return f"<details><summary>{_e(said)}</summary>{_side_by_side(figures)}</details>"
 
     def _data(self, picture: np.ndarray) -> str:
         return "data:image/jpeg;base64," + base64.b64encode(stills.jpeg(picture, self.most)).decode()
+
+
+def _side_by_side(figures: list[str]) -> str:
+    return f'<div class="side" style="--count:{len(figures)}">{"".join(figures)}</div>'
 
 
 def _link(path: Path, folder: Path) -> str:
@@ -293,8 +308,8 @@ def _link(path: Path, folder: Path) -> str:
         return path.as_uri()
 
 
-def panels_of(report: ClipReport) -> list[dict]:
-    """The curves of a clip as the page draws them: at most 300 points each, in 254 steps between its ends."""
+def panels_of(report: ClipReport, points: int = CURVE_POINTS) -> list[dict]:
+    """The curves of a clip as the page draws them: at most so many points each, in 254 steps between its ends."""
     panels = []
     for panel in PANELS:
         lines = [line for line in panel.lines if line.name in report.curves]
@@ -304,7 +319,7 @@ def panels_of(report: ClipReport) -> list[dict]:
         for line in lines:
             values = np.asarray(report.curves[line.name], np.float64)
             low, high = span_of(line, values)
-            steps = np.clip((_thinned(values) - low) / (high - low), 0, 1) * CURVE_STEPS
+            steps = np.clip((_thinned(values, points) - low) / (high - low), 0, 1) * CURVE_STEPS
             coded = np.where(np.isfinite(steps), np.nan_to_num(steps).round(), NO_VALUE).astype(np.uint8)
             data = base64.b64encode(coded.tobytes()).decode()
             drawn.append({"label": line.label, "low": f"{low:.3g}", "high": f"{high:.3g}", "data": data})
@@ -315,10 +330,12 @@ def panels_of(report: ClipReport) -> list[dict]:
     return panels
 
 
-def _thinned(values: np.ndarray) -> np.ndarray:
-    """At most CURVE_POINTS values: means of equal stretches, without the frames that have none."""
-    if len(values) <= CURVE_POINTS:
+def _thinned(values: np.ndarray, points: int) -> np.ndarray:
+    """At most so many values: means of equal stretches, without the frames that have none."""
+    if len(values) <= points:
         return values
-    edges = np.linspace(0, len(values), CURVE_POINTS + 1).astype(int)
-    parts = [part[np.isfinite(part)] for part in np.split(values, edges[1:-1])]
-    return np.array([part.mean() if len(part) else np.nan for part in parts])
+    starts = np.linspace(0, len(values), points + 1).astype(int)[:-1]
+    known = np.isfinite(values)
+    counts = np.add.reduceat(known.astype(int), starts)
+    sums = np.add.reduceat(np.where(known, values, 0), starts)
+    return np.where(counts, sums / np.maximum(counts, 1), np.nan)

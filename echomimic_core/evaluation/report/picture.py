@@ -7,13 +7,13 @@ import numpy as np
 
 from ..evaluate import Evaluation
 from .curves import GRID, INK, MARGIN, PAPER, SCALE, WIDTH, write_text
-from .text import number, reasons_of
+from .text import BETTER, number, real, reasons_of
 
 ROW, SMALL_ROW, HEAD = 26, 18, 44
 DIM = (104, 112, 122)
 # Left edges of the name, the value, which way is better, and what is good.
-COLUMNS = (MARGIN, 290, 390, 460)
-GOOD_LETTERS, NOTE_LETTERS = 66, 132
+COLUMNS = (MARGIN, 290, 390, 500)
+GOOD_LETTERS, NOTE_LETTERS = 60, 132
 # Pillow's own font has neither arrows nor this.
 INFINITE = "infinite"
 
@@ -35,9 +35,10 @@ def table(evaluation: Evaluation) -> np.ndarray:
     top = HEAD
     for score in known:
         pen.line([SCALE * v for v in (MARGIN, top - 5, WIDTH - MARGIN, top - 5)], fill=GRID, width=2)
-        good = textwrap.shorten(score.metric.good, GOOD_LETTERS, placeholder=" …")
+        good = f"{real(score)}, the real clip's" if real(score) else score.metric.good
+        good = textwrap.shorten(good, GOOD_LETTERS, placeholder=" …")
         value = INFINITE if math.isinf(score.value) else number(score.value)
-        cells = ((score.metric.name, 14), (value, 14), (score.metric.better, 12), (good, 12))
+        cells = ((score.metric.name, 14), (value, 14), (BETTER[score.metric.better], 12), (good, 12))
         for left, (text, size) in zip(COLUMNS, cells, strict=True):
             write_text(pen, (left, top), text, size, DIM if size == 12 else INK)
         top += ROW

@@ -1,12 +1,17 @@
 """How numbers came about: when, by which command and versions, from which files, by which protocol."""
 
 import platform
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 
 from ...networks.local import NETWORKS
+from ..clips import Clip
 from ..methods import Comparison
+from ..sets import FrameFolder
 from ..settings import Settings
 
 PACKAGES = ("torch", "numpy", "scipy", "av", "opencv-python-headless", "onnxruntime", "mediapipe", "librosa")
@@ -20,7 +25,7 @@ class Setup:
     ----------
     date : ISO 8601, UTC. command : as it was typed, empty from a graph. versions : of the pack and its packages.
     networks : file name and SHA-256 of each network that was there. data : SHA-256 of every clip, by "which/name".
-    protocol : the settings that change numbers.
+    protocol : how clips were paired, their frame rates, and the settings that change numbers.
     """
 
     date: str = ""
@@ -34,8 +39,8 @@ class Setup:
         return asdict(self)
 
 
-def describe(comparison: Comparison, settings: Settings, command: str = "") -> Setup:
-    """The setup of evaluations that were made just now."""
+def describe(comparison: Comparison, settings: Settings, command: str = "", named: str = "") -> Setup:
+    """The setup of evaluations that were made just now; `named` says what names the pairs, if not the files' names."""
     data = {}
     for method, evaluation in comparison.methods.items():
         for which, clips in (
@@ -54,8 +59,27 @@ def describe(comparison: Comparison, settings: Settings, command: str = "") -> S
         _versions(),
         _networks(settings),
         data,
-        settings.protocol(),
+        _clips_protocol(comparison, named) | settings.protocol(),
     )
+
+
+def _clips_protocol(comparison: Comparison, named: str) -> dict[str, str]:
+    evaluations = comparison.methods.values()
+    pairs = list(dict.fromkeys(evaluation.pairing for evaluation in evaluations))
+    made = [clip for evaluation in evaluations for clip in evaluation.sources.values()]
+    real = {id(clip): clip for e in evaluations for clip in (*e.real.values(), *e.real_set.values())}
+    protocol = {"pairs": "; ".join([*pairs, *([named] if named else [])]), "generated": _rates(made)}
+    return protocol | ({"real": _rates(real.values())} if real else {})
+
+
+def _rates(clips: Iterable[Clip]) -> str:
+    """Frame rates and how many clips have each."""
+    counts = Counter()
+    for clip in clips:
+        with suppress(ValueError, OSError):
+            given = ", as given by --frame-rate" if isinstance(clip, FrameFolder) else ""
+            counts["poses" if clip.kind == "pose" else f"{clip.fps():.4g} fps{given}"] += 1
+    return "; ".join(f"{rate} ({count} clip{'' if count == 1 else 's'})" for rate, count in sorted(counts.items()))
 
 
 def _versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,18 +12,30 @@ from ..slices import frames_between
 
 HEIGHTS, QUALITIES = (360, 280, 220, 160, 120), (82, 70, 55, 40)
 # By which curve the worst frame of a clip is chosen: the first that it has, lower or higher being worse.
-WORST_BY = (("ssim", "SSIM", min), ("identity", "cosine with the reference", min), ("flicker", "flicker", max))
-WORST_BY += (("right hand", "confidence of the right hand", min), ("left hand", "confidence of the left hand", min))
+LOWER, HIGHER = -1, 1
+WORST_BY = (("ssim", "SSIM", LOWER), ("identity", "cosine with the reference", LOWER), ("flicker", "flicker", HIGHER))
+WORST_BY += (("right hand", "confidence of the right hand", LOWER), ("left hand", "confidence of the left hand", LOWER))
 
 
-def worst(report: ClipReport) -> tuple[int, float, str] | None:
-    """(frame, value, name of the curve) of a clip's worst frame; None where no curve can tell."""
-    for key, name, worse in WORST_BY:
+@dataclass(frozen=True)
+class Worst:
+    """The worst frame of a clip: its number and time, and the curve that says so, its value and how bad that is."""
+
+    frame: int
+    seconds: float
+    curve: str
+    value: float
+    badness: float
+
+
+def worst(report: ClipReport) -> Worst | None:
+    """The worst frame of a clip; None where no curve can tell."""
+    for key, name, sign in WORST_BY:
         values = report.curves.get(key)
         if values is not None and np.isfinite(values).any():
-            finite = [(float(value), index) for index, value in enumerate(values) if math.isfinite(value)]
-            value, index = worse(finite)
-            return index, value, name
+            badness = np.where(np.isfinite(values), sign * values, -math.inf)
+            frame = int(badness.argmax())
+            return Worst(frame, frame / report.fps, name, float(values[frame]), float(badness[frame]))
     return None
 
 

@@ -11,7 +11,10 @@ from ..scores import Score
 
 DIGITS = 4
 
-ARROWS = {"higher": "↑", "lower": "↓", "": ""}
+# → is the field's sign for "the nearer to the real one, the better".
+ARROWS = {"higher": "↑", "lower": "↓", "real": "→", "": ""}
+BETTER = {"higher": "higher", "lower": "lower", "real": "as the real clip", "": ""}
+REAL_NOTE = "→ the nearer to the real clips' value, the better"
 PAPER_NOTE = (
     "Columns of the paper (arXiv 2411.10061) are what it reports on its test set, EMTD. It does not state its "
     "detectors, crops and frame counts, so a difference from it may be one of the measurement."
@@ -27,14 +30,34 @@ def number(value: float | None) -> str:
     return f"{value:.{DIGITS}f}" if abs(value) < 100 else f"{value:.2f}"
 
 
-def title(score: Score) -> str:
-    """A metric's name with its arrow."""
-    return f"{score.metric.name} {ARROWS[score.metric.better]}".strip()
+def value(score: Score | None) -> str:
+    """A score as reports show it, empty where the metric was not asked for."""
+    return "" if score is None else number(score.value)
+
+
+def named(metric: Metric) -> str:
+    """A metric's name, and in brackets those under which publications also have it."""
+    return f"{metric.name} ({', '.join(metric.other_names)})" if metric.other_names else metric.name
+
+
+def title(metric: Metric) -> str:
+    """A metric's names with its arrow."""
+    return f"{named(metric)} {ARROWS[metric.better]}".strip()
+
+
+def deviation(score: Score) -> str:
+    """The standard deviation of a value, empty where it has none."""
+    return "" if math.isnan(score.deviation) else f"± {number(score.deviation)}"
+
+
+def real(score: Score) -> str:
+    """The value of the real clips, empty where it is not known."""
+    return "" if score.real is None else number(score.real)
 
 
 def spread(score: Score) -> list[str]:
     """Standard deviation and 95 % interval of a value, none of those that it does not have."""
-    parts = [] if math.isnan(score.deviation) else [f"± {number(score.deviation)}"]
+    parts = [deviation(score)] if deviation(score) else []
     return parts + ([f"[{number(score.interval[0])}, {number(score.interval[1])}]"] if score.interval else [])
 
 
@@ -63,18 +86,20 @@ def unlike_paper(metrics: Iterable[Metric]) -> list[str]:
     return lines
 
 
-def as_text(evaluation: Evaluation, paper: bool = False) -> str:
+def as_text(evaluation: Evaluation, paper: bool = False, notes: bool = True) -> str:
     """Numbers by line, of how many clips they are, reasons of those not computed or left out, and remarks.
 
-    `paper` adds the paper's columns.
+    `paper` adds the paper's columns; without `notes` there are the numbers alone.
     """
-    said = [PAPER_NOTE, *unlike_paper(score.metric for score in evaluation.scores)] if paper else []
-    return "\n".join([*_table(evaluation, paper), *said, *_notes(evaluation)])
+    told = [PAPER_NOTE, *unlike_paper(score.metric for score in evaluation.scores)] if paper else []
+    told += [*_on_all(evaluation), *_on_clips(evaluation)]
+    return "\n".join([*_table(evaluation.scores, paper), *(told if notes else [])])
 
 
-def _table(evaluation: Evaluation, paper: bool) -> list[str]:
-    several = any(score.total > 1 for score in evaluation.scores)
-    columns: list[tuple[str, Callable[[Score], str]]] = [("metric", title), ("value", lambda s: number(s.value))]
+def _table(scores: list[Score], paper: bool) -> list[str]:
+    several = any(score.total > 1 for score in scores)
+    columns: list[tuple[str, Callable[[Score], str]]] = [("metric", lambda s: title(s.metric))]
+    columns += [("value", lambda s: number(s.value)), ("real clip", real)]
     if several:
         columns += [("± deviation [95 %]", lambda s: " ".join(spread(s)))]
     if paper:
@@ -82,34 +107,60 @@ def _table(evaluation: Evaluation, paper: bool) -> list[str]:
     columns += [("generated / real", sampled)]
     if several:
         columns += [("clips", counted)]
-    rows = [[column(score) for _, column in columns] for score in evaluation.scores]
+    rows = [[column(score) for _, column in columns] for score in scores]
     return _aligned([name for name, _ in columns], rows)
 
 
-def _notes(evaluation: Evaluation) -> list[str]:
-    lines = [f"note: {note}" for note in evaluation.notes]
+def failures(evaluation: Evaluation) -> list[str]:
+    """A line for each thing that went wrong: no value, a value without a clip, nothing kept for the next run."""
+    lines = [*evaluation.problems]
     lines += [f"{', '.join(names)}: {reason}" for reason, names in reasons_of(evaluation).items()]
-    lines += [f"{name}, left out of {metrics}: {reason}" for name, metrics, reason in left_out(evaluation)]
-    for clip in evaluation.clips:
-        lines += [f"{clip.name}: {remark}" for remark in own_remarks(clip, evaluation)]
-    return lines
+    return lines + [f"{name}, left out of {metrics}: {reason}" for name, metrics, reason in left_out(evaluation)]
 
 
-def compared(comparison: Comparison, paper: bool = False) -> str:
-    """Methods side by side, the best value of each metric with a star, then the paired tests and each by itself."""
+def _on_all(evaluation: Evaluation) -> list[str]:
+    return [*(f"note: {note}" for note in evaluation.notes), *failures(evaluation)]
+
+
+def _on_clips(evaluation: Evaluation) -> list[str]:
+    return [f"{clip.name}: {said}" for clip in evaluation.clips for said in own_remarks(clip, evaluation)]
+
+
+def compared(comparison: Comparison, paper: bool = False, notes: bool = True) -> str:
+    """Methods side by side, the best value of each metric with a star, then the paired tests and each by itself:
+    what it has values of, and what is to be said of it alone.
+
+    Without `notes` there is the first table alone.
+    """
     rows = []
     for metric in comparison.metrics:
         row, best = comparison.row(metric), comparison.best(metric)
-        cells = [number(row[name].value) + (" *" if name in best else "") for name in comparison.methods]
-        rows.append([title(next(iter(row.values()))), *cells])
-    lines = _aligned(["metric", *comparison.methods], rows) + ["* best of its line"]
+        cells = [_in_a_line(row.get(name), name in best) for name in comparison.methods]
+        known = comparison.real(metric)
+        rows.append([title(metric), *cells, "" if known is None else number(known)])
+    lines = _aligned(["metric", *comparison.methods, "real clips"], rows)
+    if not notes:
+        return "\n".join(lines)
+    lines += ["* best of its line; ± standard deviation over clips (of KID: over its subsets)"]
+    lines += [REAL_NOTE] if any(metric.better == "real" for metric in comparison.metrics) else []
     lines += [f"note: {comparison.uneven()}"] if comparison.uneven() else []
     tests = tested(comparison)
     lines += ["", *_aligned(TEST_COLUMNS, tests)] if tests else []
+    # What is so for every method is said once.
+    own = {name: _on_all(evaluation) for name, evaluation in comparison.methods.items()}
+    shared = [line for line in next(iter(own.values())) if all(line in said for said in own.values())]
+    lines += ["", *shared] if shared else []
     for name, evaluation in comparison.methods.items():
-        lines += ["", f"== {name} ==", *_table(evaluation, paper), *_notes(evaluation)]
+        known = [score for score in evaluation.scores if score.value is not None]
+        lines += ["", f"== {name} ==", *_table(known, paper)]
+        lines += [line for line in own[name] if line not in shared] + _on_clips(evaluation)
     lines += ["", PAPER_NOTE, *unlike_paper(comparison.metrics)] if paper else []
     return "\n".join(lines)
+
+
+def _in_a_line(score: Score | None, best: bool) -> str:
+    parts = (value(score), deviation(score) if score else "", "*" if best else "")
+    return " ".join(part for part in parts if part)
 
 
 TEST_COLUMNS = ["paired", "methods", "difference", "95 %", "p (Wilcoxon)", "clips"]
@@ -161,7 +212,6 @@ def left_out(evaluation: Evaluation) -> list[tuple[str, str, str]]:
 
 
 def own_remarks(clip: ClipReport, evaluation: Evaluation) -> list[str]:
-    """Remarks that no reason of a metric, or of a clip left out, has said already."""
-    said = {part for score in evaluation.scores for part in score.reason.split("; ")}
-    said |= {reason for name, reason in _reasons(evaluation) if name == clip.name}
+    """Remarks that no reason of a metric has said already: each has one for every clip that its value is not of."""
+    said = {score.left_out.get(clip.name) for score in evaluation.scores}
     return [remark for remark in clip.remarks if remark not in said]

@@ -1,5 +1,6 @@
 """Reports as files: a page or Markdown, with the numbers next to it for spreadsheets, papers and programs."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from ...files.durable import Draft, write_bytes
@@ -11,6 +12,8 @@ from .page import page
 from .setup import Setup
 
 SUFFIXES = (".html", ".md")
+# What is written next to a report, under its name.
+BESIDE = (".csv", ".tex", ".json", ".schema.json")
 
 
 def save(
@@ -44,14 +47,14 @@ def save(
                     links[method, clip.name] = picture.name
         text = markdown(comparison, setup, links, paper)
     only = next(iter(comparison.methods.values())) if list(comparison.methods) == [""] else comparison
-    files = {
-        **pictures,
-        path.with_suffix(".csv"): data.as_csv(comparison).encode(),
-        path.with_suffix(".tex"): data.as_latex(comparison).encode(),
-        path.with_suffix(".json"): data.as_json(only, setup).encode(),
-        path.with_suffix(".schema.json"): data.SCHEMA.read_bytes(),
-        path: text.encode(),
-    }
+    numbers = (
+        data.as_csv(comparison),
+        data.as_latex(comparison),
+        data.as_json(only, setup),
+        data.SCHEMA.read_text("utf-8"),
+    )
+    beside = {path.with_suffix(suffix): said.encode() for suffix, said in zip(BESIDE, numbers, strict=True)}
+    files = {**pictures, **beside, path: text.encode()}
     for file, content in files.items():
         write_bytes(file, content)
     return [path, *(file for file in files if file != path)]
@@ -63,24 +66,35 @@ def check_suffix(path: Path) -> None:
         raise ValueError(f"a report is written as .html or .md, not as {path.name!r}")
 
 
-def check_place(path: str | Path, option: str) -> None:
-    """Whether a file can be written there, before minutes are spent on what is to stand in it.
+def check_places(option: str, path: str | Path, inputs: Iterable[Path] = (), beside: bool = False) -> None:
+    """Whether a file, and those that a report has beside it, can be written, before minutes are spent on them.
+
+    Parameters
+    ----------
+    inputs : files that are read and must stay. beside : `path` is a report.
 
     Raises
     ------
-    ValueError : the folder is missing or read-only, or a folder has the file's name.
+    ValueError : the folder is missing or read-only, a folder has the file's name, or it is one of the inputs.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{option} {path} is a folder: give a file in it")
+    path, inputs = Path(path), {Path(file).resolve() for file in inputs}
     if not path.parent.is_dir():
         raise ValueError(f"{option} {path} cannot be written: there is no folder {path.parent}: create it first")
-    probe = Draft(path)
+    for file in (path, *(path.with_suffix(suffix) for suffix in (BESIDE if beside else ()))):
+        named = f"{option} {path}" if file == path else f"{option} {path} also writes {file.name}, but that"
+        if file.is_dir():
+            raise ValueError(f"{named} is a folder: choose another name")
+        if file.resolve() in inputs:
+            raise ValueError(f"{named} is one of the files to evaluate: choose another name")
+        _probe(file, named)
+
+
+def _probe(file: Path, named: str) -> None:
+    probe = Draft(file)
     try:
         probe.open()
     except OSError as error:
-        raise ValueError(
-            f"{option} {path} cannot be written: {error.strerror or error}. Choose a folder you can write to"
-        ) from error
+        said = error.strerror or error
+        raise ValueError(f"{named} cannot be written: {said}. Choose a folder you can write to") from error
     finally:
         probe.drop()

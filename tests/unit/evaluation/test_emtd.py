@@ -175,7 +175,7 @@ def test_the_benchmark_prints_the_papers_table_beside_ours(prepared, tmp_path, c
     made = tmp_path / "made"
     made.mkdir()
     shutil.copy(prepared[2] / "videos" / "000_NBMTc71yrpk.mp4", made)
-    common = ["--emtd", str(prepared[2]), "--no-cache", "--quiet", "--metrics", "ssim,psnr,fid"]
+    common = ["--emtd", str(prepared[2]), "--no-cache", "--metrics", "ssim,psnr,fid"]
     assert evaluation([str(made), *common]) == 0
     shown = capsys.readouterr()
     assert "003_NBMTc71yrpk, left out of PSNR, SSIM: not among the generated clips" in shown.out

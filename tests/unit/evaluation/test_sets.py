@@ -187,7 +187,7 @@ def test_values_of_different_clips_have_no_best(compared):
 
 def test_methods_stand_in_one_table_with_the_best_marked(compared, tmp_path):
     line = next(line for line in report.compared(compared).splitlines() if line.startswith("PSNR"))
-    assert line.split()[3] == "*" and line.count("*") == 1
+    assert line.split()[3] == "±" and line.split()[5] == "*" and line.count("*") == 1
     latex = report.as_latex(compared)
     assert r"\toprule" in latex and latex.count(r"\textbf") == 3 and r"PSNR $\uparrow$" in latex
     head, *rows = report.as_csv(compared).splitlines()
@@ -198,13 +198,12 @@ def test_methods_stand_in_one_table_with_the_best_marked(compared, tmp_path):
 
 
 def test_the_command_compares_methods_by_schema_and_is_quiet(place, tmp_path, capfd):
-    """Quiet is quiet: the table and nothing else, whatever libraries print."""
+    """With the numbers in files and nothing wrong there is no line at all, whatever libraries print."""
     arguments = [f"--method={name}={place / name}" for name in ("ours", "other")]
     arguments += [str(place / "real"), "--metrics", "psnr,faces", "--networks", str(place / "networks")]
     arguments += ["--report", str(tmp_path / "r.html"), "--cache", str(tmp_path / "cache"), "--processes", "1"]
     assert main([*arguments, "--quiet"]) == 0
-    out, err = capfd.readouterr()
-    assert err == "" and out.splitlines()[0].split() == ["metric", "ours", "other"]
+    assert capfd.readouterr() == ("", "")
     content = json.loads((tmp_path / "r.json").read_text("utf-8"))
     assert set(content["methods"]) == {"ours", "other"} and content["tests"][0]["metric"] == "psnr"
     assert content["setup"]["command"].startswith("python -m echomimic_core.evaluation --method")
@@ -251,14 +250,22 @@ def fits(value, schema: dict, whole: dict) -> bool:
         ([], "there is nothing to evaluate"),
         (["real", "real", "real"], "one path too many"),
         (["--pairs", "none.csv", "real"], "--pairs names all clips"),
-        (["real", "--frame-rate", "0"], "--frame-rate is 0"),
+        (["real", "--frame-rate", "0"], "--frame-rate is 0, but it must be from 0.1 to 1000"),
+        (["real", "--frame-rate", "nan"], "--frame-rate is nan"),
+        (["real", "--frame-rate", "inf"], "--frame-rate is inf"),
+        (["real", "--processes", "-3"], "--processes is -3, but it must be 0 or more"),
+        (["real", "--batch", "-1"], "the batch is -1"),
+        (["real", "--batch", "many"], "error: argument --batch: invalid int value: 'many' (--help lists the options)"),
+        (["real", "--fvd", "none"], "error: argument --fvd: invalid choice: 'none'"),
+        (["real", "--fvd-frames", "8"], "FVD samples of 8 frames are too short"),
         (["--method", "a=real", "--method", "a=ours"], "two of --method have the same name"),
     ],
 )
 def test_arguments_that_do_not_fit_are_sentences(place, capfd, monkeypatch, arguments, sentence):
     monkeypatch.chdir(place)
     assert main(arguments) == 2
-    assert sentence in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert sentence in said and len(said.splitlines()) == 1
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence_and_costs_no_number(place, plain, tmp_path):
@@ -267,5 +274,57 @@ def test_a_cache_that_cannot_be_written_is_one_sentence_and_costs_no_number(plac
     made, real = gather(place / "ours"), gather(place / "real")
     found, good = evaluate(made, real, chosen, plain, cache=tmp_path / "cache"), evaluate(made, real, chosen, plain)
     assert [s.value for s in found.scores] == [s.value for s in good.scores]
-    (note,) = [note for note in found.notes if "cache" in note]
-    assert note.startswith("results are not cached") and report.as_text(found).count("not cached") == 1
+    (problem,) = found.problems
+    assert problem.startswith("results are not cached") and report.as_text(found).count("not cached") == 1
+    assert good.problems == [] and not any("cache" in note for note in found.notes)
+
+
+def test_quiet_numbers_are_a_line_per_metric_and_failures_a_line_each(place, tmp_path, capfd):
+    arguments = [str(place / "ours"), str(place / "real"), "--metrics", "psnr,ssim", "--processes", "1", "--quiet"]
+    assert main([*arguments, "--no-cache"]) == 0
+    out, err = capfd.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["metric", "PSNR", "SSIM"] and err == ""
+    (tmp_path / "made").mkdir()
+    shutil.copy(place / "ours" / "anna.mp4", tmp_path / "made")
+    (tmp_path / "made" / "max.mp4").write_bytes(b"no video")
+    (tmp_path / "cache").touch()
+    arguments = [str(tmp_path / "made"), str(place / "real"), "--metrics", "psnr,fid", "--networks", str(tmp_path)]
+    assert main([*arguments, "--cache", str(tmp_path / "cache"), "--processes", "1", "--quiet"]) == 0
+    out, err = capfd.readouterr()
+    assert [line.split()[0] for line in out.splitlines()] == ["metric", "FID", "PSNR"]
+    starts = ("results are not cached", "FID: the FID Inception network is missing", "max, left out of PSNR")
+    assert len(err.splitlines()) == 4 and err.splitlines()[3].startswith("zoe, left out of PSNR")
+    assert all(line.startswith(start) for line, start in zip(err.splitlines(), starts, strict=False))
+
+
+def test_what_is_written_never_replaces_what_is_read(place, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pairs.csv").write_text(f"generated\n{place}/ours/anna.mp4\n")
+    (tmp_path / "r.tex").mkdir()
+    for report_name, sentence in (
+        ("pairs.html", "--report pairs.html also writes pairs.csv, but that is one of the files to evaluate"),
+        ("r.html", "--report r.html also writes r.tex, but that is a folder"),
+    ):
+        assert main(["--pairs", "pairs.csv", "--metrics", "flicker", "--report", report_name]) == 2
+        assert sentence in capfd.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pairs.csv", "r.tex"]
+
+
+def test_the_protocol_says_how_clips_were_paired_and_their_frame_rates(place, plain, tmp_path):
+    made, real, frames = (
+        gather(place / "ours"),
+        gather(place / "real"),
+        gather(frames_in(tmp_path / "a", moving_picture(3))),
+    )
+    chosen = choose(["psnr"])
+
+    def protocol(generated, reference, **options):
+        found = evaluate(generated, reference, chosen, plain, **options)
+        return report.describe(Comparison({"": found}), plain).protocol
+
+    paired = protocol(made, real)
+    assert paired["pairs"].startswith("generated and real clips of the same name, each generated frame with")
+    assert paired["generated"] == paired["real"] == "25 fps (3 clips)"
+    assert protocol(frames, real[:1])["pairs"].startswith("the one generated clip with the one real clip")
+    assert protocol(frames, None)["generated"] == "25 fps, as given by --frame-rate (1 clip)"
+    assert protocol(made, real, unpaired=True)["pairs"] == "none: 3 generated and 3 real clips, compared as sets"

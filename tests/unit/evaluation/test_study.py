@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from echomimic_core.evaluation.sets import gather
-from echomimic_core.evaluation.study import QUESTIONS, as_text, count, main, make
+from echomimic_core.evaluation.statistics import exact_interval
+from echomimic_core.evaluation.study import BOOTSTRAP, EXACT, OF_ONE, QUESTIONS, as_text, count, main, make
 
 
 @pytest.fixture
@@ -58,17 +59,41 @@ def vote(place: Path, key: Path, participant: str, choices: list[str]) -> Path:
 
 
 def test_votes_become_shares_with_an_interval_over_people(place, key):
-    files = [vote(place, key, f"p{i}", ["ours", "ours"]) for i in range(6)]
+    files = [vote(place, key, f"p{i}", ["ours", "ours"]) for i in range(7)]
     files += [vote(place, key, f"q{i}", ["ours", "other"]) for i in range(2)]
     files += [vote(place, key, "r", ["tie", "other"]), vote(place, key, "r", ["other"])]
     result = count(key, files)
     assert [one.question for one in result] == list(QUESTIONS)
     one = result[0]
     # Of r's two files the longer counts.
-    assert (one.wins, one.ties, one.participants) == ({"ours": 14, "other": 3}, 1, 9)
-    assert one.share == pytest.approx((6 * 1 + 2 * 0.5 + 0.25) / 9)
+    assert (one.wins, one.ties, one.participants) == ({"ours": 16, "other": 3}, 1, 10)
+    assert one.share == pytest.approx((7 * 1 + 2 * 0.5 + 0.25) / 10)
     assert 0.5 < one.interval[0] < one.share < one.interval[1] <= 1 and one.p < 0.02
-    assert "ours preferred in 81%" in as_text(result)
+    assert "ours preferred in 82%" in as_text(result)
+
+
+def test_few_or_unanimous_voters_have_an_exact_interval(place, key):
+    """Three people who agree say little of all people: a bootstrap of them would give an interval of no width."""
+    files = [vote(place, key, f"p{i}", ["ours", "ours"]) for i in range(3)]
+    one = count(key, files)[0]
+    assert one.method == EXACT and one.share == 1
+    # What R's binom.test(3, 3) gives.
+    assert one.interval == pytest.approx((0.2924018, 1.0), abs=1e-6)
+    assert f"95 % interval {EXACT}" in as_text([one])
+    alone = count(key, files[:1])[0]
+    assert alone.method == OF_ONE and alone.interval == pytest.approx((0.1581139, 1.0), abs=1e-6)
+    files += [vote(place, key, f"q{i}", ["ours", "ours"]) for i in range(7)]
+    assert count(key, files)[0].method == EXACT and count(key, files)[0].interval[0] < 0.75
+    files.append(vote(place, key, "r", ["other", "other"]))
+    assert count(key, files)[0].method == BOOTSTRAP
+
+
+@pytest.mark.parametrize(("hits", "of"), [(0, 1), (1, 1), (0, 7), (3, 7), (7, 7), (12, 40)])
+def test_exact_intervals_are_those_of_scipy(hits, of):
+    from scipy.stats import binomtest
+
+    known = binomtest(hits, of).proportion_ci(method="exact")
+    assert exact_interval(hits / of, of) == pytest.approx((known.low, known.high), abs=1e-9)
 
 
 def test_wrong_studies_and_votes_are_sentences(place, key, capsys):

@@ -128,7 +128,7 @@ def place(tmp_path_factory) -> Path:
 
 
 def run(place: Path, *arguments: str) -> int:
-    return main([*arguments, "--cache", str(place / "cache"), "--mediapipe", str(place), "--processes", "1", "--quiet"])
+    return main([*arguments, "--cache", str(place / "cache"), "--mediapipe", str(place), "--processes", "1"])
 
 
 def test_the_command_prints_and_writes_everything(place, capsys):
