@@ -8,7 +8,7 @@ from torch import nn
 
 from ..config import CLEAN, CONTEXT_FRAMES, CONTEXT_OVERLAP, CONTEXT_SHIFT
 from ..models.context import WindowContext
-from ..models.cpu_linear import fast_linear
+from ..models.cpu_layers import fast_layers, lay_out_weights
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
 from ..runtime import Progress
@@ -167,6 +167,8 @@ class ClipDenoiser(nn.Module):
         """Conditions ready for one run, whose windows are batched so (by default one at a time)."""
         if batching is None:
             batching = ON_CPU if device.type == "cpu" else Batching()
+        if device.type == "cpu" and self.channels_last is not False:
+            lay_out_weights(self.denoising_unet)
         clip = PreparedClip(conditions, self.denoising_unet, self.pose_encoder, device, dtype)
 
         def on_shortage(smaller: Batching) -> None:
@@ -217,7 +219,7 @@ class ClipDenoiser(nn.Module):
     @torch.compiler.disable(recursive=False)
     def run_windows(self, latents: torch.Tensor, moment: Moment, batch: WindowBatch, halves: Halves) -> torch.Tensor:
         """Velocities (halves, frames of all windows, 4, height, width) of a batch of windows."""
-        with fast_linear(latents.device):
+        with fast_layers(latents.device):
             return self._run_windows(latents, moment, batch, halves)
 
     @torch.compiler.disable(recursive=False)
