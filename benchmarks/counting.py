@@ -20,6 +20,17 @@ def count_flops(function: Callable[[], object]) -> int:
     return counter.get_total_flops()
 
 
+def run_as_devices(function, args: tuple, kwargs: dict | None):
+    """What an operation makes; of pictures whose channels come last, convolutions make such, as on real devices."""
+    out = function(*args, **(kwargs or {}))
+    last = function.overloadpacket.__name__ == "convolution" and channels_last(args[0])
+    return out.contiguous(memory_format=torch.channels_last) if last else out
+
+
+def channels_last(x: torch.Tensor) -> bool:
+    return x.ndim == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+
+
 class LiveBytes(TorchDispatchMode):
     """Follow the storages that operations make, and the most bytes of them that lived at one moment."""
 
@@ -29,7 +40,7 @@ class LiveBytes(TorchDispatchMode):
         self.known: set[int] = set()
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
+        out = run_as_devices(function, args, kwargs)
         given = {x.untyped_storage()._cdata for x in tree_iter((args, kwargs)) if isinstance(x, torch.Tensor)}
         for x in tree_iter(out):
             if isinstance(x, torch.Tensor):
@@ -73,11 +84,14 @@ class Traffic(TorchDispatchMode):
         return sum(self.bytes.values())
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
+        out = run_as_devices(function, args, kwargs)
         name = function.overloadpacket.__name__
         if not function.is_view and not any(part in name for part in self.COMPUTED):
             given = [x for x in tree_iter((args, kwargs)) if isinstance(x, torch.Tensor)]
             made = [x for x in tree_iter(out) if isinstance(x, torch.Tensor)]
+            if function.namespace == "echomimic":  # Torch's own return what they change
+                schema = zip(function._schema.arguments, args, strict=False)
+                made += [x for argument, x in schema if argument.alias_info is not None]
             self.count(name, given, made)
         return out
 
@@ -96,11 +110,14 @@ class Traffic(TorchDispatchMode):
 
 
 def lie_differently(tensors: list[torch.Tensor]) -> bool:
-    """Whether two tensors of one shape lie in memory in different orders; sides of length 1 lie anyhow."""
+    """Whether two tensors of one shape have their neighbours in memory along different dimensions: one is read across.
+
+    Sides of length 1 lie anyhow.
+    """
     if len(tensors) < 2 or tensors[0].shape != tensors[1].shape:
         return False
-    orders = [sorted((x.stride(dim), dim) for dim in range(x.ndim) if x.shape[dim] > 1) for x in tensors[:2]]
-    return [dim for _, dim in orders[0]] != [dim for _, dim in orders[1]]
+    one, other = (min((x.stride(dim), dim) for dim in range(x.ndim) if x.shape[dim] > 1) for x in tensors[:2])
+    return one[1] != other[1]
 
 
 def fused_attention(q, k, v, heads, mask=None, transformer_options=None):

@@ -27,5 +27,7 @@ UNITS = {
 
 
 def print_table(row: dict) -> None:
-    cells = [UNITS[key].format(value) for key, value in row.items() if key in UNITS and value is not None]
+    kernels = row.get("kernels", {})
+    spent = [f"{kind} {seconds:.2f} s" for kind, seconds in sorted(kernels.items(), key=lambda item: -item[1])]
+    cells = spent + [UNITS[key].format(value) for key, value in row.items() if key in UNITS and value is not None]
     print(f"{row['name']:<58} {'  '.join(cells)}", flush=True)

@@ -45,7 +45,7 @@ def convolve(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | No
     for start in range(0, len(rows), at_once):
         piece = slice(start, start + at_once)
         _combine(torch.bmm(_squares(rows[piece]).flatten(1, 3), filters), bias, out[piece])
-    return out[:, :height, :width].permute(0, 3, 1, 2)
+    return out[:, :height, :width].contiguous().permute(0, 3, 1, 2)
 
 
 def _by_neighbourhoods(rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:

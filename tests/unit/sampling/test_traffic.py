@@ -15,16 +15,15 @@ def moved() -> Traffic:
 
 
 def test_tokens_lie_as_they_are_read(moved):
-    assert moved.mixed_adds <= 174
-    assert moved.copying_norms <= 153
+    assert moved.mixed_adds == moved.copying_norms == 0
 
 
 def test_pieces_are_made_in_their_place(moved):
-    assert moved.chunk_copies <= 8.0e9
+    assert moved.chunk_copies == 0
 
 
 def test_little_is_moved_besides_the_arithmetic(moved):
-    assert moved.total <= 168e9, moved.bytes.most_common(12)
+    assert moved.total <= 108e9, moved.bytes.most_common(12)
 
 
 def test_an_addition_of_two_orders_and_a_norm_that_copies_are_seen():
