@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from echomimic_core.models.cpu_layers import fast_layers
+from echomimic_core.models.cpu_linear import fast_linear
 
 GIB = 2**30
 
@@ -78,7 +78,7 @@ def matrix_rate(machine: Machine) -> float:
         for _ in range(times):
             torch.nn.functional.linear(a, b)
 
-    with torch.no_grad(), fast_layers(machine.device):
+    with torch.no_grad(), fast_linear(machine.device):
         return times * 2 * side**3 / best_time(multiply, machine, 5).seconds
 
 

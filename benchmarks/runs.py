@@ -25,7 +25,7 @@ from echomimic_core.config import (
 )
 from echomimic_core.files.checkpoints import ModelFiles, open_one_file
 from echomimic_core.models.build import config_of
-from echomimic_core.models.cpu_layers import fast_layers
+from echomimic_core.models.cpu_linear import fast_linear
 from echomimic_core.models.denoising_unet import DenoisingUNet
 from echomimic_core.models.pose_encoder import PoseEncoder
 from echomimic_core.models.reference_unet import ReferenceFeatures
@@ -199,7 +199,7 @@ def window_rows(settings: Settings, rate: float) -> Iterator[dict]:
         work_original = count_flops(meta_window(settings.config, pixels, CONTEXT_FRAMES)[1])
 
         def fast(function) -> torch.Tensor:
-            with fast_layers(machine.device):
+            with fast_linear(machine.device):
                 return function()
 
         results = fast(ours), fast(original)  # Also warms both up

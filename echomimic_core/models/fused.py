@@ -1,7 +1,7 @@
 """Steps between the matrix products, which cost memory traffic and hardly any arithmetic: one function each.
 
-Each is plain torch. Where no gradient is wanted they write into tensors that nobody else needs, and each is one
-operator, so that a device's kernel can take its place; a compiler sees plain torch and fuses it itself.
+Each is plain torch. Where no gradient is wanted they write into tensors that nobody else needs, and on a GPU each is
+one operator, whose place a kernel can take; a compiler sees plain torch and fuses it itself.
 """
 
 from collections.abc import Callable
@@ -27,16 +27,16 @@ def as_one(name: str, shape_of: Callable, changes: tuple[str, ...] = ()) -> Call
         operator.register_fake(shape_of)
 
         def choose(*args):
-            return function(*args) if _in_the_open() else operator(*args)
+            return function(*args) if _in_the_open(args[0]) else operator(*args)
 
         return choose
 
     return made
 
 
-def _in_the_open() -> bool:
-    """Whether every step must be seen, by gradients or by a compiler."""
-    return torch.is_grad_enabled() or torch.compiler.is_compiling()
+def _in_the_open(hidden: torch.Tensor) -> bool:
+    """Whether each step must be seen, by gradients or a compiler, or no kernel will come, as on the processor."""
+    return torch.is_grad_enabled() or torch.compiler.is_compiling() or hidden.device.type == "cpu"
 
 
 def as_tokens(pictures: torch.Tensor) -> torch.Tensor:
@@ -122,7 +122,7 @@ def add_norm(
     positions: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(the sum as `add` makes it, its layer norm, to which positions are added if they are given)."""
-    if _in_the_open():
+    if _in_the_open(hidden):
         hidden = add(hidden, more, scale)
         return hidden, norm(hidden) if positions is None else layer_norm(norm, hidden, positions)
     more = more.expand_as(hidden)

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .cpu_convolution import convolution
 from .fused import add, add_into, group_norm
 
 NORM_EPS = 1e-5
@@ -50,9 +51,9 @@ class ResnetBlock(nn.Module):
     ) -> torch.Tensor:
         """`out` is where the result goes, if it has a place."""
         residual = hidden if self.conv_shortcut is None else self.conv_shortcut(hidden)
-        hidden = self.conv1(group_norm(self.norm1, hidden, silu=True))
+        hidden = convolution(self.conv1, group_norm(self.norm1, hidden, silu=True))
         hidden = add(hidden, self.time_emb_proj(F.silu(time_embedding))[:, :, None, None])
-        hidden = self.conv2(group_norm(self.norm2, hidden, silu=True))
+        hidden = convolution(self.conv2, group_norm(self.norm2, hidden, silu=True))
         return add_into(out, hidden, residual)
 
     def empty_output(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -82,4 +83,4 @@ class Upsample(nn.Module):
         self.conv = operations.Conv2d(channels, channels, 3, padding=1, **factory)
 
     def forward(self, hidden: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        return self.conv(F.interpolate(hidden, size=size, mode="nearest"))
+        return convolution(self.conv, F.interpolate(hidden, size=size, mode="nearest"))

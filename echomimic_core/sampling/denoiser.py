@@ -8,7 +8,8 @@ from torch import nn
 
 from ..config import CLEAN, CONTEXT_FRAMES, CONTEXT_OVERLAP, CONTEXT_SHIFT
 from ..models.context import WindowContext
-from ..models.cpu_layers import fast_layers, lay_out_weights
+from ..models.cpu_convolution import lay_out_weights
+from ..models.cpu_linear import fast_linear
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
 from ..runtime import Progress
@@ -219,7 +220,7 @@ class ClipDenoiser(nn.Module):
     @torch.compiler.disable(recursive=False)
     def run_windows(self, latents: torch.Tensor, moment: Moment, batch: WindowBatch, halves: Halves) -> torch.Tensor:
         """Velocities (halves, frames of all windows, 4, height, width) of a batch of windows."""
-        with fast_layers(latents.device):
+        with fast_linear(latents.device):
             return self._run_windows(latents, moment, batch, halves)
 
     @torch.compiler.disable(recursive=False)

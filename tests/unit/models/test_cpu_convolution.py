@@ -1,13 +1,12 @@
-"""Faster ways on the CPU: the same numbers as torch's own, and only where they are meant."""
+"""Convolutions of fewer products on the CPU: the same numbers as torch's own, and only where they are meant."""
 
 import pytest
 import torch
 from torch import nn
 
 from echomimic_core.models import cpu_convolution
-from echomimic_core.models.cpu_layers import fast_layers, lay_out_weights
+from echomimic_core.models.cpu_convolution import convolution, lay_out_weights
 
-CPU = torch.device("cpu")
 WIDE = cpu_convolution.NARROWEST
 
 
@@ -16,12 +15,10 @@ def layer(inputs: int, outputs: int, seed: int = 0, **settings) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, **{"padding": 1} | settings)
 
 
-def both(convolution: nn.Module, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def both(network: nn.Conv2d, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     with torch.no_grad():
-        exact = convolution.double()(pictures.double())
-        convolution.float()
-        with fast_layers(CPU):
-            return convolution(pictures), exact
+        exact = network.double()(pictures.double())
+        return convolution(network.float(), pictures), exact
 
 
 @pytest.mark.parametrize("height, width", [(8, 8), (7, 10), (5, 3), (1, 2), (2, 2)])
@@ -37,10 +34,10 @@ def test_convolutions_of_any_size_are_those_of_torch(height, width, last, bias):
 
 
 def test_pieces_of_a_batch_are_those_of_the_whole(monkeypatch):
-    convolution, pictures = layer(WIDE, WIDE), torch.randn(7, WIDE, 8, 6, generator=torch.Generator().manual_seed(2))
-    whole, _ = both(convolution, pictures)
+    network, pictures = layer(WIDE, WIDE), torch.randn(7, WIDE, 8, 6, generator=torch.Generator().manual_seed(2))
+    whole, _ = both(network, pictures)
     monkeypatch.setattr(cpu_convolution, "PIECE_ELEMENTS", 2 * 16 * 12 * WIDE)
-    pieces, _ = both(convolution, pictures)
+    pieces, _ = both(network, pictures)
     assert torch.allclose(pieces, whole, atol=1e-5)
 
 
@@ -48,24 +45,21 @@ def test_pieces_of_a_batch_are_those_of_the_whole(monkeypatch):
     "settings", [{"stride": 2}, {"padding": 0}, {"dilation": 2, "padding": 2}, {"groups": 2}, {"padding": "same"}]
 )
 def test_other_convolutions_are_left_to_torch(settings, monkeypatch):
-    monkeypatch.setattr("echomimic_core.models.cpu_layers.convolve", None)
+    monkeypatch.setattr(cpu_convolution, "convolve", None)
     made, exact = both(layer(WIDE, WIDE, **settings), torch.randn(2, WIDE, 8, 8))
     assert (made - exact).norm() / exact.norm() < 1e-5
 
 
 def test_what_needs_a_gradient_is_left_to_torch():
-    convolution, pictures = layer(WIDE, WIDE), torch.randn(9, WIDE, 8, 8)
-    with fast_layers(CPU):
-        convolution(pictures).sum().backward()
-    assert convolution.weight.grad is not None
+    network = layer(WIDE, WIDE)
+    convolution(network, torch.randn(9, WIDE, 8, 8)).sum().backward()
+    assert network.weight.grad is not None
 
 
 def test_fewer_products_are_made_than_torch_makes(monkeypatch):
     """A way that fell back to torch everywhere would pass every other test here."""
-    called = []
-    monkeypatch.setattr(
-        "echomimic_core.models.cpu_layers.convolve", lambda *args: called.append(1) or cpu_convolution.convolve(*args)
-    )
+    called, convolve = [], cpu_convolution.convolve
+    monkeypatch.setattr(cpu_convolution, "convolve", lambda *args: called.append(1) or convolve(*args))
     both(layer(WIDE, WIDE), torch.randn(9, WIDE, 8, 8))
     assert called
 
