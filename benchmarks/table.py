@@ -4,7 +4,7 @@ UNITS = {
     "seconds": "{:.3f} s",
     "cpu_seconds": "{:.1f} s of processor",
     "tflop": "{:.2f} TFLOP",
-    "tflops": "{:.2f} TFLOP/s",
+    "tflops": "{:.3g} TFLOP/s",
     "share_of_matrix_rate": "{:.0%} of the matrix rate",
     "ratio": "{:.2f} x the original's time",
     "ratio_range": "({})",
