@@ -12,7 +12,7 @@ from echomimic_core.files.durable import write_json, write_text
 
 from .beside.pairs import beside_rows
 from .chart import bars
-from .measure import Machine, describe
+from .measure import Machine, describe, matrix_rate
 from .runs import Settings, run_all
 from .table import print_table
 
@@ -102,11 +102,13 @@ def main(arguments: list[str] | None = None) -> int:
 def rows_of(settings: Settings, options: argparse.Namespace) -> Iterator[dict]:
     """Rows of what is to be measured, as they come."""
     if options.original is None:
-        return run_all(settings)
+        yield from run_all(settings)
+        return
     machine = settings.machine
+    yield {"name": "matrix product", "tflops": matrix_rate(machine) / 1e12}
     dtype = str(machine.dtype).removeprefix("torch.")
     sizes = options.pixels or ([128, 256] if machine.device.type == "cpu" else [256, 512, 768])
-    return beside_rows(options.original, options.original_python, str(machine.device), dtype, sizes, options.pairs)
+    yield from beside_rows(options.original, options.original_python, str(machine.device), dtype, sizes, options.pairs)
 
 
 def earlier_work(path: Path, refuse: Callable[[str], None]) -> dict[str, float]:

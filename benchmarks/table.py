@@ -4,7 +4,7 @@ UNITS = {
     "seconds": "{:.3f} s",
     "cpu_seconds": "{:.1f} s of processor",
     "tflop": "{:.2f} TFLOP",
-    "tflops": "{:.2f} TFLOP/s",
+    "tflops": "{:.3g} TFLOP/s",
     "share_of_matrix_rate": "{:.0%} of the matrix rate",
     "ratio": "{:.2f} x the original's time",
     "ratio_range": "({})",
@@ -27,5 +27,7 @@ UNITS = {
 
 
 def print_table(row: dict) -> None:
-    cells = [UNITS[key].format(value) for key, value in row.items() if key in UNITS and value is not None]
+    kernels = row.get("kernels", {})
+    spent = [f"{kind} {seconds:.2f} s" for kind, seconds in sorted(kernels.items(), key=lambda item: -item[1])]
+    cells = spent + [UNITS[key].format(value) for key, value in row.items() if key in UNITS and value is not None]
     print(f"{row['name']:<58} {'  '.join(cells)}", flush=True)

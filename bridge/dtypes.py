@@ -1,6 +1,7 @@
 """Which dtype weights are kept in and which they compute in."""
 
 import comfy.model_management
+import comfy.ops
 import torch
 
 from ..echomimic_core.files.checkpoints import FLOAT8
@@ -32,3 +33,11 @@ def choose_dtypes(stored: torch.dtype, wanted: torch.dtype | None, parameters: i
 def manual_cast_dtype(dtype: torch.dtype) -> torch.dtype | None:
     device = comfy.model_management.get_torch_device()
     return comfy.model_management.unet_manual_cast(dtype, device, COMPUTE_DTYPES)
+
+
+def cast_weights(layer: torch.nn.Module, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Weight and bias of a layer as its own forward would take them: one of `comfy.ops` casts, moves and patches."""
+    own = isinstance(layer, comfy.ops.CastWeightBiasOp)
+    if own and (layer.comfy_cast_weights or layer.weight_function or layer.bias_function):
+        return comfy.ops.cast_bias_weight(layer, like)
+    return layer.weight, layer.bias

@@ -45,6 +45,25 @@ def attention(
     return _attention(q, k, v, heads, transformer_options=transformer_options or {})
 
 
+def torch_layer_weights(layer: nn.Module, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Weight and bias of a layer as they are."""
+    return layer.weight, layer.bias
+
+
+_layer_weights = torch_layer_weights
+
+
+def set_layer_weights(function: Callable) -> None:
+    """Let the host of the core say how a layer's weights are read: a function as `torch_layer_weights`."""
+    global _layer_weights
+    _layer_weights = function
+
+
+def layer_weights(layer: nn.Module, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Weight and bias of a layer, on the device and in the dtype of what it is run on."""
+    return _layer_weights(layer, like)
+
+
 FreeMemory = Callable[[torch.device], int | None]
 Release = Callable[[], None]
 

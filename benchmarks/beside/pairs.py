@@ -77,6 +77,10 @@ def _rows(theirs: Side, ours: Side, pixels: int, pairs: int) -> Iterator[dict]:
     for key, name in (("seconds", "ratio"), ("cpu_seconds", "cpu_ratio")):
         ratios = [mine[key] / other[key] for mine, other in zip(found["ours"], found["original"], strict=True)]
         row |= {name: statistics.median(ratios), f"{name}_range": f"{min(ratios):.2f} to {max(ratios):.2f}"}
+    yield from (
+        {"name": f"{window}, {name} by kernels (profiled)", "kernels": side.ask("profile", pixels)}
+        for name, side in sides.items()
+    )
     yield row | {"frames_per_second": CONTEXT_FRAMES / statistics.median(run["seconds"] for run in found["ours"])}
 
 

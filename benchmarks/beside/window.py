@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.beside.kernels import seconds_by_kind
 from benchmarks.shapes import block_levels
 from echomimic_core.config import AUDIO_DIM, AUDIO_TOKENS, CONTEXT_FRAMES, LATENT_CHANNELS, PIXELS_PER_LATENT, RELEASED
 
@@ -62,7 +63,7 @@ def inputs(pixels: int, device: str, dtype: torch.dtype) -> dict:
 
 
 def serve(name: str, device: str, prepare: Callable[[int], Callable[[], torch.Tensor]]) -> None:
-    """Answer lines of "time PIXELS", "count PIXELS" and "save PIXELS FILE" from the standard input, in JSON.
+    """Answer lines of "time|count|profile PIXELS" and "save PIXELS FILE" from the standard input, in JSON.
 
     prepare : pixels -> a function that computes the guided velocity (12, 4, h, w) of the window.
     """
@@ -83,6 +84,8 @@ def serve(name: str, device: str, prepare: Callable[[int], Callable[[], torch.Te
                 with FlopCounterMode(display=False) as counter:
                     run()
                 say(flops=counter.get_total_flops())
+            elif what == "profile":
+                say(**seconds_by_kind(run, device.startswith("cuda")))
             else:
                 say(**_timed(run, device))
 

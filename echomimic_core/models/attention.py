@@ -1,12 +1,12 @@
 """Spatial transformers: reference self-attention, audio cross-attention, feed-forward (EchoMimicV2, figure 2)."""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ..config import AUDIO_ATTENTION_SCALE
 from ..runtime import attention
 from .context import BlockInputs, KeysValues
+from .fused import add, add_norm, as_picture, as_tokens, geglu, group_norm
 from .merged_reference import attend_with_reference
 
 GROUP_NORM_EPS = 1e-6
@@ -40,8 +40,7 @@ class GEGLU(nn.Module):
         self.proj = operations.Linear(channels, 2 * inner, **factory)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        hidden, gate = self.proj(hidden).chunk(2, dim=-1)
-        return hidden * F.gelu(gate)
+        return geglu(self.proj(hidden))
 
 
 class FeedForward(nn.Module):
@@ -74,8 +73,8 @@ class ReferenceBlock(nn.Module):
     def forward(self, hidden: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(output, tokens that entered self-attention) for hidden states (n, tokens, channels)."""
         tokens = self.norm1(hidden)
-        hidden = hidden + self.attn1(tokens)
-        return hidden + self.ff(self.norm3(hidden)), tokens
+        hidden, normed = add_norm(self.norm3, hidden, self.attn1(tokens))
+        return add(hidden, self.ff(normed)), tokens
 
 
 class DenoisingBlock(nn.Module):
@@ -93,9 +92,10 @@ class DenoisingBlock(nn.Module):
 
     def forward(self, hidden: torch.Tensor, inputs: BlockInputs) -> torch.Tensor:
         """Hidden states (samples, tokens, channels), of which the first `inputs.uncond` are unconditional."""
-        hidden = hidden + self.reference_attention(hidden, inputs)
-        hidden = hidden + AUDIO_ATTENTION_SCALE * self.audio_attention(hidden, inputs)
-        return hidden + self.ff(self.norm3(hidden))
+        hidden = add(hidden, self.reference_attention(hidden, inputs))
+        heard = self.audio_attention(hidden, inputs)
+        hidden, normed = add_norm(self.norm3, hidden, heard, AUDIO_ATTENTION_SCALE)
+        return add(hidden, self.ff(normed))
 
     def reference_attention(self, hidden: torch.Tensor, inputs: BlockInputs) -> torch.Tensor:
         """Self-attention whose keys and values are [own tokens, reference tokens] in the conditional half."""
@@ -146,6 +146,6 @@ class SpatialTransformer(nn.Module):
 
     def forward(self, hidden: torch.Tensor, context) -> torch.Tensor:
         size = tuple(hidden.shape[-2:])
-        tokens = self.proj_in(self.norm(hidden)).flatten(2).transpose(1, 2)
+        tokens = as_tokens(self.proj_in(group_norm(self.norm, hidden)))
         tokens = context.run(self.transformer_blocks[0], tokens, size)
-        return hidden + self.proj_out(tokens.transpose(1, 2).unflatten(2, size))
+        return add(hidden, self.proj_out(as_picture(tokens, size)))

@@ -4,7 +4,7 @@ At 768x768 the feed-forward of a guided window would need 1.7 GB at once in floa
 amount, and the numbers stay the same, since no row ever sees another.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import torch
 
@@ -29,19 +29,11 @@ def rows_at_once(rows: int, elements_per_row: int, ceiling: int | None) -> int:
     return -(-rows // parts)
 
 
-def in_chunks(function: Callable[..., torch.Tensor], size: int, *tensors: torch.Tensor | None) -> torch.Tensor:
-    """`function(*tensors)`, over `size` leading rows of all tensors at a time; None and single rows are shared."""
+def pieces(size: int, *tensors: torch.Tensor | None) -> Iterator[tuple[torch.Tensor | None, ...]]:
+    """The tensors, `size` leading rows of each at a time; None and single rows are shared.
+
+    What is made of a piece is written into its place in one of the tensors, never copied there.
+    """
     rows = len(tensors[0])
-    if size >= rows:
-        return function(*tensors)
-    out = None
     for start in range(0, rows, size):
-        part = [x if x is None or len(x) == 1 else x[start : start + size] for x in tensors]
-        values = function(*part)
-        if out is None:
-            layout = torch.contiguous_format
-            if values.ndim == 4 and values.is_contiguous(memory_format=torch.channels_last):
-                layout = torch.channels_last
-            out = torch.empty((rows, *values.shape[1:]), dtype=values.dtype, device=values.device, memory_format=layout)
-        out[start : start + size] = values
-    return out
+        yield tuple(x if x is None or len(x) == 1 < rows else x[start : start + size] for x in tensors)

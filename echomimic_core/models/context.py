@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import nn
 
-from .chunks import CHUNK_ELEMENTS, in_chunks, rows_at_once
+from .chunks import CHUNK_ELEMENTS, pieces, rows_at_once
 from .merged_reference import merged_keys_values
 
 KeysValues = tuple[torch.Tensor, torch.Tensor]
@@ -82,21 +82,22 @@ class WindowContext:
     chunk_elements: int | None = CHUNK_ELEMENTS
 
     def run(self, block: nn.Module, hidden: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        """Run a block over (samples, tokens, channels) of maps of `size`, some samples at a time where it must be."""
+        """Run a block over (samples, tokens, channels) of maps of `size`, some samples at a time where it must be.
+
+        Without gradients, blocks change the hidden states in place.
+        """
         inputs = self.block_inputs(block, size, samples=len(hidden) - self.unconditional)
         at_once = rows_at_once(len(hidden), FEED_FORWARD_GROWTH * hidden[0].numel(), self.chunk_elements)
         if at_once == len(hidden):
             return block(hidden, inputs)
         # One half of guidance at a time, so that no chunk holds samples of both.
-        uncond, out = self.unconditional, torch.empty_like(hidden)
-        if uncond:
-            nothing = replace(inputs, reference=None, audio=None, audio_gain=None, uncond=0)
-            out[:uncond] = in_chunks(lambda x: block(x, nothing), at_once, hidden[:uncond])
-        if uncond < len(hidden):
-            out[uncond:] = in_chunks(
-                lambda x, *tensors: block(x, inputs.with_tensors(tensors)), at_once, hidden[uncond:], *inputs.tensors()
-            )
-        return out
+        uncond = self.unconditional
+        nothing = replace(inputs, reference=None, audio=None, audio_gain=None, uncond=0)
+        for (part,) in pieces(at_once, hidden[:uncond]):
+            block(part, nothing)
+        for part, *tensors in pieces(at_once, hidden[uncond:], *inputs.tensors()):
+            block(part, inputs.with_tensors(tuple(tensors)))
+        return hidden
 
     def block_inputs(self, block: nn.Module, size: tuple[int, int], samples: int) -> BlockInputs:
         """What a block sees whose maps have `size` (height, width), for so many conditional samples."""

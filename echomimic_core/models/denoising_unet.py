@@ -7,12 +7,12 @@ Each of its layers is: resnet -> self-attention over [own, reference] tokens -> 
 """
 
 import torch
-import torch.nn.functional as F
 
 from ..config import ModelConfig
 from ..runtime import TorchOperations
 from .attention import DenoisingBlock, SpatialTransformer
 from .context import KeysValues, WindowContext
+from .fused import add, group_norm
 from .motion import MotionModule
 from .patches import from_patches
 from .resnet import NORM_EPS
@@ -84,8 +84,8 @@ class DenoisingUNet(UNetBackbone):
         if pose_features is None:
             return hidden
         uncond = context.unconditional
-        cond = hidden[uncond:] + pose_features.to(hidden)
-        return torch.cat([hidden[:uncond], cond]) if uncond else cond
+        cond = add(hidden[uncond:], pose_features.to(hidden))
+        return torch.cat([hidden[:uncond], cond]) if torch.is_grad_enabled() else hidden
 
     def with_deep_features(
         self,
@@ -120,4 +120,4 @@ class DenoisingUNet(UNetBackbone):
 
     def finish(self, hidden: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         """The prediction, of a size in latents, from the output of the last level."""
-        return from_patches(self.conv_out(F.silu(self.conv_norm_out(hidden))), self.config.patch, size)
+        return from_patches(self.conv_out(group_norm(self.conv_norm_out, hidden, silu=True)), self.config.patch, size)

@@ -8,8 +8,9 @@ from torch import nn
 
 from ..config import MAX_CONTEXT_FRAMES
 from .attention import GROUP_NORM_EPS, Attention, FeedForward
-from .chunks import in_chunks, rows_at_once
+from .chunks import pieces, rows_at_once
 from .context import FEED_FORWARD_GROWTH, WindowContext
+from .fused import add, add_norm, as_picture, as_tokens, group_norm, layer_norm
 
 
 @lru_cache(maxsize=64)
@@ -47,9 +48,12 @@ class TemporalBlock(nn.Module):
 
     def forward(self, hidden: torch.Tensor, transformer_options: dict) -> torch.Tensor:
         positions = frame_positions(hidden.shape[1], hidden)
-        for attention, norm in zip(self.attention_blocks, self.norms, strict=True):
-            hidden = hidden + attention(norm(hidden) + positions, transformer_options)
-        return hidden + self.ff(self.ff_norm(hidden))
+        normed = layer_norm(self.norms[0], hidden, positions)
+        attended = self.attention_blocks[0](normed, transformer_options)
+        hidden, normed = add_norm(self.norms[1], hidden, attended, positions=positions)
+        attended = self.attention_blocks[1](normed, transformer_options)
+        hidden, normed = add_norm(self.ff_norm, hidden, attended)
+        return add(hidden, self.ff(normed))
 
 
 class TemporalTransformer(nn.Module):
@@ -61,14 +65,22 @@ class TemporalTransformer(nn.Module):
         self.proj_out = operations.Linear(channels, channels, **factory)
 
     def forward(self, hidden: torch.Tensor, context: WindowContext) -> torch.Tensor:
-        height, width = hidden.shape[-2:]
-        tokens = self.proj_in(self.norm(hidden).flatten(2).transpose(1, 2))
+        size, frames = tuple(hidden.shape[-2:]), context.frames
+        normed, hidden = as_tokens(group_norm(self.norm, hidden)), as_tokens(hidden)
         # (windows * frames, pixels, channels) -> every pixel of every window attends over its frames
-        tokens = tokens.unflatten(0, (-1, context.frames)).transpose(1, 2).flatten(0, 1)
-        at_once = rows_at_once(len(tokens), FEED_FORWARD_GROWTH * tokens[0].numel(), context.chunk_elements)
-        tokens = in_chunks(lambda x: self.transformer_blocks[0](x, context.transformer_options), at_once, tokens)
-        tokens = tokens.unflatten(0, (-1, height * width)).transpose(1, 2).flatten(0, 1)
-        return hidden + self.proj_out(tokens).transpose(1, 2).unflatten(2, (height, width))
+        normed, hidden = (x.unflatten(0, (-1, frames)).permute(2, 0, 1, 3) for x in (normed, hidden))
+        at_once = rows_at_once(len(hidden), FEED_FORWARD_GROWTH * hidden[0].numel(), context.chunk_elements)
+        if at_once == len(hidden):
+            hidden = self.move(hidden, normed, context.transformer_options)
+        else:
+            for part, tokens in pieces(at_once, hidden, normed):
+                self.move(part, tokens, context.transformer_options)
+        return as_picture(hidden.permute(1, 2, 0, 3).flatten(0, 1), size)
+
+    def move(self, hidden: torch.Tensor, normed: torch.Tensor, transformer_options: dict) -> torch.Tensor:
+        """Hidden states plus what the block makes of normed ones, both (pixels, windows, frames, channels)."""
+        tokens = self.transformer_blocks[0](self.proj_in(normed.flatten(0, 1)), transformer_options)
+        return add(hidden, self.proj_out(tokens).view_as(hidden))
 
 
 class MotionModule(nn.Module):

@@ -6,6 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .cpu_convolution import convolution
+from .fused import add, add_into, group_norm
+
 NORM_EPS = 1e-5
 
 
@@ -43,12 +46,22 @@ class ResnetBlock(nn.Module):
             operations.Conv2d(in_channels, out_channels, 1, **factory) if in_channels != out_channels else None
         )
 
-    def forward(self, hidden: torch.Tensor, time_embedding: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, hidden: torch.Tensor, time_embedding: torch.Tensor, out: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """`out` is where the result goes, if it has a place."""
         residual = hidden if self.conv_shortcut is None else self.conv_shortcut(hidden)
-        hidden = self.conv1(F.silu(self.norm1(hidden)))
-        hidden = hidden + self.time_emb_proj(F.silu(time_embedding))[:, :, None, None]
-        hidden = self.conv2(F.silu(self.norm2(hidden)))
-        return residual + hidden
+        hidden = convolution(self.conv1, group_norm(self.norm1, hidden, silu=True))
+        hidden = add(hidden, self.time_emb_proj(F.silu(time_embedding))[:, :, None, None])
+        hidden = convolution(self.conv2, group_norm(self.norm2, hidden, silu=True))
+        return add_into(out, hidden, residual)
+
+    def empty_output(self, hidden: torch.Tensor) -> torch.Tensor:
+        """A tensor for the result of hidden states of this size, in memory as they are."""
+        last = hidden.is_contiguous(memory_format=torch.channels_last)
+        shape = (len(hidden), self.conv2.out_channels, *hidden.shape[2:])
+        layout = torch.channels_last if last else torch.contiguous_format
+        return torch.empty(shape, dtype=hidden.dtype, device=hidden.device, memory_format=layout)
 
 
 class Downsample(nn.Module):
@@ -70,4 +83,4 @@ class Upsample(nn.Module):
         self.conv = operations.Conv2d(channels, channels, 3, padding=1, **factory)
 
     def forward(self, hidden: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-        return self.conv(F.interpolate(hidden, size=size, mode="nearest"))
+        return convolution(self.conv, F.interpolate(hidden, size=size, mode="nearest"))

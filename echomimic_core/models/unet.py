@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from ..config import ModelConfig
-from .chunks import in_chunks, rows_at_once
+from .chunks import pieces, rows_at_once
 from .patches import to_patches
 from .resnet import Downsample, ResnetBlock, TimestepEmbedding, Upsample, timestep_embedding
 
@@ -43,20 +43,27 @@ class Level(nn.Module):
         return self.attend_and_move(index, hidden, context)
 
     def resnet(self, index: int, hidden: torch.Tensor, time_embedding, context, skip=None) -> torch.Tensor:
-        def join_and_run(hidden, time_embedding, skip):
+        def join_and_run(hidden, skip, time_embedding, out=None):
             joined = hidden if skip is None else torch.cat([hidden, skip], dim=1)
-            return self.resnets[index](joined, time_embedding)
+            return self.resnets[index](joined, time_embedding, out)
 
         elements = hidden[0].numel() + (0 if skip is None else skip[0].numel())
         at_once = rows_at_once(len(hidden), elements, context.chunk_elements)
-        return in_chunks(join_and_run, at_once, hidden, time_embedding, skip)
+        if at_once == len(hidden):
+            return join_and_run(hidden, skip, time_embedding)
+        out = self.resnets[index].empty_output(hidden)
+        for part in pieces(at_once, hidden, skip, time_embedding, out):
+            join_and_run(*part)
+        return out
 
     def attend_and_move(self, index: int, hidden: torch.Tensor, context) -> torch.Tensor:
+        layout = torch.contiguous_format if hidden.is_contiguous() else torch.channels_last
+        hidden = hidden.contiguous(memory_format=torch.channels_last)
         if hasattr(self, "attentions"):
             hidden = self.attentions[index](hidden, context)
         if self.motion_enabled and hasattr(self, "motion_modules"):
             hidden = self.motion_modules[index](hidden, context)
-        return hidden
+        return hidden.contiguous(memory_format=layout)
 
 
 class DownLevel(Level):

@@ -8,6 +8,7 @@ from torch import nn
 
 from ..config import CLEAN, CONTEXT_FRAMES, CONTEXT_OVERLAP, CONTEXT_SHIFT
 from ..models.context import WindowContext
+from ..models.cpu_convolution import lay_out_weights
 from ..models.cpu_linear import fast_linear
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
@@ -167,6 +168,8 @@ class ClipDenoiser(nn.Module):
         """Conditions ready for one run, whose windows are batched so (by default one at a time)."""
         if batching is None:
             batching = ON_CPU if device.type == "cpu" else Batching()
+        if device.type == "cpu" and self.channels_last is not False:
+            lay_out_weights(self.denoising_unet)
         clip = PreparedClip(conditions, self.denoising_unet, self.pose_encoder, device, dtype)
 
         def on_shortage(smaller: Batching) -> None:

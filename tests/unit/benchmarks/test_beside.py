@@ -7,6 +7,7 @@ import torch
 
 from benchmarks.__main__ import main, more_work
 from benchmarks.beside import pairs, window
+from benchmarks.beside.kernels import kind_of, seconds_by_kind
 from benchmarks.chart import bars
 
 
@@ -22,16 +23,19 @@ class Side:
         if what == "save":
             torch.save(self.velocity, rest[0])
         seconds = next(self.seconds) if what == "time" else 0
+        if what == "profile":
+            return {"products": 2 * self.velocity.numel()}
         return {"flops": 2e12, "seconds": seconds, "cpu_seconds": 2 * seconds, "peak_bytes": 2**30}
 
 
 def test_ratios_are_of_pairs_whose_first_alternates():
     log, velocity = [], torch.ones(2, 3)
     theirs, ours = Side([10.0, 20.0, 40.0], log, velocity), Side([5.0, 18.0, 24.0], log, velocity * 1.01)
-    original, mine, beside = pairs._rows(theirs, ours, 64, 3)
+    original, mine, *kernels, beside = pairs._rows(theirs, ours, 64, 3)
     assert [side is ours for side, what in log if what == "time"] == [False, True, True, False, False, True]
     assert (original["seconds"], mine["seconds"]) == (20.0, 18.0)
     assert beside["ratio"] == pytest.approx(0.6) and beside["ratio_range"] == "0.50 to 0.90"
+    assert [row["kernels"] for row in kernels] == [{"products": 12}] * 2
     assert beside["relative_error"] == pytest.approx(0.01) and beside["frames_per_second"] == pytest.approx(12 / 18)
 
 
@@ -74,3 +78,27 @@ def test_bars_are_as_long_as_their_times():
     drawn = bars([{"name": "w, original", "seconds": 2.0}, {"name": "w, ours", "seconds": 1.0}], "<machine>")
     widths = [float(part.split('"')[0]) for part in drawn.split('width="')[2:]]
     assert widths == [pytest.approx(390.0), pytest.approx(195.0)] and "&lt;machine&gt;" in drawn
+
+
+def test_time_is_told_by_the_kind_of_kernel():
+    def work() -> None:
+        torch.nn.functional.silu(torch.nn.functional.linear(torch.ones(64, 64), torch.ones(64, 64)))
+
+    spent = seconds_by_kind(work)
+    assert spent["products"] > 0 and spent["pointwise"] > 0 and "attention" not in spent
+
+
+@pytest.mark.parametrize(
+    ("operator", "kind"),
+    [
+        ("aten::mkldnn_convolution", "convolution"),
+        ("aten::addmm", "products"),
+        ("aten::_scaled_dot_product_flash_attention_for_cpu", "attention"),
+        ("aten::native_group_norm", "norms"),
+        ("aten::copy_", "copies"),
+        ("aten::gelu", "pointwise"),
+        ("aten::view", "other"),
+    ],
+)
+def test_operators_have_their_kind(operator, kind):
+    assert kind_of(operator) == kind

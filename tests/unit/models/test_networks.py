@@ -145,7 +145,8 @@ def test_reference_tokens_survive_gradient_checkpointing():
         tokens = module(latents)
         sum(x.square().sum() for x in tokens).backward()
     assert len(tokens) == len(plain) == 16
-    assert all(torch.allclose(a, b) for a, b in zip(tokens, plain, strict=True))
+    # Without gradients convolutions are computed in another way, which rounds otherwise
+    assert max(relative_error(a, b) for a, b in zip(tokens, plain, strict=True)) < 1e-5
     assert latents.grad.abs().sum() > 0
 
 

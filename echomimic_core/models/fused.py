@@ -1,0 +1,129 @@
+"""Steps between the matrix products, which cost memory traffic and hardly any arithmetic: one function each.
+
+Each is plain torch. Where no gradient is wanted they write into tensors that nobody else needs, and on a GPU each is
+one operator, whose place a kernel can take; a compiler sees plain torch and fuses it itself.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..runtime import layer_weights
+
+
+def as_one(name: str, shape_of: Callable, changes: tuple[str, ...] = ()) -> Callable:
+    """Make a function of tensors an operator `echomimic::name`.
+
+    shape_of : of its arguments, makes a tensor like its result. changes : names of the arguments it writes into.
+    """
+
+    def made(function: Callable) -> Callable:
+        register = getattr(torch.library, "custom_op", None)  # Torch 2.4
+        if register is None:
+            return function
+        operator = register(f"echomimic::{name}", mutates_args=changes)(function)
+        operator.register_fake(shape_of)
+
+        def choose(*args):
+            return function(*args) if _in_the_open(args[0]) else operator(*args)
+
+        return choose
+
+    return made
+
+
+def _in_the_open(hidden: torch.Tensor) -> bool:
+    """Whether each step must be seen, by gradients or a compiler, or no kernel will come, as on the processor."""
+    return torch.is_grad_enabled() or torch.compiler.is_compiling() or hidden.device.type == "cpu"
+
+
+def as_tokens(pictures: torch.Tensor) -> torch.Tensor:
+    """Tokens (n, height * width, c), contiguous, of pictures (n, c, height, width): a view where channels come last."""
+    return pictures.contiguous(memory_format=torch.channels_last).flatten(2).transpose(1, 2)
+
+
+def as_picture(tokens: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """The reverse, a view; its channels come last in memory."""
+    return tokens.transpose(1, 2).unflatten(2, size)
+
+
+def add(hidden: torch.Tensor, more: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+    """hidden + scale * more; without gradients into `hidden`, which must be nobody else's."""
+    if torch.is_grad_enabled():
+        return torch.add(hidden, more, alpha=scale)
+    return hidden.add_(more, alpha=scale)
+
+
+def add_into(out: torch.Tensor | None, hidden: torch.Tensor, more: torch.Tensor) -> torch.Tensor:
+    """hidden + more as `add` does it, or into a tensor that is given."""
+    if out is None:
+        return add(hidden, more)
+    # A compiler makes one pass of both, and knows no results that lie apart
+    return out.copy_(hidden + more) if torch.compiler.is_compiling() else torch.add(hidden, more, out=out)
+
+
+@as_one("geglu", lambda projected: projected.new_empty(*projected.shape[:-1], projected.shape[-1] // 2))
+def geglu(projected: torch.Tensor) -> torch.Tensor:
+    """The first half of the channels times GELU of the second."""
+    hidden, gate = projected.chunk(2, dim=-1)
+    gate = F.gelu(gate)
+    return hidden * gate if torch.is_grad_enabled() else gate.mul_(hidden)
+
+
+@as_one("group_norm", lambda hidden, groups, weight, bias, eps, silu: torch.empty_like(hidden))
+def _group_norm(
+    hidden: torch.Tensor, groups: int, weight: torch.Tensor, bias: torch.Tensor, eps: float, silu: bool
+) -> torch.Tensor:
+    normed = F.group_norm(hidden, groups, weight, bias, eps)
+    if silu:
+        normed = F.silu(normed, inplace=not torch.is_grad_enabled())
+    last = hidden.is_contiguous(memory_format=torch.channels_last)
+    return normed.contiguous(memory_format=torch.channels_last) if last else normed
+
+
+def group_norm(norm: nn.GroupNorm, hidden: torch.Tensor, silu: bool = False) -> torch.Tensor:
+    """Group norm of (n, c, height, width), then SiLU if wanted; in memory as `hidden` is."""
+    return _group_norm(hidden, norm.num_groups, *layer_weights(norm, hidden), norm.eps, silu)
+
+
+@as_one("layer_norm", lambda hidden, weight, bias, eps, positions: torch.empty_like(hidden))
+def _layer_norm(
+    hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float, positions: torch.Tensor
+) -> torch.Tensor:
+    return add(F.layer_norm(hidden, weight.shape, weight, bias, eps), positions)
+
+
+@as_one("add_norm", lambda hidden, more, scale, *rest: torch.empty_like(hidden), changes=("hidden",))
+def _add_norm(
+    hidden: torch.Tensor,
+    more: torch.Tensor,
+    scale: float,
+    weight: torch.Tensor,
+    bias: torch.Tensor,
+    eps: float,
+    positions: torch.Tensor | None,
+) -> torch.Tensor:
+    normed = F.layer_norm(hidden.add_(more, alpha=scale), weight.shape, weight, bias, eps)
+    return normed if positions is None else normed.add_(positions)
+
+
+def layer_norm(norm: nn.LayerNorm, hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Layer norm of tokens (n, frames, c), to which `positions` (frames, c) are added."""
+    return _layer_norm(hidden, *layer_weights(norm, hidden), norm.eps, positions)
+
+
+def add_norm(
+    norm: nn.LayerNorm,
+    hidden: torch.Tensor,
+    more: torch.Tensor,
+    scale: float = 1.0,
+    positions: torch.Tensor | None = None,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(the sum as `add` makes it, its layer norm, to which positions are added if they are given)."""
+    if _in_the_open(hidden):
+        hidden = add(hidden, more, scale)
+        return hidden, norm(hidden) if positions is None else layer_norm(norm, hidden, positions)
+    more = more.expand_as(hidden)
+    return hidden, _add_norm(hidden, more, scale, *layer_weights(norm, hidden), norm.eps, positions)
