@@ -1,7 +1,7 @@
 """Steps between the matrix products, which cost memory traffic and hardly any arithmetic: one function each.
 
-Each is plain torch. Where no gradient is wanted they write into tensors that nobody else needs, and on a GPU each is
-one operator, whose place a kernel can take; a compiler sees plain torch and fuses it itself.
+Each is plain torch, which without gradients writes into tensors that nobody else needs. On the meta device each is one
+operator, so that the traffic is counted as a kernel would cause it; no kernel is written yet.
 """
 
 from collections.abc import Callable
@@ -35,8 +35,8 @@ def as_one(name: str, shape_of: Callable, changes: tuple[str, ...] = ()) -> Call
 
 
 def _in_the_open(hidden: torch.Tensor) -> bool:
-    """Whether each step must be seen, by gradients or a compiler, or no kernel will come, as on the processor."""
-    return torch.is_grad_enabled() or torch.compiler.is_compiling() or hidden.device.type == "cpu"
+    """Whether the steps are taken one by one: everywhere but where traffic is counted."""
+    return torch.is_grad_enabled() or torch.compiler.is_compiling() or hidden.device.type != "meta"
 
 
 def as_tokens(pictures: torch.Tensor) -> torch.Tensor:
