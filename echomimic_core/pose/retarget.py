@@ -31,7 +31,7 @@ _LARGE_HEAD = 1.2
 _FRAME_HEIGHT, _FRAME_BELOW_NECK = 2.5, 1.31
 # A pose whose shoulders lie where the person's do, to so much of their distance, and whose bones look as long, to so
 # much of their length, is on this body already. A forearm or upper arm may look shorter; what is nearer looks longer.
-_SAME_PLACE, _SAME_LENGTH, _NEARER = 0.02, 0.08, 1.15
+_SAME_PLACE, _SAME_LENGTH, _NEARER = 0.005, 0.08, 1.15
 _HEAD = [0, 14, 15, 16, 17]
 _RING, _LITTLE = slice(13, 17), slice(17, 21)
 

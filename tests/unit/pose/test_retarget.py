@@ -161,9 +161,7 @@ def test_four_fingers_merge_ring_and_little_finger():
 def test_pose_without_a_body_is_fitted_as_without_retarget_and_says_so(fit_hands):
     driving, person = gestures.clip("waving", 8), standing((1, 1, 1, 0.6))
     only_hands = HandPose(driving.hands, driving.hand_scores)
-    plain, tried = (
-        align.align(person, only_hands, fit_hands=fit_hands, retargeting=mode) for mode in MODES[:2]
-    )
+    plain, tried = (align.align(person, only_hands, fit_hands=fit_hands, retargeting=mode) for mode in MODES[:2])
     assert np.array_equal(plain.pose.hands, tried.pose.hands)
     assert NO_BODY in tried.after.reasons and NO_BODY not in plain.after.reasons
     assert "as without retarget" in NO_BODY
