@@ -10,12 +10,13 @@ import numpy as np
 from echomimic_core.pose import align, gestures
 from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.pose.hand_skeleton import Shape, hand_axes, hand_points
-from echomimic_core.pose.retarget import MODES, retarget
+from echomimic_core.pose.retarget import retarget
 from echomimic_core.pose.track import Track
 
 FRAMES = 48
 USUAL = (1.0, 1.0, 1.0, 1.0)
-# Of a driving person whose gestures never show a forearm across the view.
+# Driving persons with short or long arms, and one whose gestures never show how short the forearms are.
+OTHER_ARMS = [(1.0, size, size, size) for size in (0.6, 0.8, 1.2, 1.4)]
 SHORT_FOREARMS = (1.0, 1.0, 0.9, 1.0)
 # Pictures of bent arms, the forearms partly towards the viewer: a gesture and its frame.
 BENT = (("explaining", 10), ("hands_folded", 10), ("waving", 30))
@@ -88,7 +89,7 @@ def away(pose: HandPose, truth: HandPose) -> np.ndarray:
 def errors(person: HandPose, driving: HandPose, truth: HandPose) -> tuple[np.ndarray, np.ndarray]:
     """With retarget, and with fit_hands alone."""
     fitted = align.align(person, driving, framing="keep").pose
-    return away(retarget(person, driving, MODES[1]), truth), away(fitted, truth)
+    return away(retarget(person, driving), truth), away(fitted, truth)
 
 
 def row(name: str, pairs: list[tuple[np.ndarray, np.ndarray]]) -> str:
@@ -119,12 +120,14 @@ def main() -> None:
     for gesture in gestures.names():
         pairs = [errors(standing(sizes), moving(gesture, USUAL), moving(gesture, sizes)) for sizes in bodies(count)]
         print(row(f"straight arms across the view, {gesture}", pairs), flush=True)
-    pairs = [
-        errors(standing(sizes), moving(gesture, SHORT_FOREARMS), moving(gesture, sizes))
-        for gesture in gestures.names()
-        for sizes in bodies(count)
-    ]
-    print(row("straight arms, of a driving person with short forearms", pairs), flush=True)
+    for name, drivers in (("short or long arms", OTHER_ARMS), ("short forearms", [SHORT_FOREARMS])):
+        pairs = [
+            errors(standing(sizes), moving(gesture, driver), moving(gesture, sizes))
+            for gesture in gestures.names()
+            for driver in drivers
+            for sizes in bodies(count)
+        ]
+        print(row(f"straight arms, of a driving person with {name}", pairs), flush=True)
     for name, alike in (("alike", True), ("uneven", False)):
         people = [sizes for sizes in bodies(count) if is_alike(sizes) == alike]
         print(row(f"bent arms, {name} bones", pictures_of_bent_arms(people)))

@@ -16,7 +16,17 @@ from .framing import MARGIN_ABOVE, MARGIN_BELOW, UPPER_BODY_POINTS, fit_canvas
 from .hand_pose import HandPose, hand_root
 from .measure import ARMS, NECK, NOSE, SCORE_SEEN, STEADY_WEIGHTS, Body, measure
 from .proportions import looks_short
-from .retarget import MODES, NO_BODY, SHORT_ARM, can_retarget, in_picture, large_head_rows, retarget
+from .retarget import (
+    MODES,
+    NO_BODY,
+    SHORT_ARM,
+    can_retarget,
+    in_picture,
+    is_on_body,
+    large_head_rows,
+    merged_fingers,
+    retarget,
+)
 from .track import present
 
 FRAMINGS = ("show hands", "original", "keep")
@@ -85,22 +95,32 @@ def align(
     framing : "original" is the original's rule for the person; "show hands" is the same, but grows as far as the
         picture allows where the pose's hands would not be in it; "keep" only crops the picture to the new size.
     fit_hands : also fit wrist reach and hand size; False only moves and scales the pose as a whole.
-    retargeting : one of `retarget.MODES`; other than "off" it fits every bone instead, where both show a body.
+    retargeting : one of `retarget.MODES`; other than "off" it fits every bone instead, where both show a body. "four
+        fingers" merges ring and little finger, whether they do or not.
+
+    Raises
+    ------
+    ValueError : with a sentence, for an unknown framing or mode, or a pose without frames.
     """
     if retargeting not in MODES:
         raise ValueError(f"retarget is {retargeting!r}, but it must be one of {', '.join(MODES)}")
     if framing not in FRAMINGS:
         raise ValueError(f"the framing is {framing!r}, but it must be one of {', '.join(FRAMINGS)}")
+    for one, what in ((person, "the picture's pose"), (pose, "the pose")):
+        if len(one) == 0:
+            raise ValueError(f"{what} has no frames: connect one that has at least one")
     person = person.whole_canvas()
     unaligned = fit_canvas(pose, person.height, person.width, "crop").whole_canvas()
     before = judge(person, unaligned)
     has_bones = retargeting != "off" and can_retarget(person, pose)
+    on_body = has_bones and is_on_body(person, unaligned)
 
     # Further frames of the picture's person only show bones: the first one is the picture.
     still = in_picture(person) if has_bones else person
 
     def onto(person: HandPose, pose: HandPose) -> HandPose:
-        return retarget(person, pose, retargeting) if has_bones else _onto(person, pose, fit_hands)
+        fitted = retarget(person, pose, on_body) if has_bones else _onto(person, pose, fit_hands)
+        return merged_fingers(fitted) if retargeting == "four fingers" else fitted
 
     hands = onto(person, unaligned) if framing == "show hands" else None
     matrix, framed = _frame_matrix(still, hands, width, height, framing, has_bones)

@@ -16,14 +16,16 @@ from .track import present
 _COMMON = np.array([0.82, 0.69, 0.51])
 # Bodies (a child, a chibi) differ from them by no more than this; what looks shorter points at the viewer.
 _LEAST, _MOST = 0.6, 1.6
-# Driving poses are of people: a bone that looks shorter than common points at the viewer.
-_LEAST_OF_PEOPLE = 1.0
 # An arm that is straight in the picture lies across the view or, with both bones alike, at an angle to it: the ratio of
 # its bones is as it looks. Of a bent one, the bone that looks shorter may point at the viewer: it is taken to be as
 # long as the other, measured by the common lengths. From a bend of 45 degrees on it is bent, below 20 straight.
 _BENT, _STRAIGHT = np.cos(np.deg2rad((45, 20)))
 # A bone that looks shorter than so much of the common length, or of the other bone, may point at the viewer.
 _LOOKS_SHORT = 0.8
+# Key frames that show an arm as long as each other, to so much, show its length.
+_AGREE = 0.1
+# Points that lie so near to each other, in pixels, are one: they show no bone.
+_ONE_POINT = 1.0
 _FRAME_PERCENTILE = 98
 _EYES = [14, 15]
 
@@ -41,23 +43,33 @@ class Bones:
     straight: float
 
 
-def bones_of_person(person: HandPose) -> Bones:
-    """Bones of a person, or whatever else a picture shows, for whom `seen_bones` finds some."""
-    return _bones(person, _LEAST)
-
-
-def bones_of_pose(pose: HandPose) -> Bones:
-    """Bones of whom a driving pose shows; `seen_bones` finds some."""
-    return _bones(pose, _LEAST_OF_PEOPLE)
+def bones_of(pose: HandPose) -> Bones:
+    """Bones of whom a pose shows, each between `_LEAST` and `_MOST` of the common length; `seen_bones` finds some."""
+    found = seen_bones(pose)
+    common = _COMMON * found.shoulders
+    share = np.where(np.isnan(found.arm), 1.0, found.arm / common)
+    alike = np.interp(found.straight, (_BENT, _STRAIGHT), (1.0, 0.0))
+    share[:2] = np.maximum(share[:2], alike * share[:2].max())
+    return replace(found, arm=common * np.clip(share, _LEAST, _MOST))
 
 
 def looks_short(person: HandPose) -> bool:
-    """Whether an arm looks so short, by itself or beside its other bone, that it may point at the viewer."""
+    """Whether an arm looks so short, by itself or beside its other bone, that it may point at the viewer.
+
+    A straight arm shows its length, and so does one that the first and the last of several frames show equally long.
+    """
     found = seen_bones(person)
-    if found is None:
+    if found is None or found.straight >= _STRAIGHT or _agree(person):
         return False
     shares = found.arm[:2] / (_COMMON[:2] * found.shoulders)
     return bool(shares.min() < _LOOKS_SHORT * max(shares.max(), 1.0))
+
+
+def _agree(person: HandPose) -> bool:
+    if len(person) < 2:
+        return False
+    ends = [seen_bones(person.take(np.array([frame]))) for frame in (0, len(person) - 1)]
+    return None not in ends and bool(np.allclose(ends[0].arm[:2], ends[1].arm[:2], rtol=_AGREE))
 
 
 def seen_bones(pose: HandPose) -> Bones | None:
@@ -74,16 +86,6 @@ def seen_bones(pose: HandPose) -> Bones | None:
     return Bones(shoulders, np.array([*arm, hand]), _longest(points, seen, [_EYES]), _straightest(points, seen))
 
 
-def _bones(pose: HandPose, least: float) -> Bones:
-    """Each bone of the arm at least a part of the common length."""
-    found = seen_bones(pose)
-    common = _COMMON * found.shoulders
-    share = np.where(np.isnan(found.arm), 1.0, found.arm / common)
-    alike = np.interp(found.straight, (_BENT, _STRAIGHT), (1.0, 0.0))
-    share[:2] = np.maximum(share[:2], alike * share[:2].max())
-    return replace(found, arm=common * np.clip(share, least, _MOST))
-
-
 def _straightest(points: np.ndarray, seen: np.ndarray) -> float:
     """Cosine of the least bend of an elbow; -1 where no arm is whole."""
     bones = np.diff(points[:, ARMS], axis=2)
@@ -96,4 +98,5 @@ def _straightest(points: np.ndarray, seen: np.ndarray) -> float:
 def _longest(points: np.ndarray, seen: np.ndarray, bones) -> float | None:
     lengths = [np.linalg.norm(points[:, b] - points[:, a], axis=-1)[seen[:, a] & seen[:, b]] for a, b in bones]
     known = np.concatenate(lengths)
-    return float(np.percentile(known, _FRAME_PERCENTILE)) if len(known) and known.max() > 0 else None
+    known = known[known > _ONE_POINT]
+    return float(np.percentile(known, _FRAME_PERCENTILE)) if len(known) else None

@@ -11,16 +11,16 @@ import numpy as np
 
 from .hand_pose import HandPose, hand_root
 from .measure import ARMS, NECK, NOSE, SCORE_SEEN, SHOULDERS
-from .proportions import Bones, bones_of_person, bones_of_pose, seen_bones
+from .proportions import Bones, bones_of, seen_bones
 from .track import Track, present
 
 MODES = ("off", "five fingers", "four fingers")
-NO_BODY = "retarget needs shoulders and arms in the pose and in the picture, so the pose was only moved and scaled"
+NO_BODY = "retarget needs shoulders and arms in the pose and in the picture, so the pose was fitted as without retarget"
 
 SHORT_ARM = (
     "an arm in the picture looks short; if it points at the viewer, its length is a guess by common proportions: use a "
-    "picture with straight arms across the view, or connect an image_pose with a second key frame that shows them so, "
-    "for example from Pose Pad"
+    "picture with straight arms across the view (not pointing at the viewer), or connect an image_pose with a second "
+    "key frame that shows them so, for example from Pose Pad"
 )
 
 # How far away the viewer stands, in distances of the shoulder joints: some 4 metres, as in the library's gestures.
@@ -29,6 +29,9 @@ _VIEWER = 10.0
 # the frame is as high as for a person with these shoulders, and begins above the head.
 _LARGE_HEAD = 1.2
 _FRAME_HEIGHT, _FRAME_BELOW_NECK = 2.5, 1.31
+# A pose whose shoulders lie where the person's do, to so much of their distance, and whose bones look as long, to so
+# much of their length, is on this body already. A forearm or upper arm may look shorter; what is nearer looks longer.
+_SAME_PLACE, _SAME_LENGTH, _NEARER = 0.005, 0.08, 1.15
 _HEAD = [0, 14, 15, 16, 17]
 _RING, _LITTLE = slice(13, 17), slice(17, 21)
 
@@ -38,25 +41,48 @@ def can_retarget(person: HandPose, pose: HandPose) -> bool:
     return len(person) > 0 and seen_bones(in_picture(person)) is not None and seen_bones(pose) is not None
 
 
-def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
+def is_on_body(person: HandPose, pose: HandPose) -> bool:
+    """Whether a pose already lies on the body of the person, both on one canvas and with shoulders and arms.
+
+    Its own picture, or an alignment before, then tells the bones that the pose itself never shows across the view.
+    """
+    them = bones_of(person)
+    offsets = [_mean_point(pose, point) - _mean_point(in_picture(person), point) for point in SHOULDERS]
+    shares = np.nan_to_num(seen_bones(pose).arm / them.arm, nan=1.0)
+    same = np.abs(shares - 1) < _SAME_LENGTH
+    there = np.linalg.norm(offsets, axis=-1).max() < _SAME_PLACE * them.shoulders
+    return bool(there and same[2] and same[:2].any() and shares.max() < _NEARER)
+
+
+def retarget(person: HandPose, pose: HandPose, on_body: bool | None = None) -> HandPose:
     """The pose on the body of the person, both on one canvas.
 
     Parameters
     ----------
     person : as found in the picture. Its first frame says where everything is; further frames only show how long its
         bones are. pose : the driving clip.
-    mode : "five fingers", or "four fingers", which merges ring and little finger.
+    on_body : whether the pose has the person's bones, so that none is stretched; None asks `is_on_body`.
 
     Raises
     ------
-    ValueError : what `can_retarget` refuses.
+    ValueError : for what `can_retarget` refuses, and for two canvases.
     """
     if not can_retarget(person, pose):
         raise ValueError(NO_BODY)
-    them, ours = bones_of_person(person), bones_of_pose(pose)
+    if (person.width, person.height) != (pose.width, pose.height):
+        raise ValueError(
+            f"the person is on a canvas of {person.width}x{person.height}, but the pose on one of "
+            f"{pose.width}x{pose.height}: bring both to one size"
+        )
+    if on_body is None:
+        on_body = is_on_body(person, pose)
+    them, ours = bones_of(person), bones_of(pose)
+    scale = them.shoulders / ours.shoulders
+    if on_body:
+        # The pose may lie elsewhere by now, and be larger or smaller as a whole.
+        ours = replace(ours, arm=them.arm / scale)
     person = in_picture(person)
     size = np.array([pose.width, pose.height], float)
-    scale = them.shoulders / ours.shoulders
     ratios = them.arm / ours.arm
     bodies, hands = pose.bodies * size, pose.hands * size
     there = present(pose.bodies, pose.body_scores)
@@ -70,11 +96,14 @@ def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
         made[:, elbow] = made[:, shoulder] + ratios[0] * (bodies[:, elbow] - bodies[:, shoulder])
         made[:, wrist], nearer = _wrist(bodies[:, arm], made[:, elbow], size / 2, them, ours)
         larger = ratios[2] * nearer
-        # A hand whose arm is not seen in a frame keeps its place relative to the shoulders.
-        rooted = there[:, arm].all(axis=1)[:, None]
         at = made[:, wrist] + larger * (roots[:, side] - bodies[:, wrist])
-        at = np.where(rooted, at, _placed_points(person, pose, roots[:, side], scale))
-        larger = np.where(rooted, larger, ratios[2])
+        # Where a joint of the arm is not seen, all lies as far from where the shoulders alone would put it as in the
+        # frames around.
+        rooted = there[:, arm].all(axis=1)
+        for point in (elbow, wrist):
+            made[:, point] = _bridged(made[:, point], rooted, _placed_points(person, pose, bodies[:, point], scale))
+        at = _bridged(at, rooted, _placed_points(person, pose, roots[:, side], scale))
+        larger = _bridged(larger, rooted, np.broadcast_to(ratios[2], larger.shape))
         made_hands[:, side] = at[:, None] + larger[:, None] * (hands[:, side] - roots[:, side, None])
     others = [point for point in range(made.shape[1]) if point not in {NECK, *ARMS.ravel().tolist()}]
     for point in others:
@@ -90,8 +119,7 @@ def retarget(person: HandPose, pose: HandPose, mode: str) -> HandPose:
         seen = present(pose.faces, pose.face_scores)
         faces = nose[:, None] + head * (pose.faces * size - bodies[:, NOSE, None])
         tracks["faces"] = Track(np.where(seen[..., None], faces / size, pose.faces), pose.face_scores)
-    made_pose = pose.with_tracks(tracks)
-    return merged_fingers(made_pose) if mode == "four fingers" else made_pose
+    return pose.with_tracks(tracks)
 
 
 def in_picture(person: HandPose) -> HandPose:
@@ -139,6 +167,15 @@ def _wrist(arm: np.ndarray, elbow: np.ndarray, middle: np.ndarray, them: Bones, 
     grown = 1 / (1 - ratio * depth / far)
     wrist = grown * (elbow - middle + ratio * (tip * shrunk - root))
     return middle + wrist, grown * shrunk
+
+
+def _bridged(values: np.ndarray, known: np.ndarray, plain: np.ndarray) -> np.ndarray:
+    """Values (F, N), where they are not known (F,) as far from the plain ones as in the frames around."""
+    if not known.any():
+        return plain
+    frames = np.arange(len(values))
+    away = [np.interp(frames, frames[known], one[known]) for one in (values - plain).T]
+    return np.where(known[:, None], values, plain + np.stack(away, axis=-1))
 
 
 def _placed(person: HandPose, pose: HandPose, bodies: np.ndarray, point: int, scale: float) -> np.ndarray:

@@ -82,7 +82,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
                     optional=True,
                     tooltip="For other bodies: a child, a cartoon, a toy. Fits upper arm, forearm and hand one by one, "
                     "instead of fit_hands. four fingers: also merges ring and little finger. The picture should show "
-                    "the arms across the view.",
+                    "the arms across the view, not pointing at the viewer.",
                 ),
             ],
             outputs=[

@@ -149,9 +149,12 @@ class _Reader:
 
     def pad(self) -> Pad:
         top = _object(self.content, "the pad", required=("version", "picture"), known=_TOP)
-        if top["version"] != VERSION or type(top["version"]) is not int:
+        version = top["version"]
+        if type(version) not in (int, float) or version != VERSION:
+            newer = type(version) in (int, float) and version > VERSION
             raise ValueError(
-                f"the pad has version {top['version']!r:.40}, but this pack reads version {VERSION}: update the pack"
+                f"the pad has version {version!r:.40}, but this pack reads version {VERSION}"
+                + (": update the pack" if newer else "")
             )
         picture = _list(top["picture"], "picture", 2)
         width, height = (_whole(side, "a side of picture", MIN_SIDE, MAX_SIDE) for side in picture)
@@ -293,9 +296,9 @@ def _number(value: object, where: str, least: float, most: float) -> float:
 
 
 def _whole(value: object, where: str, least: int, most: int) -> int:
-    if type(value) is not int or not least <= value <= most:
+    if type(value) not in (int, float) or not least <= value <= most or value != int(value):
         raise ValueError(f"{where} is {value!r:.40}, but it has to be a whole number from {least:,} to {most:,}")
-    return value
+    return int(value)
 
 
 def written(hand: PadHand) -> dict:

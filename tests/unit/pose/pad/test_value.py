@@ -25,6 +25,11 @@ def test_written_key_is_read_as_it_was(value):
     assert np.array_equal(pad.keys[0].hands[1].angles, PRESETS["relaxed"])
 
 
+def test_whole_numbers_may_be_written_with_a_point(value):
+    pad = read(changed(value | {"version": 1.0}, "picture", [640.0, 480.0]))
+    assert (pad.width, pad.height) == (640, 480) and type(pad.width) is int
+
+
 def changed(value: dict, path: str, new: object) -> str:
     *way, last = [int(name) if name.isdigit() else name for name in path.split(".")]
     inner = value
@@ -36,10 +41,13 @@ def changed(value: dict, path: str, new: object) -> str:
 
 WRONG = [
     ("version", 2, "update the pack"),
-    ("version", True, "update the pack"),
+    ("version", 0, "this pack reads version 1$"),
+    ("version", True, "this pack reads version 1$"),
+    ("version", "1", "this pack reads version 1$"),
     ("picture", [640], "list of 2"),
     ("picture", [640, 1e9], "side of picture"),
-    ("picture", [640, 480.0], "side of picture"),
+    ("picture", [640, 480.5], "side of picture"),
+    ("picture", [640, float("nan")], "side of picture"),
     ("keys", {}, "keys is"),
     ("hidden", ["both"], "left and right"),
     ("hidden", [["left"]], "left and right"),
