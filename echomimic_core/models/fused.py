@@ -5,6 +5,7 @@ operator, so that the traffic is counted as a kernel would cause it; no kernel i
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -14,20 +15,21 @@ from ..runtime import layer_weights
 
 
 def as_one(name: str, shape_of: Callable, changes: tuple[str, ...] = ()) -> Callable:
-    """Make a function of tensors an operator `echomimic::name`.
+    """Make a function of tensors an operator `echomimic::name`, once it is counted: torch knows one of that name only,
+    and this module may be there twice, in a pack and installed.
 
     shape_of : of its arguments, makes a tensor like its result. changes : names of the arguments it writes into.
     """
 
     def made(function: Callable) -> Callable:
-        register = getattr(torch.library, "custom_op", None)  # Torch 2.4
-        if register is None:
-            return function
-        operator = register(f"echomimic::{name}", mutates_args=changes)(function)
-        operator.register_fake(shape_of)
+        @cache
+        def operator() -> Callable:
+            made = torch.library.custom_op(f"echomimic::{name}", function, mutates_args=changes)
+            made.register_fake(shape_of)
+            return made
 
         def choose(*args):
-            return function(*args) if _in_the_open(args[0]) else operator(*args)
+            return function(*args) if _in_the_open(args[0]) else operator()(*args)
 
         return choose
 

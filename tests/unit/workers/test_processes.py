@@ -48,8 +48,10 @@ def test_what_a_task_raises_is_raised_here():
 
 
 PARENT = """
-    import os, sys, time
+    import os, signal, sys, time
     from echomimic_core.workers.processes import run_tasks
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # What runs in the background of a shell ignores it
 
     def work(task, tick):
         with open(sys.argv[1] + f"/{os.getpid()}", "w"):
