@@ -1,10 +1,9 @@
 // Corrections of neck, shoulders, elbows and head over a clip: the page's copy of echomimic_core/pose/pad/body.py.
 import { BODY_SIDES, add, boneBetween, length, minus, rotated, scaled } from "./figure.js";
+import { FORWARD, NECK } from "./numbers.js";
 
-const NECK = 1;
 const HEAD = [0, 14, 15, 16, 17];
 export const EYES = [14, 15];
-const FORWARD = 1e-3;
 const STILL = [[0, 0], [0, 0]];
 
 // A bone whose end is moved by pixels, to a share: it turns in depth, so that it keeps its length.

@@ -89,8 +89,9 @@ function checkBody(body, where, picture) {
     const still = [[0, 0], [0, 0]];
     fields(body, where, [], ["neck", "shoulders", "elbows", "head"]);
     const { neck = [0, 0], shoulders = still, elbows = still, head = [0, 0, 1, 0] } = body;
-    for (const [name, points] of Object.entries({ neck: [neck], shoulders, elbows }))
-        for (const one of list(points, `${where}.${name}`, name === "neck" ? 1 : 2)) point(one, `${where}.${name}`, picture);
+    point(neck, `${where}.neck`, picture);
+    for (const [name, points] of Object.entries({ shoulders, elbows }))
+        for (const one of list(points, `${where}.${name}`, 2)) point(one, `${where}.${name}`, picture);
     const [x, y, scale, tilt] = list(head, `${where}.head`, 4);
     point([x, y], `${where}.head`, picture);
     number(scale, `${where}.head`, ...SCALES);

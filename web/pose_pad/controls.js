@@ -1,7 +1,7 @@
 // Buttons above the picture, and below it the chosen hand: shapes and sliders.
 import { HAND_BONES, SIDES, handPoints } from "./figure.js";
 import { PRESETS } from "./numbers.js";
-import { element, iconButton, svgElement } from "./style.js";
+import { element, iconButton, svgElement, switchOff } from "./style.js";
 import { bendOf, spreadOf, withBend, withSpread } from "./value.js";
 
 const FINGERS = ["thumb", "index", "middle", "ring", "little"];
@@ -15,6 +15,11 @@ export function toolbar(state, stage, words, find) {
         state.onion = !state.onion;
         state.changed();
     }, named("onion"));
+    // For fingers, which have no Alt.
+    const longer = iconButton("longer", words("longerTip"), () => {
+        state.longer = !state.longer;
+        state.changed();
+    }, named("longer"));
     const fit = iconButton("fit", words("fitTip"), () => stage.fit(), named("fit"));
     const handle = element("select", "emv2-pad-box", { title: words("handleTip") });
     handle.setAttribute("aria-label", words("handleTip"));
@@ -25,7 +30,7 @@ export function toolbar(state, stage, words, find) {
     };
     const sought = element("span");
     const search = iconButton("find", words("findTip"), find, sought);
-    const bar = element("div", "emv2-pad-row", {}, undo, redo, mirror, onion, fit, handle);
+    const bar = element("div", "emv2-pad-row", {}, undo, redo, mirror, onion, longer, fit, handle);
     bar.append(element("span", "emv2-pad-grow"), search);
     let shown = "";
     return {
@@ -33,13 +38,15 @@ export function toolbar(state, stage, words, find) {
         update(busy) {
             undo.disabled = state.history.at === 0;
             redo.disabled = state.history.at === state.history.texts.length - 1;
-            mirror.disabled = state.mending || Boolean(state.locked);
+            mirror.disabled = state.mending || !state.ready;
             search.disabled = Boolean(state.locked) || busy;
             sought.textContent = words(state.mending ? "show" : "find");
             search.title = words(state.mending ? "showTip" : "findTip");
             search.setAttribute("aria-label", search.title);
             onion.classList.toggle("on", state.onion);
             onion.setAttribute("aria-pressed", state.onion);
+            longer.classList.toggle("on", state.longer);
+            longer.setAttribute("aria-pressed", state.longer);
             const ids = stage.handles().map((one) => one.id);
             if (shown !== `${ids}`) handle.replaceChildren(...ids.map((id) => new Option(words(id), id)));
             shown = `${ids}`;
@@ -63,7 +70,8 @@ export function handPanel(state, words) {
         state.commit();
     };
     // The person's right hand is on the left of the picture.
-    const row = element("div", "emv2-pad-row", {}, tabs[1], tabs[0], hide, gone, copy, element("span", "emv2-pad-grow"), redraw);
+    const row = element("div", "emv2-pad-row", {}, tabs[1], tabs[0], hide, gone, copy);
+    row.append(element("span", "emv2-pad-grow"), redraw);
     const shapes = element("div", "emv2-pad-shapes");
     shapes.setAttribute("role", "group");
     shapes.setAttribute("aria-label", words("presets"));
@@ -92,20 +100,20 @@ export function handPanel(state, words) {
             });
             hide.classList.toggle("on", !state.shows(state.side));
             hide.setAttribute("aria-pressed", !state.shows(state.side));
-            hide.disabled = Boolean(state.locked);
+            hide.disabled = state.stopped;
             hide.title = words(state.mending ? "hideTipClip" : "hideTip");
             hide.setAttribute("aria-label", hide.title);
             gone.style.display = state.mending ? "" : "none";
             gone.classList.toggle("on", state.isGone());
             gone.setAttribute("aria-pressed", state.isGone());
-            gone.disabled = Boolean(state.locked) || !state.ground || !state.shows(state.side);
+            gone.disabled = !state.canChange();
             copy.style.display = state.mending ? "none" : "";
-            copy.disabled = Boolean(state.locked);
+            copy.disabled = !state.ready;
             redraw.style.display = state.mending ? "" : "none";
-            redraw.disabled = !state.ground || Boolean(hand);
-            const off = !state.shows(state.side) || Boolean(state.locked);
-            shapes.classList.toggle("emv2-pad-off", off || (state.mending && !state.ground));
-            grid.classList.toggle("emv2-pad-off", off || !hand);
+            const off = !state.canChange();
+            redraw.disabled = off || Boolean(hand);
+            switchOff(shapes, off);
+            switchOff(grid, off || !hand);
             for (const one of sliders) one.update(off ? null : hand);
             for (const one of buttons) one.update(state.side, off ? null : hand);
         },

@@ -1,15 +1,13 @@
 // How a clip is corrected: what a drag at the pad's time changes in the correction there. Else as in placing.js.
 import { EYES } from "./body.js";
 import { BODY_SIDES, SIDES, add, clamp, handPoints, length, minus, scaled, wrapped } from "./figure.js";
-import { groundAt, isGone, rootOf } from "./mend.js";
-import { SCALES } from "./numbers.js";
+import { bodiesOf, isGone, rootOf } from "./mend.js";
+import { NECK, SCALES } from "./numbers.js";
 import { Placing } from "./placing.js";
-import { newValue } from "./value.js";
+import { newValue, wholeChange } from "./value.js";
 
-const NECK = 1;
 // Knuckles of the index and the little finger.
 const ACROSS = [5, 17];
-const still = () => ({ move: [0, 0], turn: 0, scale: 1 });
 const middle = (points) => scaled(points.reduce(add), 1 / points.length);
 
 // On which side of the hand the thumb is, as seen in the picture: the sign of the area between its outer knuckles; 0
@@ -21,6 +19,9 @@ function facing(points) {
     return Math.sign(a * d - b * c);
 }
 
+// By clip: its bones, by what they connect on which picture, and how long they look.
+const longest = new WeakMap();
+
 // What State builds on.
 export class Correcting extends Placing {
     // The correction at this time, or a new one.
@@ -30,7 +31,7 @@ export class Correcting extends Placing {
 
     // Of a hand.
     change(side) {
-        return (this.fix[SIDES[side]] ??= still());
+        return (this.fix[SIDES[side]] ??= wholeChange());
     }
 
     // Of the body: adds pixels to what it does to one of its parts.
@@ -52,6 +53,7 @@ export class Correcting extends Placing {
     }
 
     changeHand(change, side = this.side) {
+        if (!this.canChange(side)) return;
         if (!this.mending) return super.changeHand(change, side);
         const hand = this.hand(side);
         if (hand) Object.assign(hand, change(hand));
@@ -59,6 +61,7 @@ export class Correcting extends Placing {
 
     // The hand to place anew, over what the clip shows: it begins where that is, and with the same side of it in view.
     redraw(side, angles) {
+        if (!this.canChange(side)) return;
         const points = this.pointsAt(this.time);
         const usual = newValue(this.value.picture).keys[0][SIDES[side]];
         const place = this.frameOf(side, points) ?? this.frameOf(side, this.uncorrected()) ?? usual;
@@ -73,7 +76,8 @@ export class Correcting extends Placing {
     }
 
     toggleGone(side = this.side) {
-        this.fix[SIDES[side]] = this.isGone(side) ? still() : { absent: true };
+        if (!this.canChange(side)) return;
+        this.fix[SIDES[side]] = this.isGone(side) ? wholeChange() : { absent: true };
         this.commit();
     }
 
@@ -87,12 +91,19 @@ export class Correcting extends Placing {
         return [...middle([left, right]), length(way) / 2, (Math.atan2(way[1], way[0]) * 180) / Math.PI];
     }
 
-    // How long a bone looks at its longest in the clip: between two points, or the middles of some.
+    // How long a bone looks at its longest in the clip: between two points, or the middles of some. Measured once.
     longestInClip(from, to) {
         const { ground, value } = this;
-        const seen = ground.times.map((time) => groundAt(ground, time, value.picture).body);
-        const ends = seen.map((body) => [from, to].map((points) => points.map((point) => body[point])));
-        return Math.max(0, ...ends.filter((both) => both.flat().every(Boolean)).map(([a, b]) => length(minus(middle(a), middle(b)))));
+        if (!longest.has(ground)) longest.set(ground, new Map());
+        const known = longest.get(ground);
+        const bone = [value.picture, from, to].join(" ");
+        if (!known.has(bone)) {
+            const ends = (body) => [from, to].map((points) => points.map((point) => body[point]));
+            const shown = bodiesOf(ground, value.picture).map(ends);
+            const seen = shown.filter((both) => both.flat().every(Boolean));
+            known.set(bone, Math.max(0, ...seen.map((both) => length(minus(...both.map(middle))))));
+        }
+        return known.get(bone);
     }
 
     moveWrist(side, to, otherwise) {
@@ -118,12 +129,22 @@ export class Correcting extends Placing {
         const { body } = this.pointsAt(this.time);
         const [shoulder] = BODY_SIDES[side];
         const target = this.within(body[NECK], this.bounded(to), this.longestInClip([NECK], [shoulder]));
-        this.moveBody("shoulders", minus(target, body[shoulder]), side);
+        const by = minus(target, body[shoulder]);
+        this.moveBody("shoulders", by, side);
+        this.takeAlong(side, by);
     }
 
     moveNeck(to) {
         if (!this.mending) return super.moveNeck(to);
-        this.moveBody("neck", minus(this.bounded(to), this.pointsAt(this.time).body[NECK]));
+        const by = minus(this.bounded(to), this.pointsAt(this.time).body[NECK]);
+        this.moveBody("neck", by);
+        for (const side of [0, 1]) this.takeAlong(side, by);
+    }
+
+    // A hand that is placed anew stands in the picture, and hangs on no arm.
+    takeAlong(side, by) {
+        const hand = this.hand(side);
+        if (hand) hand.wrist = this.bounded(add(hand.wrist, by));
     }
 
     moveHead(to) {
@@ -143,16 +164,21 @@ export class Correcting extends Placing {
         ]);
     }
 
+    // Whether a clip shows a hand at this time, so that it can be turned and scaled.
+    isSeen(side) {
+        return this.canChange(side) && this.pointsAt(this.time).hands[side].some(Boolean);
+    }
+
     turnHand(side, degrees) {
+        if (!this.isSeen(side)) return;
         if (this.hand(side)) return super.turnHand(side, degrees);
-        if (this.isGone(side)) return;
         const change = this.change(side);
         change.turn = wrapped(change.turn + degrees);
     }
 
     scaleHand(side, factor) {
+        if (!this.isSeen(side)) return;
         if (this.hand(side)) return super.scaleHand(side, factor);
-        if (this.isGone(side)) return;
         const change = this.change(side);
         change.scale = clamp(change.scale * factor, ...SCALES);
     }

@@ -1,13 +1,13 @@
 // From the pad's parameters to points in the picture: the page's copy of echomimic_core/pose/pad/points.py.
 import {
-    ANGLES, FACE, HAND_BONES, KNUCKLES, LAST_PER_MIDDLE, LIMITS, PHALANGES, THUMB_BONES, THUMB_INWARDS, THUMB_ROOT,
+    ANGLES, FACE, FORWARD, HAND_BONES, KNUCKLES, LAST_PER_MIDDLE, LIMITS, NECK, PHALANGES, THUMB_BONES, THUMB_INWARDS,
+    THUMB_ROOT,
 } from "./numbers.js";
 
 export const SIDES = ["left", "right"];
 // Shoulder, elbow, wrist, eye and ear of the left and the right side, in OpenPose-18.
 export const BODY_SIDES = [[5, 6, 7, 15, 17], [2, 3, 4, 14, 16]];
 const EARS = [16, 0];
-const FORWARD = 1e-3;
 const RADIANS = Math.PI / 180;
 
 export const add = ([a, b], [c, d]) => [a + c, b + d];
@@ -82,7 +82,7 @@ export function pointsOf(key) {
     const body = Array(18).fill(null);
     const face = FACE.map((point) => add([x, y], scaled(rotated(point, tilt), size)));
     body[0] = face[30];
-    body[1] = key.neck;
+    body[NECK] = key.neck;
     SIDES.forEach((name, side) => {
         const [shoulder, elbow, wrist, eye, ear] = BODY_SIDES[side];
         body[shoulder] = key.shoulders[side];

@@ -5,7 +5,8 @@ import { app } from "../../../scripts/app.js";
 import { Wrong } from "./check.js";
 
 const POLL = 500;
-// A prompt that was in neither list so many times is gone: between the two looks it may have moved from one to the other.
+// A prompt that was in neither list so many times is gone: between the two looks it may have moved from one to the
+// other.
 const GONE = 3;
 
 // The node and all that feeds it, of a whole prompt: also what an older server without partial runs is to run.

@@ -1,5 +1,6 @@
 // What can be taken hold of: where it is on the picture, and what dragging or nudging it does.
 import { SIDES, add, clamp, dot, length, minus, rotated, scaled, wrapped } from "./figure.js";
+import { NECK } from "./numbers.js";
 
 // Where a hand's two handles are: the angles from the hand's own in which they may be, best first, and how far from the
 // wrist, in hand lengths; and how far the head's is from the eyes, in its sizes.
@@ -13,11 +14,11 @@ const degrees = ([x, y]) => (Math.atan2(x, -y) * 180) / Math.PI;
 
 const part = (id, kind, at, drag, extra = {}) => ({ id, kind, at, drag, ...extra });
 
-// Handles (in the order in which they are reached by keyboard) for points as `State.pointsAt` gives them. `view` is the
-// part of the picture that is seen, [its first corner, its last]; `held` is the one that is dragged, which stays where
-// it is beside the hand or the figure.
+// Handles (in the order in which they are reached by keyboard) for points as `State.pointsAt` gives them; none while
+// nothing may be changed. `view` is the part of the picture that is seen, [its first corner, its last]; `held` is the
+// one that is dragged, which stays where it is beside the hand or the figure.
 export function handlesOf(state, points, view = null, held = null) {
-    if (!points) return [];
+    if (!state.ready) return [];
     const figure = state.mending ? [] : [figureHandle(state, points, view, held)];
     return [...figure, ...bodyHandles(state, points), ...handHandles(state, points, view, held)];
 }
@@ -32,7 +33,7 @@ export function boxOf({ body, face, hands }) {
 
 // The corner that scales the whole figure about its neck; where it is not in view, nearer to the neck.
 function figureHandle(state, points, view, held) {
-    const neck = points.body[1];
+    const neck = points.body[NECK];
     const way = minus(boxOf(points)[1], neck);
     const room = !view ? 1 : Math.min(1, ...[0, 1].map((axis) => (view[1][axis] - neck[axis]) / way[axis]));
     const place = (held?.id === "figure" && held.place) || { share: room > 0.1 ? room : 1 };
@@ -60,9 +61,9 @@ function bodyHandles(state, { body }) {
         part(`shoulder ${side}`, "joint", body[side === 0 ? 5 : 2], (to) => state.moveShoulder(side, to)),
         part(`elbow ${side}`, "joint", body[side === 0 ? 6 : 3], (to, alt) => state.moveElbow(side, to, alt)),
     ]);
-    const neck = part("neck", "joint", body[1], (to) => state.moveNeck(to));
+    const neck = part("neck", "joint", body[NECK], (to) => state.moveNeck(to));
     // A clip may not show all of them; an elbow hangs on its shoulder, and everything on the neck.
-    const seen = body[1] ? [neck, ...joints.filter(({ at }, i) => at && joints[i - (i % 2)].at)] : [];
+    const seen = body[NECK] ? [neck, ...joints.filter(({ at }, i) => at && joints[i - (i % 2)].at)] : [];
     return [...headHandles(state), ...seen];
 }
 

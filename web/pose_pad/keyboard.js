@@ -4,11 +4,12 @@ const [FAR, TURN, SCALE, ZOOM] = [10, 3, 1.03, 1.2];
 
 export function keyDown(event, { state, stage, time }) {
     const onControl = ["INPUT", "SELECT"].includes(event.target.tagName);
-    const done = event.ctrlKey || event.metaKey ? command(event, state) : !onControl && plain(event, state, stage, time);
+    const isCommand = event.ctrlKey || event.metaKey;
+    const done = isCommand ? command(event, state) : !onControl && plain(event, state, stage, time);
     // What is typed at a slider is its own, and nobody else's.
     if (done || onControl || event.target.tagName === "BUTTON") event.stopPropagation();
     if (done) event.preventDefault();
-    if (done && (event.ctrlKey || event.metaKey)) hideFromPage(event);
+    if (done && isCommand) hideFromPage(event);
 }
 
 // The page's own undo takes every event before it gets here, but reads it a frame later.
@@ -39,7 +40,7 @@ function plain(event, state, stage, time) {
         k: () => state.addMark(),
         Delete: () => state.removeMark(),
         Backspace: () => state.removeMark(),
-        m: () => !state.mending && state.mirror(),
+        m: () => state.mirror(),
         o: () => {
             state.onion = !state.onion;
             state.changed();
@@ -55,11 +56,12 @@ function plain(event, state, stage, time) {
     };
     if (onButton && [" ", "Enter"].includes(event.key)) return false;
     const arrow = ARROWS[event.key];
+    const action = actions[event.key] ?? actions[event.key.toLowerCase()];
     if (arrow && onTime) state.seek(state.time + ((arrow[0] - arrow[1]) * (event.shiftKey ? FAR : 1)) / state.fps);
-    else if (arrow) stage.nudge(arrow.map((v) => v * (event.shiftKey ? FAR : 1)));
+    else if (arrow) stage.nudge(arrow.map((v) => v * (event.shiftKey ? FAR : 1)), event.altKey);
     else if (onTime && event.key === "Home") state.seek(0);
     else if (onTime && event.key === "End") state.seek(state.end);
-    else if (actions[event.key] ?? actions[event.key.toLowerCase()]) (actions[event.key] ?? actions[event.key.toLowerCase()])();
+    else if (action) action();
     else return false;
     return true;
 }

@@ -1,7 +1,8 @@
 // Corrections over a given clip: the page's copy of echomimic_core/pose/pad/mend.py.
 import { mendBody, mendElbows } from "./body.js";
 import {
-    BODY_SIDES, HAND_BONES, SIDES, add, boneBetween, clamp, dot, eased, handPoints, length, minus, rotated, scaled, wrapped,
+    BODY_SIDES, HAND_BONES, SIDES, add, boneBetween, clamp, dot, eased, handPoints, length, minus, rotated, scaled,
+    wrapped,
 } from "./figure.js";
 
 const MIDDLE_KNUCKLE = 9;
@@ -13,23 +14,32 @@ const RADIANS = Math.PI / 180;
 // How much of each correction counts at a time: 1 at its own, 0 at those of its neighbours.
 export function weights(times, at, ease) {
     return times.map((time, i) => {
-        const gap = at < time ? (i > 0 ? time - times[i - 1] : ease) : (i + 1 < times.length ? times[i + 1] - time : ease);
-        return eased(clamp(1 - Math.abs(at - time) / Math.min(gap, ease), 0, 1));
+        const neighbour = times[at < time ? i - 1 : i + 1];
+        const gap = neighbour === undefined ? ease : Math.min(Math.abs(neighbour - time), ease);
+        return eased(clamp(1 - Math.abs(at - time) / gap, 0, 1));
     });
 }
 
-// Points of the frame of a clip that is nearest to a time, on a picture of the given size.
-export function groundAt(ground, seconds, [width, height]) {
+// Points of a clip, on a picture of the given size.
+function placed(points, ground, [width, height]) {
+    const [x, y] = [width / ground.width, height / ground.height];
+    return points.map((point) => point && [point[0] * x, point[1] * y]);
+}
+
+// The bodies of all frames that are shown of a clip.
+export const bodiesOf = (ground, size) => ground.bodies.map((body) => placed(body, ground, size));
+
+// What a clip shows at a time, by its nearest frame: of a long clip not all are known here, but a correction counts by
+// the time itself.
+export function groundAt(ground, seconds, size) {
     let index = 0;
     ground.times.forEach((time, i) => {
         if (Math.abs(time - seconds) < Math.abs(ground.times[index] - seconds)) index = i;
     });
-    const [x, y] = [width / ground.width, height / ground.height];
-    const placed = (points) => points.map((point) => point && [point[0] * x, point[1] * y]);
-    const hands = placed(ground.hands[index]);
+    const hands = placed(ground.hands[index], ground, size);
     return {
-        time: ground.times[index],
-        body: ground.bodies ? placed(ground.bodies[index]) : Array(18).fill(null),
+        time: seconds,
+        body: ground.bodies ? placed(ground.bodies[index], ground, size) : Array(18).fill(null),
         face: [],
         hands: [hands.slice(0, 21), hands.slice(21)],
     };

@@ -1,4 +1,5 @@
 // The one thing that the pad has to say: first what keeps it from working, last what is good to know.
+import { MAX_SECONDS } from "./numbers.js";
 import { element } from "./style.js";
 
 // {text, kind: "bad" or "info", buttons: [name of words, action]}, or null. `find` is {busy, said, forget}.
@@ -14,7 +15,8 @@ export function noteOf(state, words, connected, find) {
     if (state.misfit) {
         const sizes = { from: state.value.picture.join("×"), to: state.misfit.join("×") };
         const text = words(state.mending ? "misfitClip" : "misfit", sizes);
-        return bad(find.said && !state.mending ? `${text} ${words("thenFind")}` : text, ["refit", deciding(() => state.refit())], startAgain);
+        const refit = ["refit", deciding(() => state.refit())];
+        return bad(find.said && !state.mending ? `${text} ${words("thenFind")}` : text, refit, startAgain);
     }
     if (state.full) return bad(words(state.mending ? "fullFixes" : "full"));
     if (state.crowded) return bad(words(state.mending ? "crowdedFixes" : "crowded"));
@@ -30,10 +32,12 @@ export function noteOf(state, words, connected, find) {
 
 function noteOfClip(state, words, info) {
     if (!state.ground) return info(words("waiting"));
-    return state.added ? info(words("addedFix", { t: state.time.toFixed(2) })) : null;
+    if (state.added) return info(words("addedFix", { t: state.time.toFixed(2) }));
+    return state.end > MAX_SECONDS ? info(words("long", { most: MAX_SECONDS })) : null;
 }
 
-// The bar in which it stands, above the picture, with room for one line also while there is none. done() follows each press of a button, which is then gone.
+// The bar in which it stands, above the picture, with room for one line also while there is none. done() follows each
+// press of a button, which is then gone.
 export function noteBar(words, done) {
     const said = element("span", "emv2-pad-grow");
     const buttons = element("span", "emv2-pad-row");

@@ -37,6 +37,11 @@ export class Placing {
         return !this.value.hidden.includes(SIDES[side]);
     }
 
+    // Whether a hand can be changed: it is shown, and in the pose.
+    canChange(side = this.side) {
+        return this.ready && this.shows(side);
+    }
+
     // The parameters of the chosen hand, where it has some: always for key frames, for a correction if redrawn.
     hand(side = this.side) {
         return keyAt(this.value.keys, this.time)[SIDES[side]];
@@ -72,8 +77,8 @@ export class Placing {
         return clamp(size, HAND_SIZES[0] * side, HAND_SIZES[1] * side);
     }
 
-    // On one frame an elbow that the artist has placed stays there; `otherwise` (Alt) it bends. In a clip the elbow bends
-    // and the arm keeps its length; otherwise the wrist moves alone, which may show that the forearm is longer.
+    // On one frame an elbow that the artist has placed stays there; `otherwise` (Alt) it bends. In a clip the elbow
+    // bends and the arm keeps its length; otherwise the wrist moves alone, which may show that the forearm is longer.
     moveWrist(side, to, otherwise = false) {
         const name = SIDES[side];
         const key = this.editedKey();
@@ -174,12 +179,14 @@ export class Placing {
     }
 
     mirror() {
+        if (!this.ready || this.mending) return;
         const key = this.editedKey();
         this.carrying(() => Object.assign(key, mirroredKey(key, this.value.picture[0])), true);
         this.commit();
     }
 
     copyToOtherHand() {
+        if (!this.ready || this.mending) return;
         const [from, to] = [SIDES[this.side], SIDES[1 - this.side]];
         const key = this.editedKey();
         key[to] = copiedHand(key[from], key[to]);
@@ -187,6 +194,7 @@ export class Placing {
     }
 
     toggleHidden(side = this.side) {
+        if (this.stopped) return;
         const name = SIDES[side];
         const { hidden } = this.value;
         this.value.hidden = hidden.includes(name) ? hidden.filter((one) => one !== name) : [...hidden, name];

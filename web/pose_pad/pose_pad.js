@@ -38,11 +38,14 @@ function build(node, value) {
     pad.dataset.captureWheel = "true";
 
     function update() {
+        const { activeElement: focused } = document;
         note.update(noteOf(state, words, isConnected(node, "image"), finding));
         tools.update(finding.busy);
         hand.update();
         time.update();
         stage.draw();
+        // What is switched off lets go of the keys, which are the pad's.
+        if (pad.contains(focused) && focused.closest("[inert], :disabled")) stage.canvas.focus({ preventScroll: true });
     }
 
     function say(text, busy = false) {
@@ -74,7 +77,8 @@ function build(node, value) {
         if (state.locked) return "";
         if (!sameShape(state.value.picture, size)) return words("thenFind");
         state.place(found, missing, size);
-        return missing.length ? words("missing", { parts: missing.map((one) => words(`part ${one}`)).join(words("comma")) }) : "";
+        const parts = missing.map((one) => words(`part ${one}`)).join(words("comma"));
+        return missing.length ? words("missing", { parts }) : "";
     }
 
     // What stands upstream changes without a word: look now and then.

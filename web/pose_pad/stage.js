@@ -4,7 +4,9 @@ import { boxOf, handlesOf } from "./handles.js";
 
 const LIMBS = [[1, 2], [1, 5], [2, 3], [3, 4], [5, 6], [6, 7], [1, 0]];
 const HEAD = [0, 14, 15, 16, 17];
-const LIMB_COLORS = { 2: "#ff6b5e", 3: "#ff9a3d", 4: "#ffd23d", 5: "#8be04e", 6: "#35d0a2", 7: "#39c3f2", 0: "#7a8cff" };
+const LIMB_COLORS = {
+    0: "#7a8cff", 2: "#ff6b5e", 3: "#ff9a3d", 4: "#ffd23d", 5: "#8be04e", 6: "#35d0a2", 7: "#39c3f2",
+};
 // As the pose map colours bones: a rainbow, red and blue swapped.
 const boneColor = (bone) => `hsl(${(600 - (bone * 360) / HAND_BONES.length) % 360} 100% 58%)`;
 const [MIN_ZOOM, MAX_ZOOM] = [0.5, 12];
@@ -115,7 +117,8 @@ export class Stage {
             return;
         }
         const handle = event.button === 0 ? this.hit(at, REACH[event.pointerType] ?? REACH.mouse) : null;
-        this.dragged = handle && { id: handle.id, place: handle.place, offset: minus(handle.at, this.toPicture(at)), moved: false };
+        const offset = handle && minus(handle.at, this.toPicture(at));
+        this.dragged = handle && { id: handle.id, place: handle.place, offset, moved: false };
         if (handle) this.choose(handle);
     }
 
@@ -149,7 +152,7 @@ export class Stage {
         if (!handle) return;
         this.canvas.style.cursor = "grabbing";
         this.dragged.moved = true;
-        handle.drag(add(this.toPicture(at), this.dragged.offset), event.altKey);
+        handle.drag(add(this.toPicture(at), this.dragged.offset), event.altKey || this.state.longer);
         this.state.touch();
     }
 
@@ -194,11 +197,11 @@ export class Stage {
         this.draw();
     }
 
-    // Moves the chosen handle by pixels of the picture.
-    nudge(by) {
+    // Moves the chosen handle by pixels of the picture; `alt` as with the pointer.
+    nudge(by, alt) {
         const handle = this.handles().find((one) => one.id === this.state.handle);
         if (!handle) return;
-        handle.drag(add(handle.at, by));
+        handle.drag(add(handle.at, by), alt || this.state.longer);
         this.state.commit();
     }
 

@@ -1,4 +1,5 @@
-// What the pad shows: the value, the time, the clip to correct, and undo. How the figure changes is in placing.js and correcting.js.
+// What the pad shows: the value, the time, the clip to correct, and undo. How the figure changes is in placing.js and
+// correcting.js.
 import { Wrong } from "./check.js";
 import { Correcting } from "./correcting.js";
 import { SIDES, clamp, keyAt, pointsOf, roundHalfEven } from "./figure.js";
@@ -18,6 +19,7 @@ export class State extends Correcting {
     constructor(save, changed) {
         super();
         Object.assign(this, { save, changed, time: 0, side: 0, handle: "wrist 0", onion: true, playing: false });
+        this.longer = false;
         Object.assign(this, { ground: null, picture: null, mending: false, held: null });
         // What there is to say: a value that cannot be shown, one that is full, too many marks, a mark that was added.
         Object.assign(this, { locked: null, full: false, crowded: false, added: null });
@@ -117,6 +119,16 @@ export class State extends Correcting {
         return this.canvas && !this.locked && !sameShape(this.value.picture, this.canvas) ? this.canvas : null;
     }
 
+    // Whether the artist has first to decide what becomes of the value.
+    get stopped() {
+        return Boolean(this.locked || this.misfit);
+    }
+
+    // Whether the figure can be changed: it is shown where it belongs.
+    get ready() {
+        return !this.stopped && (!this.mending || Boolean(this.ground));
+    }
+
     refit() {
         this.carrying(() => (this.value = onPicture(this.value, this.canvas)));
         this.commit();
@@ -170,10 +182,15 @@ export class State extends Correcting {
         return this.value.keys.length > 1 ? this.value.keys.at(-1).t : 0;
     }
 
+    // The last time that can be shown: no mark may lie after so many seconds.
+    get last() {
+        return Math.min(this.end, MAX_SECONDS);
+    }
+
     // Seconds that the time line shows; it does not grow while something is dragged along it.
     get range() {
         if (this.held) return this.held;
-        if (this.mending && this.ground) return Math.max(this.end, 1 / this.fps);
+        if (this.mending && this.ground) return Math.max(this.last, 1 / this.fps);
         if (this.mending) return Math.max(SHORTEST_RANGE, this.marks.at(-1)?.t ?? 0);
         return Math.min(Math.max(SHORTEST_RANGE, this.end * LONGER), MAX_SECONDS);
     }
@@ -227,15 +244,21 @@ export class State extends Correcting {
     }
 
     addMark() {
-        if (this.mending) this.change(this.side);
-        else if (!this.mark) this.insert(this.value.keys, keyAt(this.value.keys, this.time));
+        if (!this.ready || this.mark) return;
+        if (!this.mending) this.insert(this.value.keys, keyAt(this.value.keys, this.time));
+        else if (this.canChange()) this.change(this.side);
+        else this.fix.body = {};
         this.added = null;
         this.commit();
     }
 
+    get canRemove() {
+        return Boolean(this.mark) && !this.stopped && (this.mending || this.marks.length > 1);
+    }
+
     removeMark() {
+        if (!this.canRemove) return;
         const { mark, marks } = this;
-        if (!mark || (!this.mending && marks.length === 1)) return;
         marks.splice(marks.indexOf(mark), 1);
         this.quiet();
         this.commit();
@@ -247,8 +270,8 @@ export class State extends Correcting {
     }
 
     moveMark(mark, seconds) {
-        if (!this.frames) return;
-        const last = Math.floor(Math.min(this.range, this.mending ? this.end : MAX_SECONDS) * this.fps + 1e-6);
+        if (!this.ready) return;
+        const last = Math.floor(Math.min(this.range, this.mending ? this.last : MAX_SECONDS) * this.fps + 1e-6);
         const at = clamp(Math.round(seconds * this.fps), 0, last) / this.fps;
         if (this.marks.some((other) => other !== mark && same(other.t, at, this.fps))) return;
         mark.t = at;

@@ -35,14 +35,16 @@ const RULES = `
 .emv2-pad button.emv2-pad-shape { height: 52px; min-width: 0; padding: 2px; flex-direction: column; gap: 0;
   font-size: 10px; overflow: hidden; white-space: nowrap; }
 .emv2-pad button.emv2-pad-shape svg { width: 30px; height: 32px; stroke-width: 4.5; }
-.emv2-pad-sliders { display: grid; grid-template-columns: repeat(auto-fit, minmax(100px, 1fr)); gap: 4px 10px; flex: none; }
+.emv2-pad-sliders { display: grid; grid-template-columns: repeat(auto-fit, minmax(100px, 1fr)); gap: 4px 10px;
+  flex: none; }
 .emv2-pad-slider { display: flex; flex-direction: column; gap: 1px; font-size: 11px; min-width: 0; }
 .emv2-pad-slider span { display: flex; justify-content: space-between; gap: 6px; opacity: 0.85; white-space: nowrap;
   overflow: hidden; }
 .emv2-pad input[type=range] { width: 100%; height: 16px; margin: 0; accent-color: #35d0a2; cursor: pointer; }
-.emv2-pad-off { opacity: 0.5; pointer-events: none; }
-.emv2-pad-time { position: relative; flex: 1 1 80px; height: 30px; border-radius: 6px; cursor: pointer; touch-action: none;
-  background: var(--comfy-input-bg, #1b1d21); border: 1px solid var(--border-color, #4a4d55); overflow: hidden; }
+.emv2-pad-off { opacity: 0.5; }
+.emv2-pad-time { position: relative; flex: 1 1 80px; height: 30px; border-radius: 6px; cursor: pointer;
+  touch-action: none; background: var(--comfy-input-bg, #1b1d21); border: 1px solid var(--border-color, #4a4d55);
+  overflow: hidden; }
 .emv2-pad-time i { position: absolute; bottom: 0; width: 1px; height: 6px; background: currentColor; opacity: 0.3; }
 .emv2-pad-time u { position: absolute; bottom: 7px; font-size: 9px; opacity: 0.55; text-decoration: none;
   transform: translateX(3px); }
@@ -68,6 +70,7 @@ const ICONS = {
     redo: "M20 9H10a5 5 0 0 0 0 10h5M20 9l-4-4M20 9l-4 4",
     mirror: "M12 3v18M8 7 3 17h5zM16 7l5 10h-5z",
     copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+    longer: "M4 12h16M4 12l4-4M4 12l4 4M20 12l-4-4M20 12l-4 4",
     onion: "M9 5a7 7 0 1 0 0 14A7 7 0 0 0 9 5M13 6a7 7 0 1 1 0 12",
     fit: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
     find: "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13M15.5 15.5 20 20",
@@ -85,6 +88,12 @@ export function element(tag, className, properties = {}, ...children) {
     if (className) made.className = className;
     made.append(...children);
     return made;
+}
+
+// Greyed, and out of reach of pointer and keyboard.
+export function switchOff(one, off) {
+    one.inert = off;
+    one.classList.toggle("emv2-pad-off", off);
 }
 
 export function svgElement(tag, attributes = {}, ...children) {

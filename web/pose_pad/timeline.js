@@ -1,7 +1,7 @@
 // The time line: key frames or corrections as diamonds, the playhead, and a preview that plays.
 import { clamp } from "./figure.js";
 import { EASES } from "./numbers.js";
-import { element, iconButton, setIcon } from "./style.js";
+import { element, iconButton, setIcon, switchOff } from "./style.js";
 
 const TICK_WIDTH = 34;
 const RATES = [24, 25, 30];
@@ -59,25 +59,25 @@ export function timeline(state, words) {
     let begun = 0;
     function toggle() {
         state.playing = !state.playing && state.end > 0;
-        begun = performance.now() - (state.time < state.end ? state.time : 0) * 1000;
+        begun = performance.now() - (state.time < state.last ? state.time : 0) * 1000;
         if (state.playing) requestAnimationFrame(step);
         state.changed();
     }
     function step(now) {
         if (!state.playing || !track.isConnected) return void (state.playing = false);
-        state.seek(((now - begun) / 1000) % (state.end + 1 / state.fps));
+        state.seek(((now - begun) / 1000) % (state.last + 1 / state.fps));
         requestAnimationFrame(step);
     }
 
     function update() {
         setIcon(play, state.playing ? "stop" : "play");
         play.disabled = state.end <= 0;
-        row.classList.toggle("emv2-pad-off", Boolean(state.locked));
+        switchOff(row, Boolean(state.locked));
         named.textContent = words(state.mending ? "fix" : "key");
         add.title = words(state.mending ? "addFix" : "add");
         remove.title = words(state.mending ? "removeFix" : "remove");
-        add.disabled = Boolean(state.mark) || (state.mending && !state.ground);
-        remove.disabled = !state.mark || (!state.mending && state.marks.length === 1);
+        add.disabled = Boolean(state.mark) || !state.ready;
+        remove.disabled = !state.canRemove;
         easing.style.display = state.mending ? "" : "none";
         ease.value = state.value.ease;
         const place = (time) => `${(100 * time) / state.range}%`;
@@ -108,7 +108,8 @@ export function timeline(state, words) {
     function showRate() {
         const { fps } = state;
         const rates = [...new Set([...RATES, fps])].sort((a, b) => a - b);
-        if (rate.emv2Rates !== `${rates}`) rate.replaceChildren(...rates.map((one) => new Option(words("rate", { n: one }), one)));
+        const option = (one) => new Option(words("rate", { n: one }), one);
+        if (rate.emv2Rates !== `${rates}`) rate.replaceChildren(...rates.map(option));
         rate.emv2Rates = `${rates}`;
         rate.value = fps;
         rate.disabled = state.mending;

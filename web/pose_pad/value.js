@@ -15,11 +15,18 @@ export function newValue([width, height] = NO_PICTURE) {
     return { ...value, ease: DEFAULT_EASE };
 }
 
-// The whole value in a text. Throws Wrong where it is none that this page can show.
+// The whole value in a text, with all that it may leave away. Throws Wrong where it is none that this page can show.
 export function parsed(text) {
     const whole = { fps: FPS, hidden: [], keys: [], fixes: [], ease: DEFAULT_EASE, ...checked(text) };
     if (!whole.keys.length) whole.keys = newValue(whole.picture).keys;
+    for (const fix of whole.fixes) for (const side of SIDES) if (fix[side]) fix[side] = wholeChange(fix[side]);
     return whole;
+}
+
+// What a correction does to a hand: it leaves it out, replaces it, or moves, turns and scales it.
+export function wholeChange({ move = [0, 0], turn = 0, scale = 1, hand, absent } = {}) {
+    if (absent) return { absent };
+    return hand ? { hand } : { move, turn, scale };
 }
 
 export function written(value) {
@@ -67,7 +74,8 @@ function roundedFix(fix) {
 
 const roundScale = (scale) => Math.round(scale * 1000) / 1000;
 
-function roundedChange({ move = [0, 0], turn = 0, scale = 1, hand, absent }) {
+function roundedChange(change) {
+    const { move, turn, scale, hand, absent } = wholeChange(change);
     if (absent) return { absent };
     if (hand) return { hand: roundedHand(hand) };
     return { move: roundPoint(move), turn: round(wrapped(turn)), scale: roundScale(scale) };

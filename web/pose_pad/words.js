@@ -7,11 +7,20 @@ export const WORDS = {
     mirror: ["Mirror", "镜像"],
     mirrorTip: ["Mirror the whole pose (M)", "左右镜像整个姿态 (M)"],
     copy: ["Copy to the other hand", "复制到另一只手"],
-    copyTip: ["Give the other hand this hand's shape, size and turn, mirrored", "让另一只手具有相同的手形、大小和朝向（镜像）"],
+    copyTip: [
+        "Give the other hand this hand's shape, size and turn, mirrored",
+        "让另一只手具有相同的手形、大小和朝向（镜像）",
+    ],
     onion: ["Onion skin", "洋葱皮"],
     onionTip: [
         "Onion skin: show the neighbouring key frames, or the clip before correction (O)",
         "洋葱皮：显示相邻关键帧，或修正前的片段 (O)",
+    ],
+    longer: ["Longer", "加长"],
+    longerTip: [
+        "As with Alt held: in a clip, a dragged wrist or elbow may make the bones longer; on one frame, the elbow " +
+            "bends with the wrist",
+        "等同于按住 Alt：在片段中拖动腕或肘可加长骨骼；在单帧上，肘随腕弯曲",
     ],
     fit: ["Fit", "适应"],
     fitTip: ["Fit to view (F, or double-click)", "适应视图 (F 或双击)"],
@@ -74,6 +83,10 @@ export const WORDS = {
         "Shown as in {title}. If it is changed on its way here, press Find or run once to see it as it arrives.",
         "显示的是“{title}”中的图片。如果它在途中有改动，请点“检测”或先运行一次，以显示实际收到的图片。",
     ],
+    long: [
+        "Only the first {most} s of this clip can be corrected.",
+        "此片段只有前 {most} 秒可以修正。",
+    ],
     waiting: ["Press Show, or run once, to see the pose to correct.", "点“显示”或运行一次，即可看到要修正的姿态。"],
     misfit: [
         "The pose was placed on a picture of {from}; this one is {to}, which has another aspect ratio.",
@@ -90,7 +103,10 @@ export const WORDS = {
     locked: ["This pose cannot be shown: {why}. It is kept as it is.", "无法显示此姿态：{why}。内容保持不变。"],
     wrongSize: ["it is larger than 16 KB", "超过 16 KB"],
     wrongJson: ["it is not valid JSON", "不是有效的 JSON"],
-    wrongVersion: ["it comes from a newer version of this pack ({found}); update the pack", "它来自更新的版本（{found}），请更新本节点包"],
+    wrongVersion: [
+        "it comes from a newer version of this pack ({found}); update the pack",
+        "它来自更新的版本（{found}），请更新本节点包",
+    ],
     wrongFind: ["it asks the detector to place the figure at every run", "它要求每次运行时由检测器摆放姿态"],
     wrongCount: ["it has more than {most} key frames or corrections", "关键帧或修正多于 {most} 个"],
     wrongPart: ["{where} is not what a pad writes there", "{where} 的内容不正确"],
@@ -124,9 +140,11 @@ export const WORDS = {
     "part left": ["left hand", "左手"],
     "part right": ["right hand", "右手"],
     stageTip: [
-        "Pose pad. Drag the handles. Keyboard: comma and full stop choose a handle, arrow keys move it (Shift: 10 px), " +
-            "R turns and S scales the hand (Shift: the other way), plus and minus zoom.",
-        "姿态板。拖动控制点。键盘：逗号和句号选择控制点，方向键移动（Shift：10 像素），R 旋转、S 缩放手（Shift：反向），加减号缩放视图。",
+        "Pose pad. Drag the handles (Alt: bones may get longer). Keyboard: comma and full stop choose a handle, " +
+            "arrow keys move it (Shift: 10 px, Alt as above), R turns and S scales the hand (Shift: the other way), " +
+            "plus and minus zoom.",
+        "姿态板。拖动控制点（Alt：骨骼可加长）。键盘：逗号和句号选择控制点，方向键移动（Shift：10 像素，Alt 同上），" +
+            "R 旋转、S 缩放手（Shift：反向），加减号缩放视图。",
     ],
     handleTip: ["The chosen handle: arrow keys move it (Shift: 10 px)", "选中的控制点：方向键移动（Shift：10 像素）"],
     "wrist 0": ["left wrist", "左腕"],

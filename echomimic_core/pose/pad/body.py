@@ -5,19 +5,17 @@ import numpy as np
 from ..hand_pose import HandPose
 from ..measure import ARMS, NECK
 from ..track import Track
-from .points import bone_between, rotated
+from .points import FORWARD, bone_between, rotated
 from .value import PadBody
 
 _HEAD, _EYES = [0, 14, 15, 16, 17], [14, 15]
-# Of a bone's length, the least by which it is taken to point at the viewer.
-_FORWARD = 1e-3
 
 
 def moved_bone(bone: np.ndarray, by: np.ndarray, share: np.ndarray) -> np.ndarray:
     """A bone (F, 2) whose end is moved by (2,) pixels, to a share (F,): it turns in depth, and so keeps its length."""
     end = bone + by
     longest = np.maximum(np.linalg.norm(bone, axis=-1), np.linalg.norm(end, axis=-1))
-    return bone_between(bone, end, longest, share, _FORWARD)
+    return bone_between(bone, end, longest, share, FORWARD)
 
 
 def body_mended(ground: HandPose, size: np.ndarray, changes: list[PadBody], weight: np.ndarray) -> HandPose:

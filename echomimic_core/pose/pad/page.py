@@ -9,8 +9,9 @@ from ...files import durable
 from .. import draw, hand_skeleton
 from ..hand_pose import HandPose
 from ..landmarks import TYPICAL_FACE
+from ..measure import NECK
 from ..preview import spread
-from . import value
+from . import points, value
 from .presets import PRESETS, start_key
 
 _HEAD = "// Made by python -m echomimic_core.pose.pad.page from the skeleton of the core: change it there.\n"
@@ -32,6 +33,8 @@ def numbers() -> str:
         "LIMITS": {name: list(limits) for name, limits in hand_skeleton.LIMITS.items()},
         "LAST_PER_MIDDLE": hand_skeleton.LAST_PER_MIDDLE,
         "HAND_BONES": draw.HAND_BONES,
+        "NECK": NECK,
+        "FORWARD": points.FORWARD,
         "FACE": np.round(TYPICAL_FACE, 6),
         "PRESETS": {name: angles.astype(int) for name, angles in PRESETS.items()},
         "START_SIDE": START_SIDE,

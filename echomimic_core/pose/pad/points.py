@@ -11,7 +11,7 @@ from .value import ANGLES, Pad, PadHand, PadKey
 
 # Of every bone's length, the least by which it is taken to point at the viewer: a bone that turns half around between
 # two keys turns over the front.
-_FORWARD = 1e-3
+FORWARD = 1e-3
 # Shoulder, elbow and wrist, eye and ear of the left and the right side, in OpenPose-18.
 _BODY_SIDES = ((5, 6, 7, 15, 17), (2, 3, 4, 14, 16))
 _EARS = (16, 0)
@@ -153,7 +153,7 @@ def _mixed_angles(degrees: np.ndarray, before, after, share) -> np.ndarray:
 def _turned(bones: np.ndarray, before, after, share) -> np.ndarray:
     """Bones (F, 2) between those of the keys (n, 2), as long in depth as the longest of them looks."""
     longest = np.linalg.norm(bones, axis=-1).max()
-    return bone_between(bones[before], bones[after], np.full(len(before), longest), share, _FORWARD)
+    return bone_between(bones[before], bones[after], np.full(len(before), longest), share, FORWARD)
 
 
 def bone_between(first: np.ndarray, second: np.ndarray, length: np.ndarray, share: np.ndarray, forward: float):

@@ -1,12 +1,9 @@
 // Uses the pad without a page: reads {texts} from a file, writes what the state says after each thing done to it.
 import { readFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
+import { pads } from "./pads.mjs";
 
 const [folder, file] = process.argv.slice(2);
-const load = (name) => import(pathToFileURL(`${folder}/${name}.js`));
-const [{ State }, { checked }, { newValue, written, onPicture }, { noteOf }, { handPoints, pointsOf }, { handlesOf }] = await Promise.all(
-    ["state", "check", "value", "notes", "figure", "handles"].map(load)
-);
+const { checked, newValue, written, onPicture, handPoints, handlesOf, calm, pad, ground, still } = await pads(folder);
 const asked = JSON.parse(readFileSync(file, "utf-8"));
 
 const verdict = (text) => {
@@ -17,16 +14,6 @@ const verdict = (text) => {
     }
 };
 
-const calm = { busy: false, said: "", forget() {} };
-function pad(text = "", size = [800, 600]) {
-    const saved = [];
-    const state = new State((text) => saved.push(text), () => {});
-    state.load(text);
-    state.setPicture({ size, exact: true });
-    saved.length = 0;
-    const note = (find = calm, connected = true) => noteOf(state, (name) => name, connected, find)?.text ?? null;
-    return { state, saved, note };
-}
 const clip = (...times) => {
     const value = newValue([800, 600]);
     return written({ ...value, keys: times.map((t) => ({ ...value.keys[0], t })) });
@@ -75,14 +62,14 @@ const steps = {};
     const times = Array.from({ length: 120 }, (_, i) => i / 2);
     const one = pad(clip(0));
     one.state.setMending(true);
-    one.state.setGround({ width: 800, height: 600, fps: 24, times: [0, 1.25, 100], hands: [], bodies: null });
+    one.state.setGround(ground(2401, 24, 10));
     one.state.value.fixes = times.map((t) => ({ t, left: { move: [1, 2] } }));
     one.state.commit();
     one.state.seek(1.25);
     const before = written(one.state.value);
     one.state.turnHand(0, 40);
     one.state.commit();
-    steps.crowded = { same: written(one.state.value) === before, note: one.note() };
+    steps.crowded = { same: written(one.state.value) === before, note: one.note(), seen: one.state.isSeen(0) };
 }
 {
     // A key is added by moving something at another time, and that is said until the playhead moves on or the next change.
@@ -241,16 +228,6 @@ const steps = {};
                 for (let i = 0; i < 4; i++) found("scale", square).drag(further);
                 steps.handles.push([inside, ringOff, one.state.hand().size]);
             }
-}
-// A clip of the first figure that stands still, to correct.
-function still(frames = 49, fps = 24) {
-    const one = pad();
-    one.state.setMending(true);
-    const { body, hands } = pointsOf(newValue([800, 600]).keys[0]);
-    const times = Array.from({ length: frames }, (_, i) => Math.round((i / fps) * 1e4) / 1e4);
-    const every = (points) => times.map(() => points);
-    one.state.setGround({ width: 800, height: 600, fps, frames, times, hands: every(hands.flat()), bodies: every(body) });
-    return one;
 }
 {
     // Every handle over a clip, dragged a little towards the middle of the figure: where it is then, and after reading.
