@@ -27,6 +27,20 @@ PLACE = f"""id => {{
     return [box.left + at[0] * stage.stretch, box.top + at[1] * stage.stretch];
 }}"""
 
+# Whether the pad knows what it is connected to, and stands in its node, where it stood a frame before.
+STANDS = f"""mending => {{
+    const {{ pad, state }} = {NODE}.emv2Pad;
+    const {{ left, top, width, height }} = pad.getBoundingClientRect();
+    const {{ canvas, ds }} = window.app.canvas;
+    const node = ds.convertOffsetToCanvas({NODE}.pos);
+    const corner = canvas.getBoundingClientRect();
+    const away = [left - corner.left - node[0], top - corner.top - node[1]];
+    const before = window.emv2Box;
+    window.emv2Box = `${{[left, top, width, height]}}`;
+    const inNode = away[0] >= 0 && away[0] < 40 && away[1] >= 0 && away[1] < 160;
+    return pad.isConnected && state.mending === mending && width > 0 && inNode && before === window.emv2Box;
+}}"""
+
 
 def prompt_of(value: str = "", ground: bool = False) -> dict:
     """A picture on the pad, and what the pad makes in Preview Pose; with `ground` over a clip of the library."""
@@ -76,8 +90,9 @@ def show_pad(page, prompt: dict) -> None:
         }}"""
     )
     if "image" in prompt["2"]["inputs"]:
-        page.wait_for_function(f"() => {NODE}.emv2Pad.state.picture && {NODE}.emv2Pad.pad.isConnected")
-    page.wait_for_timeout(800)
+        page.wait_for_function(f"() => {NODE}.emv2Pad.state.picture")
+    page.evaluate("() => { window.emv2Box = null }")
+    page.wait_for_function(STANDS, arg="pose" in prompt["2"]["inputs"])
 
 
 def drag(page, handle: str, dx: float, dy: float) -> None:
@@ -87,7 +102,7 @@ def drag(page, handle: str, dx: float, dy: float) -> None:
     page.mouse.move(x + dx / 2, y + dy / 2)
     page.mouse.move(x + dx, y + dy)
     page.mouse.up()
-    page.wait_for_timeout(100)
+    page.wait_for_function(f"() => !{NODE}.emv2Pad.stage.pointers.size")
 
 
 def value(page) -> dict:
@@ -163,7 +178,6 @@ def test_drag_over_a_clip_corrects_it_around_its_time(page, comfy, mode):
     run(page)
     page.wait_for_function(f"() => {NODE}.emv2Pad.state.ground && {NODE}.emv2Pad.state.mending")
     page.evaluate(f"() => {NODE}.emv2Pad.state.seek(1)")
-    page.wait_for_timeout(300)
     drag(page, "wrist 1", 30, -60)
     made = value(page)
     assert [list(fix) for fix in made["fixes"]] == [["t", "right"]]
@@ -185,6 +199,34 @@ def test_note_stands_beside_the_picture_and_moves_nothing_as_it_comes_and_goes(p
     drag(page, "wrist 0", 10, -20)
     note(page, "Key frame added")
     assert page.evaluate(boxes) == before and before[1][1] <= before[0][0]
+
+
+def test_keys_and_fingers_have_alt_and_nothing_reaches_what_is_switched_off(page):
+    show_pad(page, prompt_of())
+    page.evaluate(f"() => {NODE}.emv2Pad.state.seek(1)")
+    drag(page, "wrist 0", 4, -4)
+    choose = f"id => {{ const {{ stage, state }} = {NODE}.emv2Pad; state.handle = id; stage.canvas.focus(); }}"
+    forearm = f"""() => {{
+        const {{ elbows, left }} = {NODE}.emv2Pad.state.value.keys[1];
+        return Math.hypot(left.wrist[0] - elbows[0][0], left.wrist[1] - elbows[0][1]);
+    }}"""
+    page.evaluate(choose, "elbow 0")
+    before = page.evaluate(forearm)
+    page.keyboard.press("Alt+Shift+ArrowDown")
+    page.evaluate(choose, "wrist 0")
+    page.keyboard.press("Alt+Shift+ArrowUp")
+    after = page.evaluate(forearm)
+    assert after > before + 5
+    press(page, "As with Alt held")
+    drag(page, "wrist 0", 0, -40)
+    assert page.evaluate(forearm) > after + 5
+    press(page, "Leave this hand out")
+    page.wait_for_function("() => document.querySelector('.emv2-pad-shapes').inert")
+    kept = value(page)
+    page.evaluate(choose, "neck")
+    page.evaluate("() => document.querySelector('.emv2-pad-shape').focus()")
+    page.keyboard.press("Enter")
+    assert value(page) == kept
 
 
 def press(page, name: str) -> None:

@@ -20,7 +20,7 @@ export function toolbar(state, stage, words, find) {
         state.longer = !state.longer;
         state.changed();
     }, named("longer"));
-    const fit = iconButton("fit", words("fitTip"), () => stage.fit(), named("fit"));
+    const fit = iconButton("fit", words("fitTip"), () => stage.fit());
     const handle = element("select", "emv2-pad-box", { title: words("handleTip") });
     handle.setAttribute("aria-label", words("handleTip"));
     handle.onchange = () => {

@@ -22,7 +22,6 @@ export const WORDS = {
             "bends with the wrist",
         "等同于按住 Alt：在片段中拖动腕或肘可加长骨骼；在单帧上，肘随腕弯曲",
     ],
-    fit: ["Fit", "适应"],
     fitTip: ["Fit to view (F, or double-click)", "适应视图 (F 或双击)"],
     find: ["Find", "检测"],
     findTip: ["Detect body and hands in the picture and place them here", "在图片中检测身体和手，并放到这里"],
