@@ -104,7 +104,7 @@ class Clip:
         """Number of frames, counted where only the file's header says so; ValueError as `frames`."""
         if self.kind != "video" or self.path is None or self.path.is_dir():
             return self.length()
-        from ..media.video import open_media
+        from ..media.opening import open_media
 
         with open_media(self.path, "video") as (container, stream):
             return sum(packet.pts is not None for packet in container.demux(stream))
@@ -114,7 +114,7 @@ class Clip:
         """Frames of a video file as its header tells, 1 if it does not."""
         import av
 
-        from ..media.video import open_media
+        from ..media.opening import open_media
 
         try:
             with open_media(source, "video") as (container, stream):
@@ -136,7 +136,8 @@ def read_picture(path: Path) -> np.ndarray:
     """A picture file as (H, W, 3) uint8 RGB, turned upright."""
     from PIL import Image, ImageOps
 
-    from ..media.video import MAX_PIXELS, MAX_SIDE, OF_DAMAGE
+    from ..media.opening import OF_DAMAGE
+    from ..media.video import MAX_PIXELS, MAX_SIDE
 
     try:
         with Image.open(path) as picture:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..media.opening import open_media
 from ..media.orientation import display_matrix, square_size, upright
-from ..media.video import has_sound, open_media
+from ..media.video import has_sound
 from ..pose.framing import Framing
 
 

@@ -1,6 +1,5 @@
 """Video files, streamed frame by frame in both directions, so that memory does not grow with the clip."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 
 from ..files.durable import Draft
+from .opening import MediaError, name_of, open_media
 from .orientation import display_matrix, square_size, upright
 from .waveform import check_sound, mix, resample_channels, to_float
 
@@ -209,7 +209,7 @@ def read_frames(source, fps: float | None = None, exact: bool = False) -> Iterat
     ValueError : no such file, not a video, damaged, sides beyond `MIN_SIDE` to `MAX_SIDE` pixels.
     """
     frames = _decode_frames(source, exact)
-    return frames if fps is None else _at_rate(frames, fps, _name(source))
+    return frames if fps is None else _at_rate(frames, fps, name_of(source))
 
 
 def frame_rate(source) -> float:
@@ -217,7 +217,7 @@ def frame_rate(source) -> float:
     with open_media(source, "video") as (_, stream):
         rate = stream.average_rate or stream.guessed_rate
     if not rate or rate < 0:
-        raise ValueError(f"{_name(source)} does not state its frame rate")
+        raise ValueError(f"{name_of(source)} does not state its frame rate")
     return float(rate)
 
 
@@ -241,7 +241,7 @@ def read_audio(source) -> tuple[np.ndarray, int]:
         pieces.append(piece)
         rates.append(rate)
     if not pieces:
-        raise ValueError(f"{_name(source)} contains no audio: the file is empty or truncated")
+        raise ValueError(f"{name_of(source)} contains no audio: the file is empty or truncated")
     return np.concatenate(pieces, axis=1), rates[0]
 
 
@@ -257,8 +257,8 @@ def sound_pieces(source) -> Iterator[tuple[np.ndarray, int]]:
     with open_media(source, "audio") as (container, stream):
         rate, channels = stream.rate or 0, stream.layout.nb_channels
         if not rate or not channels:
-            raise MediaError(f"{_name(source)} contains no audio: the file is empty or truncated")
-        _check(check_sound, channels, rate, _name(source))
+            raise MediaError(f"{name_of(source)} contains no audio: the file is empty or truncated")
+        _check(check_sound, channels, rate, name_of(source))
         # packed: PyAV reads beyond its list of planes where there are eight of them, as 7.1 sound has
         floats = av.AudioResampler("flt", stream.layout.name, rate)
         for index, frame in enumerate(chain(container.decode(stream), [None])):
@@ -274,7 +274,7 @@ def sound_pieces(source) -> Iterator[tuple[np.ndarray, int]]:
 def _samples_before(seconds: float, rate: int, source) -> int:
     if seconds > LONGEST_GAP:
         raise MediaError(
-            f"the sound of {_name(source)} begins {seconds:.0f} s after its beginning: its timestamps are "
+            f"the sound of {name_of(source)} begins {seconds:.0f} s after its beginning: its timestamps are "
             "damaged, convert the file again"
         )
     return round(seconds * rate)
@@ -283,7 +283,7 @@ def _samples_before(seconds: float, rate: int, source) -> int:
 def _decode_frames(source, exact: bool = False) -> Iterator[tuple[float, np.ndarray]]:
     with open_media(source, "video") as (container, stream):
         stream.thread_type = "AUTO"
-        name = _name(source)
+        name = name_of(source)
         size = _picture_size(stream.codec_context.width, stream.codec_context.height, stream, name)
         rate = stream.average_rate or stream.guessed_rate
         matrix = index = None
@@ -354,56 +354,8 @@ def _at_rate(frames: Iterator[tuple[float, np.ndarray]], fps: float, name: str) 
         yield 0.0, shown
 
 
-class MediaError(ValueError):
-    """A sentence on a file of sound or video."""
-
-
 def _check(check, *values) -> None:
     try:
         check(*values)
     except ValueError as error:
         raise MediaError(str(error)) from error
-
-
-# What readers raise for damaged files beside errors of their own. A cancel, whatever it is, is none of them.
-OF_DAMAGE = (
-    ValueError,
-    TypeError,
-    AttributeError,
-    LookupError,
-    ArithmeticError,
-    AssertionError,
-    NotImplementedError,
-    EOFError,
-)
-
-
-@contextmanager
-def open_media(source, kind: str):
-    """Open a file and its first stream of a kind ("video" or "audio"); what goes wrong becomes a sentence."""
-    import av
-
-    name = _name(source)
-    if isinstance(source, (str, os.PathLike)) and not Path(source).is_file():
-        raise ValueError(f"there is no file {source}")
-    if hasattr(source, "seek"):
-        source.seek(0)
-    try:
-        # Titles and the like in another encoding than UTF-8 are of no use here, and no damage.
-        with av.open(source if hasattr(source, "read") else str(source), metadata_errors="replace") as container:
-            stream = next(iter(getattr(container.streams, kind)), None)
-            if stream is None:
-                raise MediaError(f"{name} has no {kind} in it")
-            yield container, stream
-    except (MediaError, MemoryError):
-        raise
-    except (av.FFmpegError, *OF_DAMAGE) as error:
-        # FFmpeg's own words help; those of Python's errors are for programmers.
-        said = getattr(error, "strerror", None)
-        raise MediaError(
-            f"{name} cannot be read as {kind}, it is damaged or in an unknown format{f' ({said})' if said else ''}"
-        ) from error
-
-
-def _name(source) -> str:
-    return Path(source).name if isinstance(source, (str, os.PathLike)) else "the file"

@@ -19,8 +19,9 @@ from comfy_server import ComfyServer  # noqa: E402
 from comfy_setup import CPU_ARGUMENTS, Installation, make_base  # noqa: E402
 from comfy_workflow import change  # noqa: E402
 from comfy_workflow import to_prompt as to_api  # noqa: E402
-from graphs import APP_INPUTS, APP_OUTPUTS, GRAPHS, VIDEO, Graph  # noqa: E402
-from graphs import PICTURE as PICTURE_NAME  # noqa: E402
+from graphs import APP_INPUTS, APP_OUTPUTS, GRAPHS  # noqa: E402
+from parts import PICTURE as PICTURE_NAME  # noqa: E402
+from parts import VIDEO, Graph  # noqa: E402
 
 WORKFLOWS = REPO / "workflows"
 SMALL_MODEL = REPO / "demo" / "models" / "nano.safetensors"

@@ -20,7 +20,8 @@ from comfy_page import (
     show_as_vue,
     visit,
 )
-from graphs import GRAPHS, PREFIX
+from graphs import GRAPHS
+from parts import PREFIX
 from template_values import VALUES
 
 REPO = Path(__file__).resolve().parents[2]
