@@ -46,6 +46,8 @@ HAND_POINTS = 21
 BODY_POINTS = 18
 FACE_POINTS = 68
 LIP_POINTS = slice(48, 68)
+# Of the body, in OpenPose-18: nose, eyes and ears, which go with the face.
+HEAD_POINTS = [0, 14, 15, 16, 17]
 
 
 # What the denoising U-Net predicts; and the largest patch.

@@ -11,7 +11,7 @@ KINDS = {
     "products": ("mm", "linear", "matmul", "_linear_pointwise"),
     "norms": ("norm",),
     "copies": ("copy_", "cat", "clone", "index", "contiguous", "pad", "repeat", "upsample"),
-    "pointwise": ("add", "sub", "mul", "div", "gelu", "silu", "geglu"),
+    "pointwise": ("add", "sub", "mul", "div", "gelu", "silu"),
 }
 """Kinds by parts of the operators' names; the first that fits counts, and what fits none is "other"."""
 

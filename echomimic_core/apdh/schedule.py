@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..config import HEAD_POINTS
 from .steering import KEYPOINT_GROUPS, REACHES
 
 AUDIO_REACHES = ("off", *reversed(REACHES))
-# Points of OpenPose-18 that belong to the head: nose, eyes, ears. They go with the face.
-HEAD_POINTS = [0, 14, 15, 16, 17]
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..pose import HandPose
+from ..pose.measure import ARMS
 
-ARMS = ((5, 6, 7), (2, 3, 4))  # Shoulder, elbow, wrist of the person's left and right in OpenPose-18.
 # For each of the 20 bones of a hand the point it begins at, the point it ends at being 1..20 in this order.
 PARENTS = np.array([0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19])
 BONES = 2 + len(PARENTS)
@@ -71,7 +71,7 @@ def chains_of(pose: HandPose) -> Chains:
         raise ValueError("it does not show both hands in every frame")
     square = np.array([whole.width, whole.height]) / whole.height
     bodies, hands = whole.bodies * square, whole.hands * square
-    arms = np.stack([bodies[:, list(arm)] for arm in ARMS], axis=1)
+    arms = np.stack([bodies[:, arm] for arm in ARMS], axis=1)
     # The hand hangs on its own wrist point, which the forearm then leads to.
     joints = np.concatenate([arms[:, :, :2], hands[:, :, :1]], axis=2)
     bones = np.concatenate([np.diff(joints, axis=2), hands[:, :, 1:] - hands[:, :, PARENTS]], axis=2)
@@ -84,7 +84,7 @@ def posed(chains: Chains, base: HandPose) -> HandPose:
     elbows, points = _elbows(chains), hands_of(chains)
     bodies = base.bodies.copy()
     for side, arm in enumerate(ARMS):
-        bodies[:, list(arm)] = np.stack([chains.roots[:, side], elbows[:, side], points[:, side, 0]], axis=1)
+        bodies[:, arm] = np.stack([chains.roots[:, side], elbows[:, side], points[:, side, 0]], axis=1)
     return replace(base, hands=points, hand_scores=np.ones(points.shape[:3]), bodies=bodies)
 
 

@@ -7,9 +7,10 @@ import numpy as np
 
 from ..config import FPS
 from ..pose import HandPose, edit, gestures
+from ..pose.measure import ARMS
 from ..pose.motion import speeds, strokes
 from ..runtime import Progress
-from .chains import ARMS, Chains, chains_of
+from .chains import Chains, chains_of
 from .library import BOTH, GestureLibrary, Stroke
 
 # Seconds around a stroke's greatest speed that may belong to it: preparation, hold and retraction.

@@ -8,11 +8,11 @@ import numpy as np
 
 from ..config import BODY_POINTS, FACE_POINTS, FPS, HAND_POINTS, HANDS
 from .hand_pose import BODY_WRISTS, MAX_FRAMES, MAX_SIDE, MIN_SIDE, HandPose, check_points
+from .measure import EYES
 from .track import Track, non_empty
 
 # Coordinates up to this are parts of the canvas and not pixels (points may lie a little outside).
 _LARGEST_FRACTION = 2.0
-_EYES = (14, 15)
 _HAND_KEYS = ("hand_left_keypoints_2d", "hand_right_keypoints_2d")
 # OpenPose-18 out of BODY_25 and out of COCO-17 (whose neck is made from the shoulders and appended).
 _FROM_BODY_25 = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]
@@ -88,7 +88,7 @@ def to_keypoints(pose: HandPose, keep_scores: bool = False, min_score: float = 0
     faces = part(pose.faces, pose.face_scores, FACE_POINTS)
     hands = [part(pose.hands[:, side], pose.hand_scores[:, side], HAND_POINTS) for side in range(HANDS)]
     has_face = (faces[..., 2] > 0).any(axis=1)[:, None, None]
-    faces = np.concatenate([faces, np.where(has_face, bodies[:, list(_EYES)], 0.0)], axis=1)
+    faces = np.concatenate([faces, np.where(has_face, bodies[:, EYES], 0.0)], axis=1)
     parts = {"pose_keypoints_2d": bodies, **dict(zip(_HAND_KEYS, hands, strict=True)), "face_keypoints_2d": faces}
     somebody = np.concatenate(list(parts.values()), axis=1)[..., 2].any(axis=1)
 

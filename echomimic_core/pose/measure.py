@@ -12,7 +12,7 @@ from .track import present
 # OpenPose-18 points that do not move with a gesture: nose, neck, shoulders, eyes, ears. Shoulders weigh most.
 STEADY_POINTS = np.array([0, 1, 2, 5, 14, 15, 16, 17])
 STEADY_WEIGHTS = np.array([1.0, 2.0, 3.0, 3.0, 0.5, 0.5, 0.5, 0.5])
-NOSE, NECK, SHOULDERS = 0, 1, (2, 5)
+NOSE, NECK, SHOULDERS, EYES = 0, 1, (2, 5), [14, 15]
 # Shoulder, elbow, wrist of the left and of the right arm, in the order of the hands.
 ARMS = np.array([(5, 6, 7), (2, 3, 4)])
 SCORE_SEEN = 0.3

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .hand_pose import HandPose
-from .measure import ARMS, SCORE_SEEN, SHOULDERS, measure
+from .measure import ARMS, EYES, SCORE_SEEN, SHOULDERS, measure
 from .track import present
 
 # Lengths of upper arm, forearm and hand (wrist to fingertip), in distances of the shoulder joints.
@@ -27,7 +27,6 @@ _AGREE = 0.1
 # Points that lie so near to each other, in pixels, are one: they show no bone.
 _ONE_POINT = 1.0
 _FRAME_PERCENTILE = 98
-_EYES = [14, 15]
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def seen_bones(pose: HandPose) -> Bones | None:
     if shoulders is None or None in arm:
         return None
     hand = measure(pose).hand or np.nan
-    return Bones(shoulders, np.array([*arm, hand]), _longest(points, seen, [_EYES]), _straightest(points, seen))
+    return Bones(shoulders, np.array([*arm, hand]), _longest(points, seen, [EYES]), _straightest(points, seen))
 
 
 def _straightest(points: np.ndarray, seen: np.ndarray) -> float:

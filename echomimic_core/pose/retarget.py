@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..config import HEAD_POINTS
 from .hand_pose import HandPose, hand_root
 from .measure import ARMS, NECK, NOSE, SCORE_SEEN, SHOULDERS
 from .proportions import Bones, bones_of, seen_bones
@@ -32,7 +33,6 @@ _FRAME_HEIGHT, _FRAME_BELOW_NECK = 2.5, 1.31
 # A pose whose shoulders lie where the person's do, to so much of their distance, and whose bones look as long, to so
 # much of their length, is on this body already. A forearm or upper arm may look shorter; what is nearer looks longer.
 _SAME_PLACE, _SAME_LENGTH, _NEARER = 0.005, 0.08, 1.15
-_HEAD = [0, 14, 15, 16, 17]
 _RING, _LITTLE = slice(13, 17), slice(17, 21)
 
 
@@ -110,7 +110,7 @@ def retarget(person: HandPose, pose: HandPose, on_body: bool | None = None) -> H
         made[:, point] = _placed_points(person, pose, bodies[:, point], scale)
     head = them.eyes / ours.eyes if them.eyes and ours.eyes else scale
     nose = _placed(person, pose, bodies, NOSE, scale)
-    made[:, _HEAD] = nose[:, None] + head * (bodies[:, _HEAD] - bodies[:, NOSE, None])
+    made[:, HEAD_POINTS] = nose[:, None] + head * (bodies[:, HEAD_POINTS] - bodies[:, NOSE, None])
     tracks = {
         "bodies": Track(np.where(there[..., None], made / size, pose.bodies), pose.body_scores),
         "hands": Track(np.where(shown[..., None], made_hands / size, pose.hands), pose.hand_scores),

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from ..media.picture import fit_scale
 from ..pose.align import framed_rows
 from ..pose.hand_pose import HandPose
+from ..pose.measure import ARMS, SHOULDERS
 from ..pose.track import present
 from ..runtime import Progress
 from .people import Person
@@ -21,7 +22,6 @@ CAMERAS = ("still", "follow")
 
 # A crop that follows a person does so smoothly: standard deviations of what evens out place and size, in seconds.
 _PLACE_SECONDS, _SIZE_SECONDS = 0.1, 1.0
-_SHOULDERS, _FOREARMS = [2, 5], ((6, 7), (3, 4))
 _HAND = 0.7  # Of the forearm.
 # A crop is no wider than this many of its heights on each side of the neck; masks are looked at in this resolution.
 _WIDEST, _LOOKED_HEIGHT, _LOOKED_FRAMES, _EDGE = 1.0, 256, 24, 0.5
@@ -233,7 +233,7 @@ def _hands_reach(pose: HandPose) -> tuple[np.ndarray, np.ndarray]:
     """Left and top, right and bottom, in pixels, of the hands; where they were not found, of where wrists lead to."""
     size = np.array([pose.width, pose.height], float)
     points = [pose.hands[present(pose.hands, pose.hand_scores)] * size]
-    for side, (elbow, wrist) in enumerate(_FOREARMS):
+    for side, (_, elbow, wrist) in enumerate(ARMS):
         seen = (pose.body_scores[:, [elbow, wrist]] >= _SEEN).all(axis=1) & (pose.hand_scores[:, side].max(axis=1) == 0)
         points.append((pose.bodies[seen, wrist] + _HAND * (pose.bodies[seen, wrist] - pose.bodies[seen, elbow])) * size)
     points = np.concatenate(points)
@@ -250,8 +250,8 @@ def _inside(start: float, length: float, room: int) -> float:
 def _steadied(pose: HandPose) -> tuple[np.ndarray, HandPose]:
     """Matrices (F, 2, 3) that hold the shoulders still, smoothly, in pixels, and the pose moved by them."""
     size = np.array([pose.width, pose.height], float)
-    shoulders = pose.bodies[:, _SHOULDERS] * size
-    seen = (pose.body_scores[:, _SHOULDERS] >= _SEEN).all(axis=1)
+    shoulders = pose.bodies[:, list(SHOULDERS)] * size
+    seen = (pose.body_scores[:, list(SHOULDERS)] >= _SEEN).all(axis=1)
     if not seen.any():
         return np.eye(2, 3)[None], pose
     frames = np.flatnonzero(seen)

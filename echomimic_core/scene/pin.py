@@ -1,6 +1,7 @@
 """Pin: what of a clip's latents is held while the rest is sampled, so that a background neither drifts nor flickers."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -8,6 +9,7 @@ import torch.nn.functional as F
 
 from ..media.picture import fit_picture
 from ..pose.hand_pose import HandPose
+from ..pose.measure import ARMS
 from ..pose.track import present
 from .crop import Crop
 
@@ -18,7 +20,6 @@ _LEAST_FREE = 0.02
 # sampled would end in a step there.
 _ROOM = 1
 _RIM = 0.25
-_ARMS = ((2, 3), (3, 4), (5, 6), (6, 7))
 # Points along a bone, and the room around an arm and a hand as a part of the shoulders' distance.
 _ALONG, _AROUND = 12, 0.18
 
@@ -79,7 +80,7 @@ def _reached(pose: HandPose, height: int, width: int) -> torch.Tensor:
     points, room = [hands], 2.0
     if pose.bodies is not None:
         bodies, there = pose.bodies * size, present(pose.bodies, pose.body_scores)
-        for start, end in _ARMS:
+        for start, end in (bone for arm in ARMS for bone in pairwise(arm)):
             seen = there[:, start] & there[:, end]
             steps = np.linspace(0, 1, _ALONG)[:, None, None]
             points.append((bodies[seen, start] * (1 - steps) + bodies[seen, end] * steps).reshape(-1, 2))

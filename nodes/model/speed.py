@@ -2,6 +2,7 @@
 
 from comfy_api.latest import io
 
+from ...echomimic_core.sampling.speed import PRESETS, SpeedOptions
 from ..types import schema
 
 CUSTOM = "custom"
@@ -51,7 +52,7 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "preset",
-                    options=[CUSTOM, "exact", "fast", "fastest"],
+                    options=[CUSTOM, *PRESETS],
                     default=CUSTOM,
                     optional=True,
                     tooltip="Shortcuts that go well together, in place of the settings above; custom takes those. "
@@ -68,12 +69,11 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
     ) -> io.NodeOutput:
         from ...bridge.model import require_echomimic
         from ...bridge.payload import SPEED
-        from ...echomimic_core.sampling.speed import PRESETS, SpeedOptions
 
         require_echomimic(model, "EchoMimicV2 Speed Options")
         model = model.clone()
         custom = SpeedOptions((guidance_start, guidance_middle, guidance_end), reuse_steps, merge_reference)
-        model.model_options["transformer_options"][SPEED] = PRESETS.get(preset, custom)
+        model.model_options["transformer_options"][SPEED] = custom if preset == CUSTOM else PRESETS[preset]
         return io.NodeOutput(model)
 
 

@@ -2,13 +2,12 @@
 
 import numpy as np
 
+from ...config import HEAD_POINTS
 from ..hand_pose import HandPose
-from ..measure import ARMS, NECK
+from ..measure import ARMS, EYES, NECK
 from ..track import Track
 from .points import FORWARD, bone_between, rotated
 from .value import PadBody
-
-_HEAD, _EYES = [0, 14, 15, 16, 17], [14, 15]
 
 
 def moved_bone(bone: np.ndarray, by: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -57,8 +56,8 @@ def elbows_mended(pose: HandPose, size: np.ndarray, changes: list[PadBody], weig
 
 def _move_head(bodies: np.ndarray, faces: np.ndarray, seen: np.ndarray, change: np.ndarray, share: np.ndarray) -> None:
     """Moves the head in place, where neck and eyes are seen."""
-    there = seen[:, [NECK, *_EYES]].all(axis=1)[:, None, None]
-    eyes, neck = bodies[:, _EYES].mean(axis=1), bodies[:, NECK]
+    there = seen[:, [NECK, *EYES]].all(axis=1)[:, None, None]
+    eyes, neck = bodies[:, EYES].mean(axis=1), bodies[:, NECK]
     at = neck + moved_bone(eyes - neck, change[:2], share)
     scale = np.exp(share * np.log(change[2]))[:, None, None]
     tilt = (share * np.deg2rad(change[3]))[:, None]
@@ -67,7 +66,7 @@ def _move_head(bodies: np.ndarray, faces: np.ndarray, seen: np.ndarray, change: 
         moved = at[:, None] + scale * rotated(points - eyes[:, None], tilt)
         return np.where(there, moved, points)
 
-    bodies[:, _HEAD], faces[:] = placed(bodies[:, _HEAD]), placed(faces)
+    bodies[:, HEAD_POINTS], faces[:] = placed(bodies[:, HEAD_POINTS]), placed(faces)
 
 
 def _where(track: Track, frames: np.ndarray, points: np.ndarray) -> Track:

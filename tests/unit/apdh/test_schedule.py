@@ -7,8 +7,9 @@ import pytest
 import torch
 import training_clips as clips
 
-from echomimic_core.apdh.schedule import HEAD_POINTS, APDHPhase, APDHSchedule, keep_groups
+from echomimic_core.apdh.schedule import APDHPhase, APDHSchedule, keep_groups
 from echomimic_core.apdh.steering import attention_sizes, level_gains
+from echomimic_core.config import HEAD_POINTS
 from echomimic_core.training.data.dataset import audio_reach
 from echomimic_core.training.data.hpa import (
     FACE_HEIGHT,

@@ -1,4 +1,5 @@
-"""What a guided window at 768x768 moves through memory besides its arithmetic, counted on the meta device."""
+"""What a guided window at 768x768 moves through memory besides its arithmetic, counted on the meta device: as it runs,
+and with a kernel for each function of `fused`, none of which is written yet."""
 
 import pytest
 import torch
@@ -6,12 +7,19 @@ import torch
 from benchmarks.counting import Traffic, traffic
 from benchmarks.shapes import meta_window
 from echomimic_core.config import RELEASED
+from echomimic_core.models import fused
+
+
+def counted() -> Traffic:
+    window, _ = meta_window(RELEASED, pixels=768, frames=12)
+    return traffic(window)
 
 
 @pytest.fixture(scope="module")
 def moved() -> Traffic:
-    window, _ = meta_window(RELEASED, pixels=768, frames=12)
-    return traffic(window)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused, "_in_the_open", lambda hidden: True)
+        return counted()
 
 
 def test_tokens_lie_as_they_are_read(moved):
@@ -23,7 +31,12 @@ def test_pieces_are_made_in_their_place(moved):
 
 
 def test_little_is_moved_besides_the_arithmetic(moved):
-    assert moved.total <= 108e9, moved.bytes.most_common(12)
+    assert moved.total <= 160e9, moved.bytes.most_common(12)
+
+
+def test_kernels_would_move_less():
+    with_kernels = counted()
+    assert with_kernels.total <= 108e9, with_kernels.bytes.most_common(12)
 
 
 def test_an_addition_of_two_orders_and_a_norm_that_copies_are_seen():
