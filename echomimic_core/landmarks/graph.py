@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ..runtime import TorchOperations
+from . import one_pass
 
 FORMAT = "echomimicv2-landmarks"
 _LAYERS = ("conv", "linear", "slopes")
@@ -51,6 +52,7 @@ class Graph(nn.Module):
                 self.layers[str(to)] = _layer(name, options, operations, device, dtype)
             self.steps.append((name, to, places, options))
         self._plans: dict[tuple[int, ...], list] = {}
+        self._laid_out: dict[int, torch.Tensor] = {}
 
     def forward(self, pictures: torch.Tensor, wanted: tuple[int, ...] | None = None) -> list[torch.Tensor]:
         """Results of (batch, 3, size, size) pictures whose values lie in `range`, one tensor an output.
@@ -68,15 +70,24 @@ class Graph(nn.Module):
     ) -> tuple[list[torch.Tensor], torch.Tensor | None]:
         values, maps = {0: pictures}, None
         outputs = self.outputs if wanted is None else [self.outputs[index] for index in wanted]
+        fast = pictures.device.type == "cpu" and not torch.is_grad_enabled() and one_pass.available()
         for (name, to, places, options), done in self._plan(tuple(outputs)):
             inputs = [values[place] for place in places]
             for place in done:
                 del values[place]
             layer = self.layers[str(to)] if name in _LAYERS else None
-            values[to] = _RUN[name](layer, inputs, options)
+            run = self._convolve if fast and name == "conv" else _RUN[name]
+            values[to] = run(layer, inputs, options)
             if values[to].ndim == 4 and values[to].shape[-1] == cells:
                 maps = values[to]
         return [values[place] for place in outputs], maps
+
+    def _convolve(self, layer: nn.Conv2d, inputs: list[torch.Tensor], options: dict) -> torch.Tensor:
+        """As `_conv`, in one pass; the weights never change, so they are laid out once."""
+        weights = self._laid_out.get(id(layer))
+        if weights is None:
+            weights = self._laid_out[id(layer)] = one_pass.lay_out(layer, inputs[0])
+        return one_pass.convolve(weights, layer, inputs[0], options.get("act"))
 
     def _plan(self, outputs: tuple[int, ...]) -> list[tuple]:
         """The steps that the outputs need, each with the places that nobody reads afterwards."""

@@ -77,24 +77,22 @@ def sample(
     -------
     (n, 3, size, size) float32 in channels-last layout.
     """
-    places = (_places(squares, size, pictures.device) * _FRACTIONS).round_().to(torch.int32)
+    x, y = ((places * _FRACTIONS).round_().to(torch.int32) for places in _places(squares, size, pictures.device))
     height, width = pictures.shape[1:3]
     base = torch.as_tensor(owners, device=pictures.device, dtype=torch.int32)[:, None, None] * height
-    columns, column_weights = _two_nearest(places[..., 0], width, outside)
-    rows, row_weights = _two_nearest(places[..., 1], height, outside)
+    columns, column_weights = _two_nearest(x, width, outside)
+    rows, row_weights = _two_nearest(y, height, outside)
     flat = pictures.reshape(-1, 3)
-    # Planes of colours, so that weights multiply whole rows of numbers.
-    total = torch.zeros((3, places[..., 0].numel()), device=pictures.device)
+    total = torch.zeros((len(squares) * size**2, 3), device=pictures.device)
     for row, down in zip(rows, row_weights, strict=True):
-        line = (row + base).long() * width
+        line = (row + base) * width
         for column, across in zip(columns, column_weights, strict=True):
             taps = flat.index_select(0, (line + column).reshape(-1))
-            total.addcmul_(taps.float().t().contiguous(), (down * across).reshape(-1))
+            total.addcmul_(taps.float(), (down * across).reshape(-1, 1))
     # Half a step goes up, as in OpenCV's whole-number arithmetic; every sum is exact in float32.
     total = total.mul_(1 / _FRACTIONS**2).add_(0.5).floor_()
     low, high = values
-    total = total.mul_((high - low) / 255).add_(low).reshape(3, len(squares), size, size)
-    return total.transpose(0, 1).contiguous(memory_format=torch.channels_last)
+    return total.mul_((high - low) / 255).add_(low).view(len(squares), size, size, 3).permute(0, 3, 1, 2)
 
 
 def _two_nearest(places: torch.Tensor, size: int, outside: str) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
@@ -119,8 +117,9 @@ def sample_smoothly(pictures: torch.Tensor, squares: torch.Tensor, size: int, ou
     (n, 3, size, size) in the pictures' own values.
     """
     height, width = pictures.shape[2:]
-    places = _places(squares.detach().cpu().double().numpy(), size, pictures.device).to(pictures.dtype)
-    grid = (2 * places + 1) / torch.tensor([width, height], device=pictures.device) - 1
+    places = torch.broadcast_tensors(*_places(squares.detach().cpu().double().numpy(), size, pictures.device))
+    sizes = torch.tensor([width, height], device=pictures.device)
+    grid = (2 * torch.stack(places, dim=-1).to(pictures.dtype) + 1) / sizes - 1
     mode = "border" if outside == "edge" else "zeros"
     return F.grid_sample(pictures, grid.to(pictures.dtype), mode="bilinear", padding_mode=mode, align_corners=False)
 
@@ -139,14 +138,18 @@ def spread(maps: torch.Tensor, squares: np.ndarray, height: int, width: int) -> 
     return F.grid_sample(maps[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)[:, 0]
 
 
-def _places(squares: np.ndarray, size: int, device: torch.device) -> torch.Tensor:
-    """(n, size, size, 2) x and y in the picture of each pixel of the squares."""
+def _places(squares: np.ndarray, size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """x and y in the picture of each pixel of the squares, in shapes that spread to (n, size, size)."""
+    upright = not squares[:, 3].any()
     # Apple's devices know no float64; elsewhere it keeps places exact to the last 1/32 pixel.
     dtype = torch.float32 if device.type == "mps" else torch.float64
     squares = torch.from_numpy(np.ascontiguousarray(squares, dtype=np.float64)).to(device, dtype)
     steps = torch.arange(size, dtype=dtype, device=device) / size - 0.5
     side, angle = squares[:, 2, None], squares[:, 3, None]
+    if upright:
+        across = steps * side
+        return squares[:, 0, None, None] + across[:, None, :], squares[:, 1, None, None] + across[:, :, None]
     across, along = steps * side * angle.cos(), steps * side * angle.sin()
     x = squares[:, 0, None, None] + across[:, None, :] - along[:, :, None]
     y = squares[:, 1, None, None] + along[:, None, :] + across[:, :, None]
-    return torch.stack([x, y], dim=-1)
+    return x, y
