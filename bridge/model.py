@@ -23,6 +23,7 @@ from ..echomimic_core.config import (
     Variant,
 )
 from ..echomimic_core.models.chunks import CHUNK_ELEMENTS
+from ..echomimic_core.models.trial import ways_in_use
 from ..echomimic_core.runtime import free_memory
 from ..echomimic_core.sampling.clip import CACHE_BYTES
 from ..echomimic_core.sampling.denoiser import ClipDenoiser, Halves, Moment, WindowBatch
@@ -113,7 +114,8 @@ class GraphDenoiser(ClipDenoiser):
     @torch.compiler.disable(recursive=False)
     def _whole_clip(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
         halves = Halves(half.clip, unconditional)
-        return self.predict(latents, timestep, windows, halves, half.runner, options, window_report(options))
+        with self._ways(latents.device, options):
+            return self.predict(latents, timestep, windows, halves, half.runner, options, window_report(options))
 
     @torch.compiler.disable(recursive=False)
     def _few_windows(self, latents, timestep, windows, half: PreparedHalf, unconditional: bool, options: dict):
@@ -121,7 +123,12 @@ class GraphDenoiser(ClipDenoiser):
         # ComfyUI has already decided whether the halves go together.
         batch = WindowBatch(windows, rows, replace(options[BATCHING], halves_together=True))
         moment = Moment.at(timestep, latents.device, options)
-        return self.run_windows(latents, moment, batch, Halves(half.clip, unconditional)).unbind(0)
+        with self._ways(latents.device, options):
+            return self.run_windows(latents, moment, batch, Halves(half.clip, unconditional)).unbind(0)
+
+    def _ways(self, device: torch.device, options: dict):
+        """A context in which the ways of the run's Speed Options are taken."""
+        return ways_in_use(options.get(SPEED, EXACT).ways_on(device, self.compute_dtype or self.dtype))
 
 
 class ZeroSNRSampling(comfy.model_sampling.ModelSamplingDiscrete, comfy.model_sampling.V_PREDICTION):

@@ -24,10 +24,12 @@ sys.path.insert(0, str(REPO / "demo"))
 from comfy_setup import CACHE, SetupError, pip, prepare, read_requirements  # noqa: E402
 from comfy_trees import kept  # noqa: E402
 
-# The evaluation's numbers are held against those of scikit-image and torchmetrics; onnx writes its .onnx files.
+# The evaluation's numbers are held against those of scikit-image and torchmetrics; onnx writes its .onnx files;
+# triton interprets and compiles kernels without a card.
 PACKAGES = (
     *("pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff==0.17.5"),
     *("scikit-image>=0.22", "torchmetrics>=1.4", "onnx", "onnxruntime"),
+    *(("triton>=3.2",) if sys.platform == "linux" else ()),
 )
 MOST_WORKERS = 4  # Each may hold a few GB
 # Where a release of ComfyUI may lie as an archive, so that it need not be cloned.

@@ -1,22 +1,44 @@
 """Steps between the matrix products, which cost memory traffic and hardly any arithmetic: one function each.
 
-Each is plain torch, which without gradients writes into tensors that nobody else needs. On the meta device each is one
-operator, so that the traffic is counted as a kernel would cause it; no kernel is written yet.
+Each is plain torch, which without gradients writes into tensors that nobody else needs, or one of `kernels` where that
+is in use. On the meta device each is one operator, so that the traffic is counted as a kernel would cause it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..runtime import layer_weights
+from ..runtime import attention, layer_weights
+
+_kernels: ContextVar[Mapping[str, Callable]] = ContextVar("kernels", default={})  # noqa: B039 (never written into)
+
+
+@contextmanager
+def with_kernels(functions: Mapping[str, Callable]) -> Iterator[None]:
+    """Use these functions of `kernels`, by name, in what is run inside, wherever tensors lie in memory as they need."""
+    token = _kernels.set(functions)
+    try:
+        yield
+    finally:
+        _kernels.reset(token)
+
+
+def _kernel(name: str, hidden: torch.Tensor) -> Callable | None:
+    """The kernel that is in use for a step, if `hidden` lies in memory as it needs: channels last, without gaps."""
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        return None
+    layout = torch.channels_last if hidden.ndim == 4 else torch.contiguous_format
+    return _kernels.get().get(name) if hidden.is_contiguous(memory_format=layout) else None
 
 
 def as_one(name: str, shape_of: Callable, changes: tuple[str, ...] = ()) -> Callable:
-    """Make a function of tensors an operator `echomimic::name`, once it is counted: torch knows one of that name only,
-    and this module may be there twice, in a pack and installed.
+    """Let a function of tensors be its kernel where one is in use, or an operator `echomimic::name` once it is counted:
+    torch knows one of that name only, and this module may be there twice, in a pack and installed.
 
     shape_of : of its arguments, makes a tensor like its result. changes : names of the arguments it writes into.
     """
@@ -29,7 +51,9 @@ def as_one(name: str, shape_of: Callable, changes: tuple[str, ...] = ()) -> Call
             return made
 
         def choose(*args):
-            return function(*args) if _in_the_open(args[0]) else operator()(*args)
+            if _in_the_open(args[0]):
+                return (_kernel(name, args[0]) or function)(*args)
+            return operator()(*args)
 
         return choose
 
@@ -37,7 +61,7 @@ def as_one(name: str, shape_of: Callable, changes: tuple[str, ...] = ()) -> Call
 
 
 def _in_the_open(hidden: torch.Tensor) -> bool:
-    """Whether the steps are taken one by one: everywhere but where traffic is counted."""
+    """Whether the numbers are wanted: everywhere but where traffic is counted."""
     return torch.is_grad_enabled() or torch.compiler.is_compiling() or hidden.device.type != "meta"
 
 
@@ -90,6 +114,15 @@ def group_norm(norm: nn.GroupNorm, hidden: torch.Tensor, silu: bool = False) -> 
     return _group_norm(hidden, norm.num_groups, *layer_weights(norm, hidden), norm.eps, silu)
 
 
+def attend_over_frames(
+    q: torch.Tensor, keys_values: tuple[torch.Tensor, torch.Tensor], heads: int, transformer_options: dict
+) -> torch.Tensor:
+    """Attention over the frames of each pixel by the current backend: all of (pixels, frames, c)."""
+    if kernel := _kernel("attend_over_frames", q):
+        return kernel(q, *keys_values, heads)
+    return attention(q, *keys_values, heads, transformer_options)
+
+
 @as_one("layer_norm", lambda hidden, weight, bias, eps, positions: torch.empty_like(hidden))
 def _layer_norm(
     hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps: float, positions: torch.Tensor
@@ -124,7 +157,7 @@ def add_norm(
     positions: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(the sum as `add` makes it, its layer norm, to which positions are added if they are given)."""
-    if _in_the_open(hidden):
+    if _in_the_open(hidden) and _kernel("add_norm", hidden) is None:
         hidden = add(hidden, more, scale)
         return hidden, norm(hidden) if positions is None else layer_norm(norm, hidden, positions)
     more = more.expand_as(hidden)

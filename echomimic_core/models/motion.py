@@ -9,8 +9,8 @@ from torch import nn
 from ..config import MAX_CONTEXT_FRAMES
 from .attention import GROUP_NORM_EPS, Attention, FeedForward
 from .chunks import pieces, rows_at_once
-from .context import FEED_FORWARD_GROWTH, WindowContext
-from .fused import add, add_norm, as_picture, as_tokens, group_norm, layer_norm
+from .context import FEED_FORWARD_GROWTH, KeysValues, WindowContext
+from .fused import add, add_norm, as_picture, as_tokens, attend_over_frames, group_norm, layer_norm
 
 
 @lru_cache(maxsize=64)
@@ -36,11 +36,18 @@ def frame_positions(frames: int, like: torch.Tensor) -> torch.Tensor:
     return table(like.shape[-1], like.device, like.dtype)[:frames]
 
 
+class FrameAttention(Attention):
+    """Self-attention over the few frames of each pixel, for which there is a kernel of its own."""
+
+    def attend(self, q: torch.Tensor, keys_values: KeysValues, transformer_options: dict) -> torch.Tensor:
+        return attend_over_frames(q, keys_values, self.heads, transformer_options)
+
+
 class TemporalBlock(nn.Module):
     def __init__(self, channels: int, heads: int, operations, **factory):
         super().__init__()
         self.attention_blocks = nn.ModuleList(
-            [Attention(channels, channels, heads, operations, **factory) for _ in range(2)]
+            [FrameAttention(channels, channels, heads, operations, **factory) for _ in range(2)]
         )
         self.norms = nn.ModuleList([operations.LayerNorm(channels, **factory) for _ in range(2)])
         self.ff = FeedForward(channels, operations, **factory)

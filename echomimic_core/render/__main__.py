@@ -246,6 +246,7 @@ def parser() -> argparse.ArgumentParser:
         "framing": "how the picture is framed",
         "fill": "what is seen beyond the picture's edges",
         "preset": "speed: exact (default), fast or fastest",
+        "tuning": "what is tried on a CUDA card: layout (default), kernels or off",
         "reuse_steps": "compute only every so manieth step in full",
         "merge_reference": "merge reference tokens in squares of this side",
     }

@@ -1,7 +1,7 @@
 """One clip: what the nodes of the first template do, one after the other."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -155,11 +155,12 @@ def sampled(
         yield sample(models.denoiser, conditions, noise, config, **more)
         return
     segments = plan_segments(frames, settings.segment_frames, HELD_FRAMES, settings.loop)
+    ways = settings.speed.ways_on(torch.device(models.device), models.denoiser.dtype)
+    store = SegmentStore(folder / run[:12], run, segments, ways)
     make = torch_sampler(
         *(models.denoiser, conditions, frames, settings.seed, config, models.device, settings.loop),
-        *(pin, settings.denoise, settings.speed),
+        *(pin, settings.denoise, replace(settings.speed, ways=store.ways)),
     )
-    store = SegmentStore(folder / run[:12], run, segments)
     for _, latents in run_segments(segments, store, make, progress):
         yield latents.to(models.device)
 

@@ -14,7 +14,7 @@ from ..files.addresses import Address, Place, below, place
 from ..files.names import is_hidden
 from ..pose.align import FRAMINGS
 from ..pose.retarget import MODES
-from ..sampling.speed import PRESETS, SpeedOptions
+from ..sampling.speed import PRESETS, TUNING, SpeedOptions
 from .clip import FILLS, HELD_FRAMES, ClipSettings
 from .output import ENDINGS, FORMATS
 
@@ -64,7 +64,7 @@ SPEED_NUMBERS = {"reuse_steps": Number(1, 5), "merge_reference": Number(1, 4)}
 SPEED_SWITCHES = ("guidance_start", "guidance_middle", "guidance_end")
 OWN_SWITCHES = ("crop", "no_hands")
 OF_CLIP = {"framing": FRAMINGS, "fill": FILLS, "retarget": MODES}
-CHOICES = {**OF_CLIP, "preset": tuple(PRESETS)}
+CHOICES = {**OF_CLIP, "preset": tuple(PRESETS), "tuning": tuple(TUNING)}
 ALL_NUMBERS = {**NUMBERS, **OWN_NUMBERS, **SPEED_NUMBERS}
 ALL_SWITCHES = (*OWN_SWITCHES, "fit_hands", *SPEED_SWITCHES)
 KNOWN = (*FILES, "output", "format", "size", *ALL_NUMBERS, *CHOICES, *ALL_SWITCHES)
@@ -266,6 +266,10 @@ def _settings(read: Mapping) -> ClipSettings:
 
 
 def _speed(read: Mapping) -> SpeedOptions:
+    return replace(_shortcuts(read), **TUNING[read.get("tuning", "layout")])
+
+
+def _shortcuts(read: Mapping) -> SpeedOptions:
     named = [name for name in (*SPEED_SWITCHES, *SPEED_NUMBERS) if name in read]
     if "preset" in read:
         if named:

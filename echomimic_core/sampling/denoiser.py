@@ -12,6 +12,7 @@ from ..models.cpu_convolution import lay_out_weights
 from ..models.cpu_linear import fast_linear
 from ..models.denoising_unet import DenoisingUNet
 from ..models.pose_encoder import PoseEncoder
+from ..models.trial import are_channels_last
 from ..runtime import Progress
 from .clip import ClipConditions, PreparedClip, upload
 from .memory import ON_CPU, Batching, WindowRunner
@@ -146,8 +147,8 @@ class ClipDenoiser(nn.Module):
     """Denoising U-Net and pose encoder, run over the windows of a clip of any length.
 
     `channels_last` is the memory layout of pictures inside the network; None is the one measured to be faster: on the
-    CPU channels come last, elsewhere first. `compute_dtype` is that of the unconditional half where it goes alone; None
-    is the weights' own.
+    CPU channels come last, elsewhere where `trial` found that faster. `compute_dtype` is that of the unconditional half
+    where it goes alone; None is the weights' own.
     """
 
     compute_dtype: torch.dtype | None = None
@@ -257,7 +258,7 @@ class ClipDenoiser(nn.Module):
         """The latents of the windows (frames of all windows, 4, height, width) in the network's dtype and layout."""
         dtype = (self.compute_dtype or self.dtype) if clip is None else clip.dtype
         noisy = latents[batch.index.flatten()].to(dtype)
-        if self.channels_last or (self.channels_last is None and latents.device.type == "cpu"):
+        if are_channels_last(latents.device) if self.channels_last is None else self.channels_last:
             noisy = noisy.contiguous(memory_format=torch.channels_last)
         return noisy
 

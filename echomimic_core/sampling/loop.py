@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ..config import LATENT_SCALE, NOISE_CLAMP, TRAIN_TIMESTEPS, SamplingConfig
+from ..models.trial import ways_in_use
 from ..runtime import Progress
 from ..scene.pin import Pin
 from .clip import ClipConditions
@@ -87,7 +88,8 @@ def sample(
         guided_now = guided and speed.guided_at(timestep)
         halves = Halves(clip, guided_now, config.guidance_scale if guided_now else None)
         seen = latents if kept is None else kept.seen(latents, timestep)
-        (velocity,) = denoiser.predict(seen, timestep, cut, halves, progress=step_progress)
+        with ways_in_use(speed.ways_on(latents.device, denoiser.dtype)):
+            (velocity,) = denoiser.predict(seen, timestep, cut, halves, progress=step_progress)
         if kept is not None:
             velocity = kept.velocity(latents, seen, velocity, timestep)
         for start in range(0, len(latents), STEP_FRAMES):

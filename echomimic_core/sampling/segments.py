@@ -29,6 +29,7 @@ from .speed import EXACT, SpeedOptions
 PLAN_FILE = "plan.json"
 SEGMENT_FILE = "segment_{:05d}.safetensors"
 FORMAT_VERSION = 1
+WAYS = "ways"
 
 
 @dataclass(frozen=True)
@@ -132,14 +133,17 @@ def _feed(digest, part) -> None:
 class SegmentStore:
     """A folder with the finished segments of one run, and a note of which run that was.
 
+    ways : of `models.trial`, which a run that is begun takes. One that goes on keeps its own, so that all segments come
+        about alike; the attribute says which those are.
+
     Raises
     ------
     ValueError : the folder holds segments of another run.
     """
 
-    def __init__(self, folder: str | Path, run: str, segments: list[Segment]):
+    def __init__(self, folder: str | Path, run: str, segments: list[Segment], ways: tuple[str, ...] = ()):
         self.folder = Path(folder)
-        self.run, self.count = run, len(segments)
+        self.run, self.count, self.ways = run, len(segments), ways
         plan = {"version": FORMAT_VERSION, "run": run, "segments": [asdict(segment) for segment in segments]}
         make_folder(self.folder)
         note = self.folder / PLAN_FILE
@@ -148,6 +152,8 @@ class SegmentStore:
                 known = json.loads(note.read_text("utf-8"))
             except ValueError:
                 known = None
+            if isinstance(known, dict):
+                self.ways = tuple(known.pop(WAYS, ()))
             if known != plan:
                 raise ValueError(
                     f"{self.folder} contains segments of another run (other inputs, settings or model): choose a "
@@ -156,7 +162,7 @@ class SegmentStore:
         elif any(self.folder.glob("segment_*.safetensors")):
             raise ValueError(f"{self.folder} contains segments but no {PLAN_FILE}: choose a new folder name")
         else:
-            write_json(note, plan)
+            write_json(note, {**plan, WAYS: list(ways)})
 
     def path(self, segment: Segment) -> Path:
         return self.folder / SEGMENT_FILE.format(segment.index)

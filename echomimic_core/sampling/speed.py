@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from ..apdh.steering import phase_of
 from ..models.context import KeysValues
+from ..models.trial import helpful_ways
 
 DEEP_FEATURE_BYTES = 2**30
 """Deep features kept on the device; those of longer clips wait in main memory."""
@@ -24,12 +25,16 @@ class SpeedOptions:
         whole run and only the outermost layers are new. 1 reuses nothing.
     merge_reference : tokens of the reference's largest maps merged in squares of this side; 1 merges none.
     most_overlap : neighbouring windows share no more frames than this; None leaves that to the sampler.
+    kernels : also try Triton's kernels, which take some seconds to compile, and use those that are equal and faster.
+    ways : what of `models.trial` is in use; None is what helps on the device, () is nothing.
     """
 
     guidance_phases: tuple[bool, bool, bool] = (True, True, True)
     reuse_steps: int = 1
     merge_reference: int = 1
     most_overlap: int | None = None
+    kernels: bool = False
+    ways: tuple[str, ...] | None = None
 
     def __post_init__(self):
         if self.reuse_steps < 1 or self.merge_reference < 1:
@@ -45,6 +50,10 @@ class SpeedOptions:
         """The step whose windows are used: those of the last whole run, for deep features belong to windows."""
         return step - step % self.reuse_steps
 
+    def ways_on(self, device: torch.device, dtype: torch.dtype) -> tuple[str, ...]:
+        """What of `models.trial` is in use on a device."""
+        return helpful_ways(device, dtype, self.kernels) if self.ways is None else self.ways
+
     def overlap(self, wanted: int) -> int:
         """Frames that neighbouring windows share, where the sampler wants so many."""
         return wanted if self.most_overlap is None else min(wanted, self.most_overlap)
@@ -57,6 +66,9 @@ PRESETS = {
     "fastest": SpeedOptions((False, True, False), reuse_steps=3, merge_reference=2, most_overlap=0),
 }
 """Shortcuts that go well together, by name; docs/speed.md has the price of each."""
+
+TUNING = {"layout": {}, "kernels": {"kernels": True}, "off": {"ways": ()}}
+"""What is tried on a card, by name, as fields of `SpeedOptions`."""
 
 
 class DeepFeatures:

@@ -1,8 +1,10 @@
 """Speed Options: shortcuts on a MODEL that change the picture a little, all off unless asked for."""
 
+from dataclasses import replace
+
 from comfy_api.latest import io
 
-from ...echomimic_core.sampling.speed import PRESETS, SpeedOptions
+from ...echomimic_core.sampling.speed import PRESETS, TUNING, SpeedOptions
 from ..types import schema
 
 CUSTOM = "custom"
@@ -59,13 +61,30 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
                     "exact: none. fast: 1.6 times as fast or more, with slightly softer motion. fastest: about three "
                     "times as fast or more, for previews.",
                 ),
+                io.Combo.Input(
+                    "tuning",
+                    options=list(TUNING),
+                    default=next(iter(TUNING)),
+                    optional=True,
+                    tooltip="What is tried on an NVIDIA GPU before the first run, and used only where it is equal and "
+                    "faster. layout: the memory layout of pictures, in a moment. kernels: also small Triton kernels, "
+                    "which take some seconds to compile. off: nothing.",
+                ),
             ],
             outputs=[io.Model.Output()],
         )
 
     @classmethod
     def execute(
-        cls, model, guidance_start, guidance_middle, guidance_end, reuse_steps, merge_reference, preset=CUSTOM
+        cls,
+        model,
+        guidance_start,
+        guidance_middle,
+        guidance_end,
+        reuse_steps,
+        merge_reference,
+        preset=CUSTOM,
+        tuning="layout",
     ) -> io.NodeOutput:
         from ...bridge.model import require_echomimic
         from ...bridge.payload import SPEED
@@ -73,7 +92,8 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
         require_echomimic(model, "EchoMimicV2 Speed Options")
         model = model.clone()
         custom = SpeedOptions((guidance_start, guidance_middle, guidance_end), reuse_steps, merge_reference)
-        model.model_options["transformer_options"][SPEED] = custom if preset == CUSTOM else PRESETS[preset]
+        chosen = custom if preset == CUSTOM else PRESETS[preset]
+        model.model_options["transformer_options"][SPEED] = replace(chosen, **TUNING[tuning])
         return io.NodeOutput(model)
 
 

@@ -88,6 +88,8 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         latent=None,
         denoise=1.0,
     ) -> io.NodeOutput:
+        from dataclasses import replace
+
         import torch
 
         from ...bridge.model import require_echomimic
@@ -97,8 +99,10 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         from ...bridge.sampling import SamplerSettings
         from ...bridge.segments import model_fingerprint, segment_sampler
         from ...echomimic_core.sampling.segments import SegmentStore, fingerprint, plan_segments, run_segments
+        from ...echomimic_core.sampling.speed import EXACT
 
-        variant = require_echomimic(model, "EchoMimicV2 Long Sampler").variant
+        inner = require_echomimic(model, "EchoMimicV2 Long Sampler")
+        variant, speed = inner.variant, model.model_options["transformer_options"].get(SPEED)
         steps, cfg = steps or variant.steps, cfg or variant.guidance_scale
         # Wrapping windows only where one segment is the whole clip
         payload = make_payload(
@@ -110,12 +114,15 @@ class EchoMimicV2LongSampler(io.ComfyNode):
             *(model_fingerprint(model), reference.tokens, reference.height, reference.width, reference.fit),
             *(audio_embeds, pose, apdh, payload.frames, pose_fit, context_frames, context_overlap),
             *(seed, steps, cfg, sampler_name, segment_frames, held_frames, loop),
-            model.model_options["transformer_options"].get(SPEED),
+            speed,
             # Only where there is one: runs of earlier versions are resumed.
             *(() if held is None else (held, denoise)),
         )
         path = segment_folder(folder or run[:16])
-        store = SegmentStore(path, run, segments)
+        speed = speed or EXACT
+        store = SegmentStore(path, run, segments, speed.ways_on(model.load_device, inner.compute_dtype()))
+        model = model.clone()
+        model.model_options["transformer_options"][SPEED] = replace(speed, ways=store.ways)
         logging.info("EchoMimicV2: %d segments of %d frames in %s", len(segments), segment_frames, path)
         settings = SamplerSettings(seed, steps, cfg, sampler_name, denoise)
         sample_segment = segment_sampler(model, payload, settings, wrap=len(segments) == 1 and loop, pin=held)

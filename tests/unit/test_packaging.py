@@ -48,7 +48,7 @@ EXTRAS = {
     "ray",
     "tensorboard",
 }
-EXTRAS |= {"tflite"}
+EXTRAS |= {"tflite", "triton"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__"}
 FORBIDDEN_MODULES = {"subprocess", "pip", "pickle5", "urllib", "requests", "httpx", "aiohttp", "socket"}
 # The one download there is: MediaPipe's models, by a switch of Hand Pose that is off.

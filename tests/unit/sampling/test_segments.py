@@ -145,3 +145,11 @@ def test_killed_in_the_middle_it_goes_on_with_the_same_bytes(tmp_path):
     assert torch.equal(torch.load(tmp_path / "out.pt", weights_only=True), whole)
     for path in (tmp_path / "a").glob("segment_*"):
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_a_run_goes_on_in_the_way_it_began(tmp_path):
+    segments = plan_segments(30, 20, 4)
+    assert SegmentStore(tmp_path, "run", segments, ("channels_last",)).ways == ("channels_last",)
+    assert SegmentStore(tmp_path, "run", segments, ("geglu",)).ways == ("channels_last",)
+    with pytest.raises(ValueError, match="another run"):
+        SegmentStore(tmp_path, "other", segments, ("channels_last",))
