@@ -18,7 +18,7 @@ import folder_paths
 import torch
 from counted import ClipLatents, Reads
 
-(FOLDER,) = ARGUMENTS
+FOLDER, *ONLY = ARGUMENTS
 folder_paths.set_output_directory(str(FOLDER))
 audio = load("echomimicv2.echomimic_core.audio")
 build = load("echomimicv2.echomimic_core.models.build")
@@ -382,8 +382,7 @@ CHECKS = (
     copies_of_latents,
     patched_weights,
     cast_weights,
-    compiled,
     reads_of_numbers,
 )
 with torch.inference_mode():
-    print(json.dumps({check.__name__: check() for check in CHECKS}))
+    print(json.dumps({check.__name__: check() for check in ((compiled,) if ONLY else CHECKS)}))

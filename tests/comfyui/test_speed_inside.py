@@ -23,10 +23,14 @@ LIKENESS = {
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory) -> dict:
+    return look(tmp_path_factory.mktemp("speed"))
+
+
+def look(folder: Path, *only: str) -> dict:
     if not os.environ.get("COMFYUI_PATH"):
         pytest.skip("COMFYUI_PATH is not set: run python3 tests/run.py")
     script = Path(__file__).with_name("inside_speed.py")
-    command = [sys.executable, script, os.environ["COMFYUI_PATH"], REPO, tmp_path_factory.mktemp("speed")]
+    command = [sys.executable, script, os.environ["COMFYUI_PATH"], REPO, folder, *only]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout.splitlines()[-1])
@@ -159,8 +163,9 @@ def test_halves_of_guidance_apart_compute_as_together_where_weights_are_cast(see
     assert seen["cast_weights"] < 1e-5
 
 
-def test_the_compile_node_makes_one_graph_for_clips_of_any_length(seen):
-    found = seen["compiled"]
+@pytest.mark.release
+def test_the_compile_node_makes_one_graph_for_clips_of_any_length(tmp_path):
+    found = look(tmp_path, "compiled")["compiled"]
     assert len(found["graphs"]) == 1 and found["graphs"][0] > 100
     assert found["breaks"] == 0
     assert max(found["errors"]) < 1e-4

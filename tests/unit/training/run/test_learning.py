@@ -81,7 +81,7 @@ def train_step(trainer, samples, step: int) -> float:
     return trainer.gather(trainer.train_step(samples))["loss"]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_it_overfits_two_clips(trained):
     _, losses, _ = trained
     assert np.mean(losses[STEPS - 30 : STEPS]) < 0.6 * np.mean(losses[:3])
@@ -133,7 +133,7 @@ def spread_of_the_voice(trainer):
     return (change[lips].mean() / change[~lips].mean()).item(), silent, loud, lips
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_another_voice_changes_the_lips_and_only_them(trained, monkeypatch):
     trainer, _, _ = trained
     ratio, silent, loud, lips = spread_of_the_voice(trainer)
