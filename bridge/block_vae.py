@@ -1,4 +1,4 @@
-"""A model's own small VAE (`networks.block_vae`) as ComfyUI's: its TAESD, at the width of the file."""
+"""A model's own small VAE as ComfyUI's: its TAESD, at the width of the file, with TAESD's encoder or one of blocks."""
 
 import comfy.model_management
 import comfy.ops
@@ -8,27 +8,33 @@ import torch
 
 from ..echomimic_core.config import PIXELS_PER_LATENT
 from ..echomimic_core.files.names import BLOCK_ENCODER
+from ..echomimic_core.files.vae import TAESD_WIDTH
 
 
-def is_block_vae(weights: dict[str, torch.Tensor]) -> bool:
-    return f"{BLOCK_ENCODER}.weight" in weights
+def is_own_vae(weights: dict[str, torch.Tensor]) -> bool:
+    """Whether ComfyUI has no class for these weights: a `networks.block_vae`, or a TAESD of another width."""
+    first = weights.get("taesd_decoder.1.weight")
+    return f"{BLOCK_ENCODER}.weight" in weights or (first is not None and len(first) != TAESD_WIDTH)
 
 
-def block_vae(weights: dict[str, torch.Tensor]) -> comfy.sd.VAE:
+def own_vae(weights: dict[str, torch.Tensor]) -> comfy.sd.VAE:
     """ComfyUI's VAE of a file's weights; KeyError or RuntimeError where they are not whole.
 
     ComfyUI knows TAESD 64 channels wide only, which would take four times as long: so it builds that one, and then its
     layers get the weights there are.
     """
-    channels = weights[f"{BLOCK_ENCODER}.weight"].shape[0]
+    channels = weights["taesd_decoder.1.weight"].shape[1]
     vae = comfy.sd.VAE(sd=comfy.taesd.taesd.TAESD(latent_channels=channels).state_dict())
     network = comfy.taesd.taesd.TAESD(latent_channels=channels)
-    network.taesd_encoder = comfy.ops.disable_weight_init.Conv2d(
-        3, channels, PIXELS_PER_LATENT, stride=PIXELS_PER_LATENT
-    )
+    blocks = f"{BLOCK_ENCODER}.weight" in weights
+    if blocks:
+        network.taesd_encoder = comfy.ops.disable_weight_init.Conv2d(
+            3, channels, PIXELS_PER_LATENT, stride=PIXELS_PER_LATENT
+        )
     for name, _ in list(network.named_parameters()):
         owner, _, leaf = name.rpartition(".")
-        tensor = weights[name.replace("taesd_encoder", BLOCK_ENCODER)].to(vae.vae_dtype)
+        stored = name.replace("taesd_encoder", BLOCK_ENCODER) if blocks else name
+        tensor = weights[stored].to(vae.vae_dtype)
         setattr(network.get_submodule(owner), leaf, torch.nn.Parameter(tensor, requires_grad=False))
     vae.first_stage_model = network.eval()
     archive = getattr(comfy.model_management, "archive_model_dtypes", None)

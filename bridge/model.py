@@ -14,7 +14,6 @@ import comfy.supported_models_base
 import torch
 
 from ..echomimic_core.config import (
-    CONTEXT_FRAMES,
     FRAME_SIZE,
     LATENT_CHANNELS,
     LATENT_SCALE,
@@ -22,19 +21,19 @@ from ..echomimic_core.config import (
     ModelConfig,
     Variant,
 )
-from ..echomimic_core.models.chunks import CHUNK_ELEMENTS
 from ..echomimic_core.models.trial import ways_in_use
 from ..echomimic_core.runtime import free_memory
-from ..echomimic_core.sampling.clip import CACHE_BYTES
+from ..echomimic_core.sampling.clip import CLIP_CACHES
 from ..echomimic_core.sampling.denoiser import ClipDenoiser, Halves, Moment, WindowBatch
 from ..echomimic_core.sampling.memory import (
-    CORE_LATENT_COPIES,
+    GIB,
     ON_CPU,
     Batching,
     RunSize,
     WindowRunner,
     activation_bytes,
     estimate,
+    leanest,
     plan_batching,
 )
 from ..echomimic_core.sampling.schedule import comfy_sigmas
@@ -42,9 +41,9 @@ from ..echomimic_core.sampling.speed import EXACT
 from .compatibility import UnetConfig, check_patches
 from .payload import (
     BATCHING,
-    LATENT_COPIES_KEY,
     MOMENT,
     PAYLOAD,
+    RUN_SHAPE,
     SPEED,
     WINDOWS,
     ClipCond,
@@ -56,8 +55,11 @@ from .payload import (
 from .progress import window_report
 from .windows import WindowHandler
 
-# Audio and pose, each up to its budget.
-CLIP_CACHES = 2 * CACHE_BYTES
+# ComfyUI runs halves of guidance together only where so many times what `memory_required` says is free. What ours says
+# is counted, so this margin is taken out: else the plan would say what ComfyUI does not do.
+CORE_MARGIN = 1.5
+# Layers whose weights are on the device at once where they come from main memory: one computes, one arrives.
+LAYERS_UNDER_WAY = 2
 
 
 class GraphDenoiser(ClipDenoiser):
@@ -78,7 +80,8 @@ class GraphDenoiser(ClipDenoiser):
     ) -> torch.Tensor:
         """Velocity (halves * frames, c, height, width) for scaled noisy latents of the same shape."""
         options = transformer_options or {}
-        halves: list[PreparedHalf] = echomimic
+        halves: list[PreparedHalf] = [half.on(self, x.device) for half in echomimic]
+        self.compute_dtype = halves[0].computes_in
         windows, speed = options.get(WINDOWS), options.get(SPEED, EXACT)
         # Reading numbers from a device waits for it, so `WindowHandler` has read them once for all windows of a step
         step, timestep = options.get(MOMENT) or (sampling_step(options), float(timesteps[0]))
@@ -194,7 +197,7 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         payload: ClipPayload | None = kwargs.get(PAYLOAD)
         # The unconditional half knows nothing of the sampler
         told = payload is not None and payload.conditions is not None
-        return {LATENT_COPIES_KEY: [payload.latent_copies]} if told else {}
+        return {RUN_SHAPE: payload.run_shape} if told else {}
 
     def extra_conds(self, **kwargs):
         payload: ClipPayload | None = kwargs.get(PAYLOAD)
@@ -206,41 +209,104 @@ class EchoMimicModel(comfy.model_base.BaseModel):
         noise, device = kwargs["noise"], kwargs["device"]
         check_latents(noise, payload, self.config.latent_channels)
         # Of this run: core's ModelComputeDtype changes it after loading
-        self.diffusion_model.compute_dtype = self.compute_dtype()
-        clip = None
-        device = torch.device(device)
+        dtype, device = self.compute_dtype(), torch.device(device)
         if payload.conditions is None:
-            return {PAYLOAD: ClipCond(PreparedHalf(len(noise), None, payload.windows, WindowRunner()))}
+            return {PAYLOAD: ClipCond(PreparedHalf(len(noise), None, payload.windows, WindowRunner(), dtype))}
         if self.current_patcher is not None:
             check_patches(self.current_patcher, self.model_sampling, ZeroSNRSampling, WindowHandler)
         batching = self.plan(noise, payload, device)
-        clip = self.diffusion_model.prepare(payload.conditions, device, self.compute_dtype(), batching)
-        return {PAYLOAD: ClipCond(PreparedHalf(len(noise), clip, payload.windows, clip.runner))}
+        clip = self.diffusion_model.prepare(payload.conditions, device, dtype, batching)
+        return {PAYLOAD: ClipCond(PreparedHalf(len(noise), clip, payload.windows, clip.runner, dtype))}
 
-    def run_size(self, frames: int, height: int, width: int, context_frames: int = CONTEXT_FRAMES) -> RunSize:
-        itemsize = self.compute_dtype().itemsize
-        # Whether there is guidance is not known here: take it that there is
-        return RunSize(self.config, height, width, frames, context_frames, True, itemsize, cache_bytes=CLIP_CACHES)
+    def run_size(self, height: int, width: int, run_shape: list[int]) -> RunSize:
+        """What decides the memory of a run besides its weights; `run_shape` is `ClipPayload.run_shape`."""
+        frames, context_frames, copies, guided, reused = run_shape
+        return RunSize(
+            *(self.config, height, width, frames, context_frames, bool(guided), self.compute_dtype().itemsize),
+            cache_bytes=CLIP_CACHES,
+            latent_copies=copies,
+            reused_frames=reused,
+        )
 
     def plan(self, noise: torch.Tensor, payload: ClipPayload, device: torch.device) -> Batching:
         """How windows will go through the network, by the memory that is left; logged. ValueError if none can."""
         frames, _, height, width = noise.shape
-        size = self.run_size(frames, height, width, payload.windows.context_frames)
-        size = replace(size, latent_copies=payload.latent_copies)
+        size = self.run_size(height, width, [frames, *payload.run_shape[1:]])
+        if self.are_weights_streamed():
+            size = replace(size, weight_bytes=self.layers_under_way())
+        devices = 1 + len(copies_elsewhere(self.current_patcher))
+        apart = size.guided and devices > 1
+        if apart:  # Each device computes one half
+            size = replace(size, guided=False)
         widest = ON_CPU if comfy.model_management.is_device_cpu(device) else None
-        batching = plan_batching(size, free_memory(device), widest)
-        logging.info("EchoMimicV2: %d frames, %s; besides weights %s", frames, batching, estimate(size, batching))
+        batching = plan_batching(size, self.room(size, device), widest)
+        said = batching.said(size.guided) + (f", halves of guidance on {devices} devices" if apart else "")
+        needed, weights = estimate(size, batching), self.said_of_weights(device)
+        logging.info("EchoMimicV2: %d frames, %s; %s, %s", frames, said, needed, weights)
         return batching
 
+    def room(self, size: RunSize, device: torch.device) -> int | None:
+        """Bytes that are left for everything but the resident weights.
+
+        Where ComfyUI moves weights page by page it can give all memory away: not what they need, if a run fits so.
+        """
+        patcher = self.current_patcher
+        if not is_dynamic(patcher):
+            return free_memory(device)
+        free = int(patcher.get_free_memory(device))
+        beside = free - patcher.model_size()
+        return beside if beside >= estimate(size, leanest(size)).sampling else free
+
+    def are_weights_streamed(self) -> bool:
+        """Whether some weights are in main memory and go to the device for each layer."""
+        return bool(getattr(self, "model_lowvram", False)) or is_dynamic(self.current_patcher)
+
+    def layers_under_way(self) -> int:
+        """Most bytes of weights that are on the device at once where none stay there."""
+        largest = max(sum(p.numel() for p in module.parameters(recurse=False)) for module in self.modules())
+        return LAYERS_UNDER_WAY * largest * self.compute_dtype().itemsize
+
+    def said_of_weights(self, device: torch.device) -> str:
+        """Where the weights are while sampling."""
+        patcher = self.current_patcher
+        if patcher is None or comfy.model_management.is_device_cpu(device):
+            return "weights in main memory"
+        whole = patcher.model_size() / GIB
+        if is_dynamic(patcher):
+            return f"besides {whole:.2f} GiB of weights, which ComfyUI moves as memory allows"
+        if not self.are_weights_streamed():
+            return f"besides {whole:.2f} GiB of weights, all on the device"
+        on_device = patcher.loaded_size() / GIB
+        return f"besides weights, {on_device:.2f} of {whole:.2f} GiB on the device, the rest read from main memory"
+
     def memory_required(self, input_shape, cond_shapes=None) -> float:
-        """Bytes besides the weights for one guided window: core would otherwise ask for the whole clip at once."""
+        """Bytes besides the weights.
+
+        ComfyUI asks three times: before a run for both halves of the whole clip, the answer to which it makes room for;
+        for one half, which it leaves free of weights at the least; and in every step for the windows that are next,
+        beside which everything else of the run is already there.
+        """
         samples, _, height, width = input_shape
-        # core asks for both halves of the whole clip, and again for the few windows that run at once
-        copies = max((shape[0] for shape in (cond_shapes or {}).get(LATENT_COPIES_KEY, [])), default=CORE_LATENT_COPIES)
-        size = replace(self.run_size(max(samples // 2, 1), height, width), latent_copies=copies)
-        at_once = min(samples, 2 * size.window_frames * size.widest().windows)
-        needed = estimate(size, Batching())
-        return needed.latents + needed.conditions + activation_bytes(size, at_once, CHUNK_ELEMENTS)
+        runs = (cond_shapes or {}).get(RUN_SHAPE)
+        if runs:
+            size = self.run_size(height, width, runs[0])
+            if samples >= 2 * size.frames:
+                return estimate(size, size.widest()).sampling
+            return estimate(replace(size, weight_bytes=self.layers_under_way()), leanest(size)).sampling
+        ceiling, frames = map(max, zip(*(cond_shapes or {}).get(PAYLOAD, [(0, 0)]), strict=True))
+        size = self.run_size(height, width, [samples, max(frames, 1), 0, 0, 0])
+        return activation_bytes(size, min(samples, 2 * frames), ceiling) / CORE_MARGIN
+
+
+def is_dynamic(patcher) -> bool:
+    """Whether ComfyUI moves a model's weights page by page, which older versions cannot."""
+    return patcher is not None and getattr(patcher, "is_dynamic", lambda: False)()
+
+
+def copies_elsewhere(patcher) -> list:
+    """The copies of a MODEL on other devices, which ComfyUI's MultiGPU CFG Split makes."""
+    of_kind = getattr(patcher, "get_additional_models_with_key", None)
+    return [] if of_kind is None else of_kind("multigpu")
 
 
 def require_echomimic(model, what: str) -> EchoMimicModel:

@@ -92,27 +92,38 @@ def open_model(model: str, folders: list[str]) -> ModelFiles:
 
 def load_models(files: ModelFiles, wanted: torch.dtype | None):
     """The MODEL and the reference net of a set of files; the latter is None where the files have none."""
+    model = load_denoiser(files, wanted)
+    return model, load_reference_net(files, wanted) if "reference_unet" in files.networks else None
+
+
+def load_denoiser(files: ModelFiles, wanted: torch.dtype | None, disable_dynamic: bool = False):
+    """The MODEL of a set of files; `disable_dynamic` as in `make_patcher`."""
+    build_network, dtype, manual_cast = builder(files, wanted)
+    denoiser = GraphDenoiser(build_network("denoising_unet"), build_network("pose_encoder"))
+    inner = EchoMimicModel(denoiser, denoiser.denoising_unet.config, VARIANTS[files.variant], manual_cast)
+    inner.picture_size, inner.vae_file, inner.about = files.size, files.vae_file(), files.about
+    inner.vae_stamp = None if inner.vae_file is None else stamp(inner.vae_file)
+    logging.info("EchoMimicV2: %s model, weights %s, computing in %s", files.variant, dtype, manual_cast or dtype)
+    return make_patcher(inner, (load_denoiser, (files, wanted)), disable_dynamic)
+
+
+def load_reference_net(files: ModelFiles, wanted: torch.dtype | None, disable_dynamic: bool = False):
+    """The reference net of a set of files; `disable_dynamic` as in `make_patcher`."""
+    build_network, _, _ = builder(files, wanted)
+    network = build_network("reference_unet")
+    network.picture_size = files.size
+    return make_patcher(network, (load_reference_net, (files, wanted)), disable_dynamic)
+
+
+def builder(files: ModelFiles, wanted: torch.dtype | None):
+    """(what builds a network of a set of files by its name, dtype of the weights, dtype they are cast to or None)."""
     config = config_of(files)
     file, prefix = files.networks["denoising_unet"][0]
     sample = file.tensor(f"{prefix}mid_block.resnets.0.conv1.weight")
     parameters = sum(torch.Size(file.shape(name)).numel() for name in file.names())
     dtype, manual_cast = choose_dtypes(sample.dtype, wanted, parameters)
     operations = comfy.ops.pick_operations(dtype, manual_cast)
-
-    def network(name: str):
-        return build(files, name, config, dtype, operations)
-
-    denoiser = GraphDenoiser(network("denoising_unet"), network("pose_encoder"))
-    inner = EchoMimicModel(denoiser, config, VARIANTS[files.variant], manual_cast)
-    inner.picture_size, inner.vae_file, inner.about = files.size, files.vae_file(), files.about
-    inner.vae_stamp = None if inner.vae_file is None else stamp(inner.vae_file)
-    model = make_patcher(inner)
-    reference = None
-    if "reference_unet" in files.networks:
-        reference = make_patcher(network("reference_unet"))
-        reference.model.picture_size = files.size
-    logging.info("EchoMimicV2: %s model, weights %s, computing in %s", files.variant, dtype, manual_cast or dtype)
-    return model, reference
+    return (lambda name: build(files, name, config, dtype, operations)), dtype, manual_cast
 
 
 def stamp(path: Path) -> tuple[int, int]:
@@ -139,7 +150,7 @@ def stamps(model: str | None, audio_encoder: str | None) -> list[tuple]:
     return sorted({(str(path), *stamp(path)) for path in paths if path.is_file()})
 
 
-def load_audio_encoder(files: ModelFiles, choice: str, folders: list[str]):
+def load_audio_encoder(files: ModelFiles, choice: str, folders: list[str], disable_dynamic: bool = False):
     """The Whisper encoder: the chosen file, or the one-file model's own, or tiny.pt where it usually lies."""
     if choice == AUTO and AUDIO_ENCODER in files.networks:
         file, prefix = files.networks[AUDIO_ENCODER][0]
@@ -151,7 +162,7 @@ def load_audio_encoder(files: ModelFiles, choice: str, folders: list[str]):
         encoder = build_audio_encoder(weights)
     except ValueError as error:
         raise CheckpointError(f"{name}: {error}") from error
-    return make_patcher(encoder)
+    return make_patcher(encoder, (load_audio_encoder, (files, choice, folders)), disable_dynamic)
 
 
 def find_whisper(choice: str, folders: list[str]) -> Path:

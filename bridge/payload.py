@@ -1,6 +1,6 @@
 """What travels with ComfyUI's conditioning to our denoiser: a clip's audio, pose and reference, and how to run it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import comfy.conds
 import torch
@@ -10,7 +10,7 @@ from ..echomimic_core.config import LATENT_CHANNELS, SamplingConfig
 from ..echomimic_core.pose import gestures
 from ..echomimic_core.sampling.assemble import assemble
 from ..echomimic_core.sampling.clip import ClipConditions, PreparedClip
-from ..echomimic_core.sampling.denoiser import WindowSettings
+from ..echomimic_core.sampling.denoiser import ClipDenoiser, WindowSettings
 from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, WindowRunner
 
 # Key under which a CONDITIONING carries a `ClipPayload`, and transformer option with a window-wise progress callable.
@@ -28,8 +28,8 @@ GUIDANCE = "echomimic_guidance"
 # Transformer option with the `SpeedOptions` of EchoMimicV2 Speed Options.
 SPEED = "echomimic_speed"
 
-# What `extra_conds_shapes` tells `memory_required`: how often the sampler holds the clip's latents.
-LATENT_COPIES_KEY = "echomimic_latent_copies"
+# What `extra_conds_shapes` tells `memory_required` of a run: `ClipPayload.run_shape`.
+RUN_SHAPE = "echomimic_run"
 
 # The library gesture of a clip without a pose.
 IDLE = "idle"
@@ -44,7 +44,9 @@ class ClipPayload:
     conditions : those of the clip, or None for the unconditional half of guidance.
     frames, height, width : of the latents they were made for.
     windows : how the clip is cut.
-    latent_copies : how often the sampler holds the clip's latents.
+    latent_copies : how often the sampler holds the clip's latents on the device; 0 where they stay in main memory.
+    guided : whether the unconditional half is sampled too; where that is not known it is.
+    reused_frames : frames of all windows whose deep features are kept from step to step.
     """
 
     conditions: ClipConditions | None
@@ -54,6 +56,18 @@ class ClipPayload:
     windows: WindowSettings
     latent_copies: int = CORE_LATENT_COPIES
     channels: int = LATENT_CHANNELS
+    guided: bool = True
+    reused_frames: int = 0
+
+    @property
+    def latent_bytes(self) -> int:
+        """Of one copy of the clip's latents."""
+        return self.frames * self.channels * self.height * self.width * 4
+
+    @property
+    def run_shape(self) -> list[int]:
+        """What decides the memory of a run besides the size of its latents."""
+        return [self.frames, self.windows.context_frames, self.latent_copies, int(self.guided), self.reused_frames]
 
     def unconditional(self) -> "ClipPayload":
         """The same for the other half of guidance."""
@@ -72,15 +86,38 @@ class ClipCond(comfy.conds.CONDConstant):
     def concat(self, others) -> list:
         return [self.cond, *(other.cond for other in others)]
 
+    def size(self) -> list[int]:
+        """What `memory_required` is told of windows that are about to run: elements of a layer, most frames at once."""
+        half = self.cond
+        if half.clip is None:
+            return [0, 0]
+        batching = half.runner.batching
+        return [batching.chunk_elements, batching.windows * half.windows.context_frames]
+
 
 @dataclass
 class PreparedHalf:
-    """One half of guidance in one sampling run of so many frames; `clip` is None for the unconditional half."""
+    """One half of guidance in one sampling run of so many frames; `clip` is None for the unconditional half.
+
+    `computes_in` is its dtype: by another name, since core takes what has a `dtype` for a tensor.
+    """
 
     frames: int
     clip: PreparedClip | None
     windows: WindowSettings
     runner: WindowRunner
+    computes_in: torch.dtype | None = None
+    _copies: dict[int, "PreparedHalf"] = field(default_factory=dict)
+
+    def on(self, denoiser: ClipDenoiser, device: torch.device) -> "PreparedHalf":
+        """The same for a copy of the networks on another device, which ComfyUI makes to compute halves side by side."""
+        if self.clip is None or self.clip.unet is denoiser.denoising_unet:
+            return self
+        if id(denoiser) not in self._copies:
+            given = self.clip
+            clip = denoiser.prepare(given.conditions, device, given.dtype, given.runner.batching)
+            self._copies[id(denoiser)] = replace(self, clip=clip, runner=clip.runner)
+        return self._copies[id(denoiser)]
 
 
 @torch.compiler.disable

@@ -48,6 +48,7 @@ class SamplingProgress:
     def __init__(self, model, steps: int, update=None):
         self.update = update or comfy.utils.ProgressBar(steps).update_absolute
         self.steps, self.step, self.windows = steps, 0, 1
+        self._device = model.load_device
         self._previewer = latent_preview.get_previewer(model.load_device, model.model.latent_format)
 
     def on_windows(self, done: int, total: int) -> None:
@@ -58,6 +59,6 @@ class SamplingProgress:
     def on_step(self, step: int, clean, x, total_steps: int) -> None:
         """For ComfyUI's samplers, after every step."""
         self.step = step + 1
-        middle = clean[len(clean) // 2 :][:1]
+        middle = clean[len(clean) // 2 :][:1].to(self._device)
         preview = self._previewer.decode_latent_to_preview_image("JPEG", middle) if self._previewer else None
         self.update(self.step * self.windows, total_steps * self.windows, preview)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import comfy.sample
+import comfy.sampler_helpers
 import comfy.samplers
 import comfy.utils
 import torch
@@ -10,9 +11,10 @@ from comfy.k_diffusion import sampling as k_diffusion_sampling
 
 from ..echomimic_core.config import TRAIN_TIMESTEPS
 from ..echomimic_core.sampling.loop import STEP_FRAMES
-from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, LATENT_COPIES
+from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, LATENT_COPIES, streams
 from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step, trailing_sigmas
-from .payload import GUIDANCE, PROGRESS, ClipPayload, as_conditioning
+from ..echomimic_core.sampling.speed import EXACT
+from .payload import GUIDANCE, PROGRESS, SPEED, ClipPayload, as_conditioning
 from .progress import SamplingProgress
 from .windows import WindowHandler
 
@@ -33,7 +35,32 @@ class ClipGuider(comfy.samplers.CFGGuider):
 
     Both halves are combined for a few windows at a time. Where another node has its own idea of guidance, both halves
     of the whole clip are handed to core as ever.
+
+    Attributes
+    ----------
+    in_main_memory : latents of the clip never lie on the device whole, only those of the windows that run.
     """
+
+    in_main_memory = False
+
+    def sample(self, noise, latent_image, sampler, sigmas, denoise_mask=None, **more):
+        if not self.in_main_memory:
+            return super().sample(noise, latent_image, sampler, sigmas, denoise_mask, **more)
+        if denoise_mask is not None:
+            denoise_mask = comfy.sampler_helpers.prepare_mask(denoise_mask, noise.shape, "cpu").float()
+        self._latents = (noise.float(), latent_image.float().cpu(), denoise_mask)
+        # ComfyUI moves what it is given to the device: this takes no memory there
+        stand_in = torch.zeros((), device=self.model_patcher.load_device).expand(noise.shape)
+        try:
+            return super().sample(stand_in, stand_in, sampler, sigmas, None, **more)
+        finally:
+            del self._latents
+
+    def inner_sample(self, noise, latent_image, device, sampler, sigmas, denoise_mask, *rest, **more):
+        if self.in_main_memory:
+            noise, latent_image, denoise_mask = self._latents
+            sigmas = sigmas.cpu()
+        return super().inner_sample(noise, latent_image, device, sampler, sigmas, denoise_mask, *rest, **more)
 
     def predict_noise(self, x, timestep, model_options=None, seed=None):
         options = model_options or {}
@@ -87,13 +114,21 @@ def sample_clip(
     update : see `SamplingProgress`.
     """
     copies = latent_copies(model, settings.sampler_name == ORIGINAL and mask is None)
-    payload = replace(payload, latent_copies=copies)
+    in_main_memory = streams(copies * payload.latent_bytes) and model.load_device.type != "cpu"
+    speed = model.model_options["transformer_options"].get(SPEED, EXACT)
+    payload = replace(
+        payload,
+        latent_copies=0 if in_main_memory else copies,
+        guided=settings.cfg != 1.0,
+        reused_frames=payload.windows.reused_frames(payload.frames, speed),
+    )
     if latents is None:
-        latents = empty_clip(payload, model.load_device)
+        latents = empty_clip(payload, "cpu" if in_main_memory else model.load_device)
     model = model.clone()
     progress = SamplingProgress(model, settings.steps, update)
     model.model_options["transformer_options"][PROGRESS] = progress.on_windows
     guider = ClipGuider(model)
+    guider.in_main_memory = in_main_memory
     guider.set_conds(as_conditioning(payload), as_conditioning(payload.unconditional()))
     guider.set_cfg(settings.cfg)
     samples = guider.sample(
@@ -121,7 +156,7 @@ def latent_copies(model, original: bool) -> int:
     return LATENT_COPIES if original and guides_windows(model.model_options) else CORE_LATENT_COPIES
 
 
-def empty_clip(payload: ClipPayload, device: torch.device) -> torch.Tensor:
+def empty_clip(payload: ClipPayload, device: torch.device | str) -> torch.Tensor:
     """Latents of zeros (frames, c, height, width) that take no memory; only to be read."""
     return torch.zeros((), device=device).expand(payload.frames, payload.channels, payload.height, payload.width)
 

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import comfy.sd
 import folder_paths
+import torch
 
 from ..echomimic_core.files.tensor_file import CheckpointError, TensorFile
-from ..echomimic_core.files.vae import find_vae, inside
+from ..echomimic_core.files.vae import at_true_width, find_vae, inside
 from ..echomimic_core.runtime import is_out_of_memory
-from .block_vae import block_vae, is_block_vae
+from .block_vae import is_own_vae, own_vae
 
 READING = threading.RLock()  # Several threads may be the first to use a VAE.
 
@@ -62,9 +63,8 @@ class LazyVAE(comfy.sd.VAE):
         with READING:
             if self.is_unread():
                 (one_file,) = self._unread
-                file, prefix = inside(one_file) if one_file else find_vae(folder_paths.get_folder_paths("vae"))
                 # Read apart, so that no other thread ever sees half a VAE.
-                vars(self).update(vars(read_vae(file, prefix)))
+                vars(self).update(vars(found_vae(one_file)))
                 del self._unread
 
     def is_dynamic(self) -> bool:
@@ -112,14 +112,35 @@ class UnreadPatcher:
         return self._vae.is_dynamic()
 
 
+def found_vae(one_file: Path | None) -> comfy.sd.VAE:
+    """ComfyUI's VAE inside a one-file model, or of models/vae for None."""
+    file, prefix = inside(one_file) if one_file else find_vae(folder_paths.get_folder_paths("vae"))
+    vae = read_vae(file, prefix)
+    vae.patcher.cached_patcher_init = (vae_patcher, (one_file,))
+    return vae
+
+
+def vae_patcher(one_file: Path | None, disable_dynamic: bool = False):
+    """The patcher of a VAE read again, for a copy on another device; ComfyUI chooses its kind as for its own VAEs."""
+    return found_vae(one_file).patcher
+
+
+def leave_file(network: torch.nn.Module | None, weights: dict[str, torch.Tensor]) -> None:
+    """Copy what still lies in the file's pages, one by one: newer ComfyUIs keep the very tensors they are given."""
+    mapped = {tensor.data_ptr() for tensor in weights.values()}
+    for parameter in () if network is None else network.parameters():
+        if parameter.data_ptr() in mapped:
+            parameter.data = parameter.data.clone()
+
+
 def read_vae(file: TensorFile, prefix: str) -> comfy.sd.VAE:
     """ComfyUI's VAE of the weights below a prefix; CheckpointError where they are not those of a whole one."""
-    # Copies: newer ComfyUIs keep the very tensors they are given, and nothing may point into the file.
-    weights = file.state_dict(prefix, copy=True)
+    weights = at_true_width(file.state_dict(prefix))
     logging.info("EchoMimicV2: VAE of %s", file.path)
-    own = is_block_vae(weights)
+    own = is_own_vae(weights)
     try:
-        vae = block_vae(weights) if own else comfy.sd.VAE(sd=weights)
+        vae = own_vae(weights) if own else comfy.sd.VAE(sd=weights)
+        leave_file(vae.first_stage_model, weights)
     except (RuntimeError, KeyError) as error:
         if is_out_of_memory(error):
             raise

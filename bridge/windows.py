@@ -46,6 +46,8 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
         if len(plain) < len(wanted) and not speed.guided_at(level):
             wanted = [index for index in wanted if index not in plain]
         guided = scale is not None and len(wanted) > 1
+        # Latents of long clips lie in main memory
+        device = x_in.device if half.clip is None else half.clip.device
         rows = upload(torch.tensor(windows), x_in.device)
         average = WindowAverage(1 if guided else len(wanted), x_in)
 
@@ -53,9 +55,8 @@ class WindowHandler(comfy.context_windows.ContextHandlerABC):
             given = [cond if i in chosen else None for i, cond in enumerate(conds)]
             extra = {**options, WINDOWS: batch, BATCHING: batching, MOMENT: (step, level)}
             levels = timestep[index] if len(timestep) == len(x_in) else timestep
-            results = calc_cond_batch(
-                model, given, x_in[index], levels, {**model_options, "transformer_options": extra}
-            )
+            extra = {**model_options, "transformer_options": extra}
+            results = calc_cond_batch(model, given, upload(x_in[index], device), levels.to(device), extra)
             return {i: results[i] for i in chosen}
 
         def evaluate(first: int, batch: list[list[int]], batching: Batching) -> None:

@@ -161,13 +161,15 @@ def write_tensors(
     progress: Progress | None = None,
     others: Iterable[Path] = (),
     replace: bool = True,
+    dtypes: Mapping[str, torch.dtype] | None = None,
 ) -> Path:
     """Write a .safetensors file that appears whole or not at all; its path.
 
+    dtypes : see `safetensors_file.write`.
     progress : called with (bytes written, bytes in all). others, replace : see `files.durable.Draft`.
     """
     with Draft(path, replace, others) as made:
-        write_safetensors(made.open(), tensors, metadata, progress)
+        write_safetensors(made.open(), tensors, metadata, progress, dtypes)
     return made.path
 
 
@@ -203,13 +205,13 @@ def save_one_file(
     -------
     The path that was written: `path`, or where that was taken the first free one of `others`.
     """
-    tensors = {}
+    tensors, dtypes = {}, {}
     for network, weights in networks.items():
         target = torch.float16 if network == AUDIO_ENCODER and dtype in FLOAT8 else dtype
         target = None if network == VAE else target
         for name, tensor in weights.items():
-            kept = tensor.detach().to("cpu", storage_dtype(name, tensor, target))
-            tensors[f"{network}.{name}"] = kept.contiguous()
+            tensors[f"{network}.{name}"] = tensor
+            dtypes[f"{network}.{name}"] = storage_dtype(name, tensor, target)
     information = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
@@ -217,4 +219,4 @@ def save_one_file(
         "config": json.dumps(sizes_of(config)),
         **(metadata or {}),
     }
-    return write_tensors(path, tensors, information, progress, others, replace)
+    return write_tensors(path, tensors, information, progress, others, replace, dtypes)

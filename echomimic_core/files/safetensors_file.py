@@ -70,28 +70,31 @@ def write(
     tensors: Mapping[str, torch.Tensor],
     metadata: Mapping[str, str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    dtypes: Mapping[str, torch.dtype] | None = None,
 ) -> None:
     """Write tensors into an open file, one by one, so that no copy of all of them is made.
 
+    dtypes : of tensors that are stored in another dtype than their own, by name; each is converted when its turn comes.
     progress : called with (bytes written, bytes in all); it may raise to stop.
     """
+    stored = {name: (dtypes or {}).get(name, tensor.dtype) for name, tensor in tensors.items()}
     # The larger elements first, so that all lie where their size divides their place.
-    order = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
+    order = sorted(tensors, key=lambda name: (-stored[name].itemsize, name))
     header: dict[str, object] = {} if not metadata else {_METADATA: dict(metadata)}
     total = 0
     for name in order:
-        tensor = tensors[name]
-        if tensor.dtype not in _NAMES:
-            raise ValueError(f"{name} is of {tensor.dtype}, which a .safetensors file cannot store")
-        end = total + tensor.numel() * tensor.dtype.itemsize
-        header[name] = {"dtype": _NAMES[tensor.dtype], "shape": list(tensor.shape), "data_offsets": [total, end]}
+        tensor, dtype = tensors[name], stored[name]
+        if dtype not in _NAMES:
+            raise ValueError(f"{name} is of {dtype}, which a .safetensors file cannot store")
+        end = total + tensor.numel() * dtype.itemsize
+        header[name] = {"dtype": _NAMES[dtype], "shape": list(tensor.shape), "data_offsets": [total, end]}
         total = end
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     file.write(struct.pack("<Q", len(text)) + text)
     done = 0
     for name in order:
-        for block in _bytes(tensors[name]):
+        for block in _bytes(tensors[name].detach().to("cpu", stored[name])):
             file.write(block)
             done += len(block)
             if progress is not None:
@@ -100,7 +103,7 @@ def write(
 
 def _bytes(tensor: torch.Tensor) -> Iterator[memoryview]:
     """The elements of a tensor as bytes, in blocks."""
-    flat = tensor.detach().cpu().contiguous().reshape(-1)
+    flat = tensor.contiguous().reshape(-1)
     if flat.numel():
         raw = memoryview(flat.view(torch.uint8).numpy())
         yield from (raw[start : start + _BLOCK] for start in range(0, len(raw), _BLOCK))

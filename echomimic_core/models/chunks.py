@@ -11,6 +11,9 @@ import torch
 CHUNK_ELEMENTS = 128 * 2**20
 """Largest intermediate tensor of a layer, in elements: 256 MB in float16, still wide enough to fill any GPU."""
 
+NARROW_CHUNK_ELEMENTS = 16 * 2**20
+"""What fills a GPU at the least; where memory is short, layers go down to this before windows go apart."""
+
 CPU_CHUNK_ELEMENTS = 4 * 2**20
 """On the CPU: what stays in the caches, and in memory that the allocator need not ask the system for again."""
 

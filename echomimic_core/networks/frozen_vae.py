@@ -7,7 +7,7 @@ from torch import nn
 
 from ..config import LATENT_SCALE
 from ..files.names import BLOCK_ENCODER
-from ..files.vae import open_vae
+from ..files.vae import at_true_width, open_vae
 from ..runtime import is_out_of_memory
 from .block_vae import block_vae_of
 
@@ -83,8 +83,8 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
     except ImportError as error:
         raise VAEError("the VAE needs diffusers: pip install -r requirements-training.txt") from error
     file, prefix = open_vae(path)
-    weights = file.state_dict(prefix)
-    weights = {name.removeprefix("first_stage_model."): tensor.float() for name, tensor in weights.items()}
+    weights = {name.removeprefix("first_stage_model."): tensor for name, tensor in file.state_dict(prefix).items()}
+    weights = {name: tensor.float() for name, tensor in at_true_width(weights).items()}
     try:
         if f"{BLOCK_ENCODER}.weight" in weights:
             network = block_vae_of(weights)
@@ -109,9 +109,8 @@ def _tiny(weights: dict[str, torch.Tensor]) -> nn.Module:
             name = f"{part}.layers.{int(index) - (part == 'decoder')}.{rest}"
         if ".layers." in name:
             renamed[name] = tensor
-    # TAESD has 64 channels throughout; narrower ones serve tests
-    width = renamed["encoder.layers.0.weight"].shape[0]
-    network = AutoencoderTiny(encoder_block_out_channels=(width,) * 4, decoder_block_out_channels=(width,) * 4)
+    encoder, decoder = (renamed[f"{part}.layers.0.weight"].shape[0] for part in ("encoder", "decoder"))
+    network = AutoencoderTiny(encoder_block_out_channels=(encoder,) * 4, decoder_block_out_channels=(decoder,) * 4)
     network.load_state_dict(renamed)
     return network
 

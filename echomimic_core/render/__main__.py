@@ -9,14 +9,17 @@ Files may also be at addresses such as s3://bucket/voice.wav, if fsspec and its 
 import argparse
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import torch
 
 from ..files.addresses import Address, place
+from ..runtime import Progress
 from ..training.data.shards import read_manifest
-from ..workers import Done, here, sentence
+from ..workers import Done, Outcome, here, sentence
 from .jobs import (
     ALL_NUMBERS,
     ALL_SWITCHES,
@@ -34,9 +37,10 @@ from .jobs import (
 )
 from .journal import Journal
 from .make import check_job, forget_segments, render_job
-from .models import load_models, name_of
+from .models import Models, load_models, name_of
 from .plan import Pace, Planner, gib, measure, said_of
 from .prepared import PreparedJob, prepared_jobs, render_prepared
+from .together import led
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 Asked = Job | PreparedJob | Unusable
@@ -45,6 +49,8 @@ Asked = Job | PreparedJob | Unusable
 def main(arguments: list[str] | None = None) -> int:
     """The command: 0 if every video was made, 1 if a job failed, 2 if what was given cannot be used, 130 if stopped."""
     given = parser().parse_args(arguments)
+    if given.devices is not None and (given.device or given.prepared or given.ray is not None):
+        parser().error("--devices excludes --device, --prepared and --ray")
     common = {name: value for name in KNOWN if (value := getattr(given, name)) is not None}
     try:
         jobs = asked(given, common)
@@ -161,18 +167,10 @@ def made(given, jobs: list[Job | PreparedJob], journal: Journal) -> int:
     """Make the videos, say and write down how each went; how many were made."""
     from tqdm import tqdm
 
-    start = partial(worker, given, quiet=given.ray is not None)
-    if given.ray is None:
-        outcomes = here(start, jobs)
-    else:
-        from ..workers.on_ray import on_ray
-
-        new = outputs([job for job in jobs if not is_there(job)])
-        checks = {"same": partial(_model, given), "found": partial(_found, new)}
-        outcomes = on_ray(start, jobs, given.ray, given.workers, **checks)
     done, begun = 0, time.monotonic()
-    with tqdm(total=len(jobs), unit="clip", disable=None if given.ray and len(jobs) > 1 else True) as bar:
-        for outcome in outcomes:
+    bar = tqdm(total=len(jobs), unit="clip", disable=None if given.ray and len(jobs) > 1 else True)
+    with ExitStack() as stack, bar:
+        for outcome in outcomes_of(given, jobs, stack):
             job = jobs[outcome.index]
             bar.update()
             bar.clear()
@@ -187,6 +185,22 @@ def made(given, jobs: list[Job | PreparedJob], journal: Journal) -> int:
     return done
 
 
+def outcomes_of(given, jobs: list[Job | PreparedJob], stack: ExitStack) -> Iterator[Outcome]:
+    """How each job went, as they are done; `stack` ends the processes that help."""
+    if given.devices is not None:
+        devices = given.devices.split(",")
+        make = stack.enter_context(led(partial(loaded_on, given), devices, jobs))
+        return here(lambda: partial(_render, make, False), jobs)
+    start = partial(worker, given, quiet=given.ray is not None)
+    if given.ray is None:
+        return here(start, jobs)
+    from ..workers.on_ray import on_ray
+
+    new = outputs([job for job in jobs if not is_there(job)])
+    checks = {"same": partial(_model, given), "found": partial(_found, new)}
+    return on_ray(start, jobs, given.ray, given.workers, **checks)
+
+
 def _found(new: set[str], job: Job | PreparedJob) -> str | None:
     return str(job.output) if str(job.output) in new and job.output.exists() else None
 
@@ -195,19 +209,27 @@ def _model(given) -> str:
     return name_of(given.model, given.vae, given.audio_encoder)
 
 
-def loaded(given):
+def loaded(given) -> Models:
     """The model of the flags."""
-    return load_models(
-        given.model, given.vae, given.audio_encoder, given.variant, given.device, DTYPES.get(given.dtype)
-    )
+    return loaded_on(given, given.device)
+
+
+def loaded_on(given, device: str | None) -> Models:
+    """The model of the flags on another device."""
+    return load_models(given.model, given.vae, given.audio_encoder, given.variant, device, DTYPES.get(given.dtype))
 
 
 def worker(given, quiet: bool):
     """The work of one process: the model is loaded, and makes the video of a job."""
-    return partial(_render, loaded(given), quiet)
+    return partial(_render, partial(_make, loaded(given)), quiet)
 
 
-def _render(models, quiet: bool, job: Job | PreparedJob) -> str:
+def _make(models: Models, job: Job | PreparedJob, progress: Progress | None) -> None:
+    make = render_prepared if isinstance(job, PreparedJob) else render_job
+    make(models, job, progress)
+
+
+def _render(make: Callable, quiet: bool, job: Job | PreparedJob) -> str:
     from tqdm import tqdm
 
     with tqdm(desc=job.output.name, disable=True if quiet else None) as bar:
@@ -216,8 +238,7 @@ def _render(models, quiet: bool, job: Job | PreparedJob) -> str:
             bar.total = total
             bar.update(done - bar.n)
 
-        make = render_prepared if isinstance(job, PreparedJob) else render_job
-        make(models, job, progress)
+        make(job, progress)
     return str(job.output)
 
 
@@ -260,6 +281,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", type=place, default=Path(), help="folder of the videos (default: here)")
     result.add_argument("--format", choices=FORMATS, help="prores has an alpha channel; png is a folder of pictures")
     result.add_argument("--device", help="cuda, cuda:1, cpu (default: cuda where there is one)")
+    result.add_argument("--devices", help="sample every clip on several together: cuda:0,cuda:1")
     result.add_argument("--dtype", choices=tuple(DTYPES), help="default: float16, on the processor float32")
     result.add_argument("--resume", action="store_true", help="leave out videos that are there")
     result.add_argument("--dry-run", action="store_true", help="check every job and list it, make nothing")

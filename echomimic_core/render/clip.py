@@ -125,7 +125,8 @@ def clip(
     reference = reference_of(models, picture, height, width)
     more = {"folder": folder, "run": run, "progress": progress}
     for latents in sampled(models, reference, voice, pose, frames, settings, **more):
-        yield from decoded(models, latents)
+        if models.leads:
+            yield from decoded(models, latents)
 
 
 def sampled(
@@ -149,9 +150,9 @@ def sampled(
     config = SamplingConfig(settings.steps or models.variant.steps, settings.guidance or models.variant.guidance_scale)
     if not settings.segment_frames or folder is None:
         shape = (frames, reference.channels, reference.height, reference.width)
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed)).to(models.device)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(settings.seed))
         more = {"wrap": settings.loop, "progress": progress, "pin": pin, "denoise": settings.denoise}
-        more["speed"] = settings.speed
+        more |= {"speed": settings.speed, "device": models.device, "team": models.team}
         yield sample(models.denoiser, conditions, noise, config, **more)
         return
     segments = plan_segments(frames, settings.segment_frames, HELD_FRAMES, settings.loop)
@@ -159,9 +160,9 @@ def sampled(
     store = SegmentStore(folder / run[:12], run, segments, ways)
     make = torch_sampler(
         *(models.denoiser, conditions, frames, settings.seed, config, models.device, settings.loop),
-        *(pin, settings.denoise, replace(settings.speed, ways=store.ways)),
+        *(pin, settings.denoise, replace(settings.speed, ways=store.ways), models.team),
     )
-    for _, latents in run_segments(segments, store, make, progress):
+    for _, latents in run_segments(segments, store, make, progress, models.team):
         yield latents.to(models.device)
 
 

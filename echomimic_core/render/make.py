@@ -3,9 +3,9 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +25,15 @@ from ..runtime import Progress
 from ..scene.footage import Footage, still_picture
 from ..scene.matte import matte_picture
 from ..scene.speakers import MOST_SPEAKERS, by_channel, by_turns, read_turns
+from ..workers.behind import Behind
 from .clip import ClipSettings, Hands, clip, size_of
 from .jobs import CHANNELS, Job
 from .models import Models
 from .output import PictureWriter, open_output
 from .scene import Scene, make_scene
+
+# Frames that wait for the encoder while the next ones are decoded.
+FRAMES_WAITING = 8
 
 
 @contextmanager
@@ -136,29 +140,47 @@ def render_job(models: Models, job: Job, progress: Progress | None = None) -> No
         _render(models, near, progress)
 
 
+def follow_job(models: Models, job: Job) -> None:
+    """Sample a job's clips together with the process that leads the team and writes the video."""
+    with tempfile.TemporaryDirectory(prefix="echomimic-") as folder:
+        made = _clip_of(models, replace(_fetched(job, Path(folder)), output=Path(folder, job.output.name)), None)
+        if made.scene is None:
+            for _ in made.frames():
+                pass
+
+
 def _render(models: Models, job: Job, progress: Progress | None) -> None:
-    settings = replace(job.settings, **dict(zip(("width", "height"), size_of(job.settings, models.size), strict=True)))
     make_folder(job.output.parent)
-    folder = job.segments if settings.segment_frames else None
+    made = _clip_of(models, job, progress)
+    write_frames(job, made.fps, made.size, made.frames(), read_audio(job.audio), made.scene)
+    forget_segments(job)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """The frames of a job, which are made as they are asked for; of a scene only the decoding is left to do."""
+
+    fps: float
+    size: tuple[int, int]
+    frames: Callable[[], Iterator[np.ndarray]]
+    scene: Scene | None = None
+
+
+def _clip_of(models: Models, job: Job, progress: Progress | None) -> _Made:
+    settings = replace(job.settings, **dict(zip(("width", "height"), size_of(job.settings, models.size), strict=True)))
+    more = {"folder": job.segments if settings.segment_frames else None, "progress": progress}
     hands = Hands(
         None if job.pose is None else load_any(job.pose), None if job.gestures is None else load_library(job.gestures)
     )
     if job.whole:
-        scene = make_scene(
-            models, _ground(job), _voices(job), settings, hands, job.person, folder=folder, progress=progress
-        )
-        sound = read_audio(job.audio)
-        write_frames(job, scene.fps, (scene.ground.width, scene.ground.height), scene.frames(), sound, scene)
-    else:
-        frames = clip(
-            *(models, read_picture(job.image), read_mono(job.audio)),
-            settings=settings,
-            progress=progress,
-            hands=hands,
-            folder=folder,
-        )
-        write_frames(job, settings.fps, (settings.width, settings.height), frames, read_audio(job.audio))
-    forget_segments(job)
+        scene = make_scene(models, _ground(job), _voices(job), settings, hands, job.person, **more)
+        return _Made(scene.fps, (scene.ground.width, scene.ground.height), scene.frames, scene)
+    given = (models, read_picture(job.image), read_mono(job.audio))
+    return _Made(
+        settings.fps,
+        (settings.width, settings.height),
+        lambda: clip(*given, settings=settings, hands=hands, **more),
+    )
 
 
 def forget_segments(job: Job) -> None:
@@ -179,11 +201,12 @@ def write_frames(
 
     sound : (waveform, sample rate). scene : knows where the people are, for an alpha channel.
     """
-    with open_output(job.output, job.format, fps, *size, sound, job.quality) as writer:
+    opened = open_output(job.output, job.format, fps, *size, sound, job.quality)
+    with opened as writer, Behind(writer.write, FRAMES_WAITING) as write:
         if job.format == "prores":
             frames = _with_alpha(frames, scene)
         for frame in frames:
-            writer.write(frame[None])
+            write(frame[None])
 
 
 def _with_alpha(frames: Iterator[np.ndarray], scene: Scene | None) -> Iterator[np.ndarray]:

@@ -15,6 +15,7 @@ from ..models.audio_encoder import AudioEncoder, build_audio_encoder
 from ..models.build import NETWORKS, build, config_of
 from ..networks.frozen_vae import FrozenVAE, load_vae
 from ..sampling.denoiser import ClipDenoiser
+from ..sampling.team import Team
 
 # Of each file of a model so many pieces are compared: a few MB of weights tell one training from another.
 SAMPLES, SAMPLE_BYTES = 64, 2**16
@@ -28,6 +29,7 @@ class Models:
     ----------
     size : side of the pictures that the model was trained on.
     name : tells this model's files from others, see `name_of`.
+    team : processes that make the same clips, of which only the leading one decodes them; None for this one alone.
     """
 
     denoiser: ClipDenoiser
@@ -38,6 +40,12 @@ class Models:
     size: int
     device: torch.device
     name: str = ""
+    team: Team | None = None
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process decodes and writes what is sampled."""
+        return self.team is None or self.team.leads
 
 
 def load_models(

@@ -23,6 +23,7 @@ from .speed import EXACT, DeepFeatures, SpeedOptions, merge_tokens
 
 CACHE_BYTES = 16 * 2**20
 """Budget of each cache. Encoding a window's pose again costs half a percent of its time at 768x768, its audio less."""
+CLIP_CACHES = 2 * CACHE_BYTES  # Audio and pose, each up to its budget
 
 
 class AudioSource(Protocol):
@@ -144,7 +145,8 @@ class PreparedClip:
         """Take shortcuts from here on; `step` is the index of the denoising step, which decides what is reused."""
         if speed != self._speed:
             self._speed, self._reference = speed, None
-            self.deep_features = DeepFeatures() if speed.reuse_steps > 1 else None
+            budget = self.runner.batching.reuse_bytes
+            self.deep_features = DeepFeatures(budget) if speed.reuse_steps > 1 else None
         if self.deep_features is not None:
             self.deep_features.start_step(fresh=step % speed.reuse_steps == 0)
 
@@ -223,6 +225,10 @@ class PreparedClip:
         return self.pose_encoder(maps)
 
     def audio_gain(self, frames: list[int], strength: float) -> dict[tuple[int, int], torch.Tensor] | None:
+        """Factors on what audio adds, by attention size; masks of every frame stay in main memory, as long as the clip.
+
+        None is 1 everywhere.
+        """
         mask = self.conditions.audio_mask
         if mask is None and strength == 1.0:
             return None
@@ -230,7 +236,9 @@ class PreparedClip:
             levels = len(self.unet.config.block_out_channels)
             mask = torch.ones(1, 1, 1) if mask is None else mask.float()
             gains = level_gains(mask, attention_sizes(*self._cells(), levels))
-            self._gains = {size: gain.to(self.device) for size, gain in gains.items()}
-        index = upload(torch.tensor(frames), self.device)  # A list would wait for the device
-        rows = {size: gain if len(gain) == 1 else gain[index] for size, gain in self._gains.items()}
+            self._gains = {size: gain.to(self.device) if len(gain) == 1 else gain for size, gain in gains.items()}
+        index = torch.tensor(frames)
+        rows = {
+            size: gain if len(gain) == 1 else upload(gain[index], self.device) for size, gain in self._gains.items()
+        }
         return {size: (gain * strength).to(self.dtype) for size, gain in rows.items()}

@@ -18,6 +18,7 @@ from .clip import ClipConditions, PreparedClip, upload
 from .memory import ON_CPU, Batching, WindowRunner
 from .schedule import velocity_of
 from .speed import EXACT, SpeedOptions
+from .team import Team
 from .windows import windows_at_step
 
 
@@ -38,6 +39,10 @@ class WindowSettings:
     def at_step(self, num_frames: int, step: int, speed: SpeedOptions = EXACT) -> list[list[int]]:
         shift = self.shift * speed.window_step(step)
         return windows_at_step(num_frames, self.context_frames, speed.overlap(self.overlap), shift, self.wrap)
+
+    def reused_frames(self, num_frames: int, speed: SpeedOptions) -> int:
+        """Frames of all windows whose deep features are kept from step to step."""
+        return sum(map(len, self.at_step(num_frames, 0, speed))) if speed.reuse_steps > 1 else 0
 
 
 @dataclass(frozen=True)
@@ -122,15 +127,16 @@ class WindowAverage:
 
     @torch.compiler.disable
     def __init__(self, results: int, like: torch.Tensor):
-        """Of so many results at once, each shaped as `like` (F, ...), summed in float32 on its device."""
+        """Of so many results at once, each shaped as `like` (F, ...), summed in float32 where that lies."""
         self.sums = torch.zeros(results, *like.shape, dtype=torch.float32, device=like.device)
 
     @torch.compiler.disable
     def add(self, index: torch.Tensor, values: torch.Tensor) -> None:
-        """Add values (results, windows * frames, ...) of the windows (windows, frames) of frame indices.
+        """Add values (results, windows * frames, ...) from any device, of windows (windows, frames) of frame indices.
 
         Window by window: added together, frames in several windows would be summed in any order.
         """
+        index, values = index.to(self.sums.device), values.to(self.sums.device)
         for row, part in zip(index, values.unflatten(1, (len(index), -1)).unbind(1), strict=True):
             self.sums[:, row] += part
 
@@ -190,6 +196,7 @@ class ClipDenoiser(nn.Module):
         runner: WindowRunner | None = None,
         transformer_options: dict | None = None,
         progress: Progress | None = None,
+        team: Team | None = None,
     ) -> tuple[torch.Tensor, ...]:
         """Velocities (F, 4, height, width) float32: of the unconditional half, then of the conditional half, if wanted.
 
@@ -197,31 +204,46 @@ class ClipDenoiser(nn.Module):
 
         Parameters
         ----------
-        latents : (F, 4, height, width), scaled by 0.18215.
+        latents : (F, 4, height, width), scaled by 0.18215; of long clips in main memory, from where each window goes to
+            the clip's device.
         timestep : in [0, 1000).
         windows : frame indices of equally long windows that together cover every frame.
         runner : batches the windows and copes with too little memory; by default the clip's.
         progress : called before every batch with (windows done, windows); may raise to cancel.
+        team : processes that compute the same clip, each a share of the windows.
         """
         if runner is None:
             runner = WindowRunner() if halves.clip is None else halves.clip.runner
         average = WindowAverage(halves.results, latents)
-        moment = Moment.at(timestep, latents.device, transformer_options)
+        device = latents.device if halves.clip is None else halves.clip.device
+        moment = Moment.at(timestep, device, transformer_options)
         rows = upload(torch.tensor(windows), latents.device)  # Once per step: the loop never waits for the device.
 
         @torch.compiler.disable(recursive=False)
-        def evaluate(first: int, batch: list[list[int]], batching: Batching) -> None:
+        def compute(first: int, batch: list[list[int]], batching: Batching) -> torch.Tensor:
             part = WindowBatch(batch, rows[first : first + len(batch)], batching)
-            velocity = self.run_windows(latents, moment, part, halves).float()
-            average.add(part.index, halves.guided(velocity))
+            return halves.guided(self.run_windows(latents, moment, part, halves).float())
 
-        runner.run(windows, evaluate, guided=halves.count > 1, progress=progress)
+        @torch.compiler.disable
+        def take(first: int, batch: list[list[int]], velocity: torch.Tensor) -> None:
+            average.add(rows[first : first + len(batch)], velocity)
+
+        @torch.compiler.disable(recursive=False)
+        def evaluate(first: int, batch: list[list[int]], batching: Batching) -> None:
+            take(first, batch, compute(first, batch, batching))
+
+        guided = halves.count > 1
+        if team is None:
+            runner.run(windows, evaluate, guided, progress)
+        else:
+            one_window = torch.zeros(halves.results, len(windows[0]), *latents.shape[1:])
+            team.run(windows, runner, compute, take, one_window, guided, progress)
         return average.mean(windows)
 
     @torch.compiler.disable(recursive=False)
     def run_windows(self, latents: torch.Tensor, moment: Moment, batch: WindowBatch, halves: Halves) -> torch.Tensor:
         """Velocities (halves, frames of all windows, 4, height, width) of a batch of windows."""
-        with fast_linear(latents.device):
+        with fast_linear(moment.timesteps.device):
             return self._run_windows(latents, moment, batch, halves)
 
     @torch.compiler.disable(recursive=False)
@@ -257,8 +279,9 @@ class ClipDenoiser(nn.Module):
     def noisy_windows(self, latents: torch.Tensor, batch: WindowBatch, clip: PreparedClip | None) -> torch.Tensor:
         """The latents of the windows (frames of all windows, 4, height, width) in the network's dtype and layout."""
         dtype = (self.compute_dtype or self.dtype) if clip is None else clip.dtype
-        noisy = latents[batch.index.flatten()].to(dtype)
-        if are_channels_last(latents.device) if self.channels_last is None else self.channels_last:
+        device = latents.device if clip is None else clip.device
+        noisy = upload(latents[batch.index.flatten()].to(dtype), device)
+        if are_channels_last(device) if self.channels_last is None else self.channels_last:
             noisy = noisy.contiguous(memory_format=torch.channels_last)
         return noisy
 

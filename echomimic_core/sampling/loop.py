@@ -1,21 +1,24 @@
 """The sampling loop in plain torch: what the original's pipeline does between encoding and decoding."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from ..config import LATENT_SCALE, NOISE_CLAMP, TRAIN_TIMESTEPS, SamplingConfig
 from ..models.trial import ways_in_use
-from ..runtime import Progress
+from ..runtime import Progress, free_memory
 from ..scene.pin import Pin
-from .clip import ClipConditions
+from .clip import CLIP_CACHES, ClipConditions
 from .denoiser import ClipDenoiser, Halves, WindowSettings
-from .memory import Batching
+from .memory import LATENT_COPIES, ON_CPU, Batching, RunSize, plan_batching, streams
 from .schedule import alphas_cumprod, ddim_step, noise_to, predict_clean, trailing_timesteps
 from .speed import EXACT, SpeedOptions
+from .team import Team
 
 # Frames whose latents are stepped together, so that no more copies of a long clip are made than need be.
 STEP_FRAMES = 64
+# Copies of the latents that a pin holds: its own, their noise and the mask.
+PIN_COPIES = 3
 
 
 @dataclass(frozen=True)
@@ -44,12 +47,14 @@ def sample(
     progress: Progress | None = None,
     pin: Pin | None = None,
     denoise: float = 1.0,
+    device: torch.device | None = None,
+    team: Team | None = None,
 ) -> torch.Tensor:
     """Turn noise (F, 4, height, width) into latents of the same shape, scaled by 0.18215, float32.
 
     Parameters
     ----------
-    batching : how many windows go together; one by default.
+    batching : how many windows go together; by default what the device's free memory allows (`memory`).
     wrap : whether the end of the clip is the neighbour of its beginning, as in the original.
     held : frames that are given: before each step they get the noise it expects, at the end they are as given.
     speed : shortcuts that change the numbers; none by default.
@@ -57,17 +62,26 @@ def sample(
     pin : what of the latents is kept, as held frames are, where its mask is not 1.
     denoise : below 1 the clip starts from the pin's latents, and the steps are the last ones of a schedule that is
         longer in proportion, as in ComfyUI.
+    device : of the networks; by default that of the noise. The latents of long clips stay in main memory, and are
+        returned there.
+    team : processes that each call this with the same clip, compute a share of its windows, and all get the result.
 
     Raises
     ------
-    ValueError : denoise below 1 without a pin.
+    ValueError : denoise below 1 without a pin; the clip does not fit into the device's free memory.
     """
     windows = WindowSettings(config.context_frames, config.context_overlap, config.context_shift, wrap)
-    noise = noise.clamp(-NOISE_CLAMP, NOISE_CLAMP)
-    latents = noise.float()
-    held_noise = None if held is None else latents[held.frames].clone()
-    clip = denoiser.prepare(conditions, latents.device, denoiser.dtype, batching)
+    device = device or noise.device
+    copies = LATENT_COPIES + (0 if pin is None else PIN_COPIES)
     guided = config.guidance_scale > 1.0
+    if batching is None:
+        size = run_size(denoiser, noise, config, windows, speed)
+        size = replace(size, latent_copies=copies).streamed()
+        batching = plan_batching(size, free_memory(device), ON_CPU if device.type == "cpu" else None)
+    latents = noise.float().to("cpu" if streams(copies * 4 * noise.numel()) else device)
+    latents = latents.clamp(-NOISE_CLAMP, NOISE_CLAMP)
+    held_noise = None if held is None else latents[held.frames].clone()
+    clip = denoiser.prepare(conditions, device, denoiser.dtype, batching)
     kept = None if pin is None else _Kept(pin, latents)
     steps = min(int(config.steps / denoise), TRAIN_TIMESTEPS)
     timesteps = trailing_timesteps(steps)[-config.steps :]
@@ -88,8 +102,8 @@ def sample(
         guided_now = guided and speed.guided_at(timestep)
         halves = Halves(clip, guided_now, config.guidance_scale if guided_now else None)
         seen = latents if kept is None else kept.seen(latents, timestep)
-        with ways_in_use(speed.ways_on(latents.device, denoiser.dtype)):
-            (velocity,) = denoiser.predict(seen, timestep, cut, halves, progress=step_progress)
+        with ways_in_use(speed.ways_on(device, denoiser.dtype)):
+            (velocity,) = denoiser.predict(seen, timestep, cut, halves, progress=step_progress, team=team)
         if kept is not None:
             velocity = kept.velocity(latents, seen, velocity, timestep)
         for start in range(0, len(latents), STEP_FRAMES):
@@ -101,6 +115,19 @@ def sample(
     if held is not None:
         latents[held.frames] = held.latents.to(latents)
     return latents
+
+
+def run_size(
+    denoiser: ClipDenoiser, noise: torch.Tensor, config: SamplingConfig, windows: WindowSettings, speed: SpeedOptions
+) -> RunSize:
+    """What decides the memory of a clip like `noise` (F, 4, height, width), apart from weights."""
+    frames, _, height, width = noise.shape
+    return RunSize(
+        *(denoiser.denoising_unet.config, height, width, frames, config.context_frames, config.guidance_scale > 1.0),
+        itemsize=denoiser.dtype.itemsize,
+        cache_bytes=CLIP_CACHES,
+        reused_frames=windows.reused_frames(frames, speed),
+    )
 
 
 class _Kept:

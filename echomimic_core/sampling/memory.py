@@ -1,17 +1,20 @@
 """Memory of a run: known before it starts, and what to do when a device has less than it said.
 
 A run fits where weights, the activations of one batch of windows, the clip's conditions and its latents fit. How many
-windows go together is planned from that; when a device runs out all the same, the batch is cut down and run again.
+windows go together, and how much of a layer, is planned from that; when a device runs out all the same, the batch is
+cut down and run again. Latents of long clips lie in main memory, and windows of them come and go.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 
 from ..config import PIXELS_PER_LATENT, ModelConfig
-from ..models.chunks import CHUNK_ELEMENTS, CPU_CHUNK_ELEMENTS, SMALLEST_CHUNK_ELEMENTS
+from ..models.chunks import CHUNK_ELEMENTS, CPU_CHUNK_ELEMENTS, NARROW_CHUNK_ELEMENTS, SMALLEST_CHUNK_ELEMENTS
+from ..models.context import FEED_FORWARD_GROWTH
 from ..runtime import Progress, is_out_of_memory, release_memory
+from .speed import DEEP_FEATURE_BYTES
 
 GIB = 2**30
 
@@ -30,6 +33,9 @@ SATURATING_TOKENS = 24 * 96 * 96
 LATENT_COPIES = 3
 CORE_LATENT_COPIES = 8
 
+STREAM_BYTES = 2**29
+"""All copies of a clip's latents together: beyond that they lie in main memory, and windows are moved one by one."""
+
 # ComfyUI's own figure for decoding with the SD 1.5 VAE: bytes for each latent cell and byte of dtype.
 DECODE_BYTES_PER_CELL = 2178 * 64
 
@@ -43,11 +49,13 @@ class Batching:
     windows : so many at once.
     halves_together : both halves of guidance in one batch.
     chunk_elements : ceiling of a layer's intermediate tensors.
+    reuse_bytes : deep features that stay on the device where steps reuse them; the others wait in main memory.
     """
 
     windows: int = 1
     halves_together: bool = True
     chunk_elements: int = CHUNK_ELEMENTS
+    reuse_bytes: int = DEEP_FEATURE_BYTES
 
     def smaller(self, guided: bool = True) -> "Batching | None":
         """The next that needs less memory: half the windows, the halves apart, smaller chunks; None after the last."""
@@ -59,9 +67,13 @@ class Batching:
             return replace(self, chunk_elements=max(self.chunk_elements // 4, SMALLEST_CHUNK_ELEMENTS))
         return None
 
-    def __str__(self) -> str:
-        together = "both halves of guidance together" if self.halves_together else "one half of guidance at a time"
-        return f"{self.windows} window(s) at once, {together}, layers up to {self.chunk_elements / 2**20:.0f}M elements"
+    def said(self, guided: bool = True) -> str:
+        """In words, for a run with guidance or without."""
+        together = ", both halves of guidance together" if self.halves_together else ", one half of guidance at a time"
+        layers = f", layers up to {self.chunk_elements / 2**20:.0f}M elements"
+        return f"{self.windows} window(s) at once{together if guided else ''}{layers}"
+
+    __str__ = said
 
 
 ON_CPU = Batching(chunk_elements=CPU_CHUNK_ELEMENTS)
@@ -80,7 +92,8 @@ class RunSize:
     itemsize : bytes of the computing dtype.
     weight_bytes : of the networks that stay on the device.
     cache_bytes : budget of the projected conditions, see `clip`.
-    latent_copies : times that latents of the whole clip are held.
+    latent_copies : times that latents of the whole clip are held on the device; 0 where they lie in main memory.
+    reused_frames : of all windows together, whose deep features are kept from step to step; 0 where none are.
     """
 
     config: ModelConfig
@@ -93,6 +106,7 @@ class RunSize:
     weight_bytes: int = 0
     cache_bytes: int = 0
     latent_copies: int = LATENT_COPIES
+    reused_frames: int = 0
 
     @property
     def window_frames(self) -> int:
@@ -104,36 +118,63 @@ class RunSize:
         height, width = self.config.cells(self.height, self.width)
         return height * width
 
+    @property
+    def latent_bytes(self) -> int:
+        """Of one copy of the clip's latents."""
+        return self.frames * self.config.latent_channels * self.height * self.width * 4
+
+    @property
+    def reuse_bytes(self) -> int:
+        """Of the deep features that are kept from step to step."""
+        widest_map = self.cells * self.config.block_out_channels[0] * self.itemsize
+        return self.reused_frames * (1 + self.guided) * widest_map
+
+    def streamed(self) -> "RunSize":
+        """The same with the clip's latents in main memory, if they are long enough for that."""
+        return replace(self, latent_copies=0) if streams(self.latent_copies * self.latent_bytes) else self
+
     def widest(self) -> Batching:
         """The largest batching worth trying: enough windows to fill a GPU."""
         tokens = self.window_frames * (1 + self.guided) * self.cells
         return Batching(max(SATURATING_TOKENS // tokens, 1))
 
 
+def streams(latent_bytes: int) -> bool:
+    """Whether latents of so many bytes, all copies together, lie in main memory."""
+    return latent_bytes > STREAM_BYTES
+
+
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Bytes on the device, by purpose; decoding comes after sampling and needs only its own."""
+    """Bytes on the device, by purpose; decoding comes after sampling and needs only its own.
+
+    `decode` is of a frame by ComfyUI's figure for SD 1.5's VAE; smaller VAEs need less.
+    """
 
     weights: int
     activations: int
     conditions: int
     latents: int
+    reuse: int
     decode: int
 
     @property
     def sampling(self) -> int:
-        return self.weights + self.activations + self.conditions + self.latents
+        return self.weights + self.activations + self.conditions + self.latents + self.reuse
 
     def __str__(self) -> str:
-        parts = ("weights", "activations", "conditions", "latents", "decode")
-        listed = ", ".join(f"{name} {getattr(self, name) / GIB:.2f}" for name in parts)
-        return f"{self.sampling / GIB:.2f} GiB while sampling ({listed} a frame afterwards)"
+        parts = ("weights", "activations", "conditions", "latents", "reuse")
+        listed = [f"{name} {value / GIB:.2f}" for name in parts if (value := getattr(self, name))]
+        return f"{self.sampling / GIB:.2f} GiB while sampling ({', '.join(listed)})"
 
 
 def activation_bytes(size: RunSize, samples: int, chunk_elements: int) -> int:
     """Bytes of live tensors while so many samples (frames of either half) go through the denoising U-Net."""
-    widest_map = samples * size.cells * size.config.block_out_channels[0] * size.itemsize
-    layer = min(LAYER_CEILINGS * chunk_elements * size.itemsize, LAYER_MAPS * widest_map)
+    one_map = size.cells * size.config.block_out_channels[0]
+    widest_map = samples * one_map * size.itemsize
+    # A sample is never divided
+    ceiling = max(chunk_elements, FEED_FORWARD_GROWTH * one_map)
+    layer = min(LAYER_CEILINGS * ceiling * size.itemsize, LAYER_MAPS * widest_map)
     return int(KERNEL_WORKSPACE * (HELD_MAPS * widest_map + layer))
 
 
@@ -162,15 +203,23 @@ def estimate(size: RunSize, batching: Batching) -> MemoryEstimate:
         weights=size.weight_bytes,
         activations=activation_bytes(size, size.window_frames * halves * batching.windows, batching.chunk_elements),
         conditions=reference_bytes(size) + size.cache_bytes,
-        latents=size.latent_copies * size.frames * size.config.latent_channels * cells * 4,
+        latents=size.latent_copies * size.latent_bytes,
+        reuse=min(size.reuse_bytes, batching.reuse_bytes),
         decode=DECODE_BYTES_PER_CELL * cells * size.itemsize,
     )
+
+
+def leanest(size: RunSize) -> Batching:
+    """The batching that needs the least and still fills a device: one half of one window, in pieces of some size."""
+    return Batching(1, halves_together=not size.guided, chunk_elements=NARROW_CHUNK_ELEMENTS, reuse_bytes=0)
 
 
 def plan_batching(size: RunSize, available: int | None, widest: Batching | None = None) -> Batching:
     """The fastest batching, from `widest` down, whose estimate stays within `available` bytes.
 
-    By default `widest` fills a GPU; where nothing is known of the memory, it is one window at a time.
+    By default `widest` fills a GPU; where nothing is known of the memory, it is one window at a time. Pieces of a layer
+    become smaller before windows or halves go apart, down to a size that still fills a device. What is left goes to
+    the deep features that are reused.
 
     Raises
     ------
@@ -178,19 +227,27 @@ def plan_batching(size: RunSize, available: int | None, widest: Batching | None 
     """
     if available is None:
         return widest or Batching()
-    batching = widest or size.widest()
-    while batching is not None:
+    widest = replace(widest or size.widest(), reuse_bytes=0)
+    for batching in _from_the_fastest(widest, size.guided):
         needed = estimate(size, batching)
         if needed.sampling <= available:
-            return batching
-        batching = batching.smaller(size.guided)
+            return replace(batching, reuse_bytes=min(available - needed.sampling, DEEP_FEATURE_BYTES))
     pixels = f"{size.width * PIXELS_PER_LATENT}x{size.height * PIXELS_PER_LATENT}"
     raise ValueError(
         f"{size.frames} frames at {pixels} need at least {needed.sampling / GIB:.1f} GiB of memory "
         f"({needed.latents / GIB:.1f} of it for the length of the clip), but only {available / GIB:.1f} GiB are free: "
-        "use a smaller picture, lower context_frames, use EchoMimicV2 Long Sampler for long clips, or close other "
-        "programs"
+        "use a smaller picture, lower context_frames, use EchoMimicV2 Sampler or Long Sampler for long clips, or close "
+        "other programs"
     )
+
+
+def _from_the_fastest(batching: Batching | None, guided: bool) -> Iterator[Batching]:
+    while batching is not None:
+        narrow = batching
+        while narrow.chunk_elements >= min(NARROW_CHUNK_ELEMENTS, batching.chunk_elements):
+            yield narrow
+            narrow = replace(narrow, chunk_elements=narrow.chunk_elements // 2)
+        batching = batching.smaller(guided)
 
 
 class WindowRunner:

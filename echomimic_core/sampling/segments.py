@@ -25,6 +25,7 @@ from .clip import ClipConditions
 from .denoiser import ClipDenoiser
 from .loop import HeldFrames, sample
 from .speed import EXACT, SpeedOptions
+from .team import Team
 
 PLAN_FILE = "plan.json"
 SEGMENT_FILE = "segment_{:05d}.safetensors"
@@ -201,7 +202,11 @@ SampleSegment = Callable[[Segment, HeldFrames | None, Progress | None], torch.Te
 
 
 def run_segments(
-    segments: list[Segment], store: SegmentStore, sample_segment: SampleSegment, progress: Progress | None = None
+    segments: list[Segment],
+    store: SegmentStore,
+    sample_segment: SampleSegment,
+    progress: Progress | None = None,
+    team: Team | None = None,
 ) -> Iterator[tuple[Segment, torch.Tensor]]:
     """Give every segment with its new frames' latents, on the CPU in float32, sampling those that are not on disk.
 
@@ -209,13 +214,15 @@ def run_segments(
     ----------
     sample_segment : (segment, what it holds, progress) -> latents of all its frames.
     progress : called with (frames done, frames) of the whole clip.
+    team : processes that each go through the same segments; what the leader has on disk counts.
     """
-    total = segments[-1].last
+    total, leads = segments[-1].last, team is None or team.leads
     most_held = max(segment.before for segment in segments) or 1
     tail: torch.Tensor | None = None
     head: torch.Tensor | None = None
     for segment in segments:
-        latents = store.load(segment)
+        latents = store.load(segment) if leads else None
+        latents = latents if team is None else team.leaders_tensor(latents)
         if latents is None:
             held = None
             if segment.held:
@@ -229,9 +236,10 @@ def run_segments(
 
             whole = sample_segment(segment, held, part_progress)
             latents = whole[segment.before : segment.frames - segment.after].float().cpu()
-            store.save(segment, latents)
-            # From disk in any case, so that a resumed run goes on from the very same numbers
-            latents = store.load(segment)
+            if leads:
+                store.save(segment, latents)
+                # From disk in any case, so that a resumed run goes on from the very same numbers
+                latents = store.load(segment)
         if segment.index == 0:
             head = latents[: segments[-1].after].clone()
         tail = latents if tail is None else torch.cat([tail, latents])[-most_held:]
@@ -249,17 +257,19 @@ def torch_sampler(
     pin: Pin | None = None,
     denoise: float = 1.0,
     speed: SpeedOptions = EXACT,
+    team: Team | None = None,
 ) -> SampleSegment:
     """`sample_segment` in plain torch for a clip of so many frames."""
 
     def sample_segment(segment: Segment, held: HeldFrames | None, progress: Progress | None) -> torch.Tensor:
         reference = conditions.reference
-        noise = segment_noise(seed, segment, frames, reference).to(device)
+        noise = segment_noise(seed, segment, frames, reference)
         part = conditions.part(segment.start, segment.frames, frames)
         wrap = loop and segment.frames == frames
         places = [(segment.start + frame) % frames for frame in range(segment.frames)]
         own = None if pin is None else Pin(*pin.part(places))
-        more = {"speed": speed, "progress": progress, "pin": own, "denoise": denoise}
+        more = {"speed": speed, "progress": progress, "pin": own, "denoise": denoise, "team": team}
+        more["device"] = torch.device(device)
         return sample(denoiser, part, noise, config, wrap=wrap, held=held, **more)
 
     return sample_segment

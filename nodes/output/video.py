@@ -107,25 +107,28 @@ def with_mattes(clip):
 def write_video(path: str, latents, vae, fps: float, frames_per_batch: int, sound) -> None:
     """Decode latents (frames, 4, h, w) into a video file, so many frames at a time, with progress and a preview.
 
+    The next frames are decoded while the last ones are encoded.
+
     sound : (waveform, sample rate) or None.
     """
     from ...echomimic_core.media.video import VideoWriter, to_uint8
+    from ...echomimic_core.workers.behind import Behind
 
     total = len(latents)
     bar = comfy.utils.ProgressBar(total)
     with ExitStack() as stack:
-        writer = broken = None
+        write = broken = None
         for start in range(0, total, frames_per_batch):
             comfy.model_management.throw_exception_if_processing_interrupted()
             decoded = vae.decode(latents[start : start + frames_per_batch])
             if broken is None and not decoded.isfinite().all():
                 broken = start
-            pictures = to_uint8(decoded)
-            if writer is None:
-                height, width = pictures.shape[1:3]
+            if write is None:
+                height, width = decoded.shape[1:3]
                 writer = stack.enter_context(VideoWriter(path, fps, width, height, sound))
-            writer.write(pictures)
-            bar.update_absolute(start + len(pictures), total, _preview(pictures[-1]))
+                write = stack.enter_context(Behind(writer.write))
+            write(decoded)
+            bar.update_absolute(start + len(decoded), total, _preview(to_uint8(decoded[-1])))
     if broken is not None:
         warn(
             f"the VAE returned values that are not numbers from frame {broken} on, shown as black: start ComfyUI with "

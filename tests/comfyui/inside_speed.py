@@ -295,7 +295,7 @@ def copies_of_latents() -> dict:
     bridge.plan_batching = lambda size, *rest: sizes.append(size) or plan(size, *rest)
 
     def memory_required(self, input_shape, cond_shapes=None):
-        needed.append(max((shape[0] for shape in (cond_shapes or {}).get(bridge.LATENT_COPIES_KEY, [])), default=None))
+        needed.append(max((shape[2] for shape in (cond_shapes or {}).get(bridge.RUN_SHAPE, [])), default=None))
         return asked(self, input_shape, cond_shapes)
 
     bridge.EchoMimicModel.memory_required = memory_required

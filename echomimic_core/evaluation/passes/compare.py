@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from ...runtime import is_out_of_memory
+from ...workers.ahead import read_ahead
 from ..clips import CLIP, Clip, ClipError
 from ..metrics import quality
 from ..settings import Settings
-from .ahead import read_ahead
 from .extract import Result, Tick
 
 # Frame rates nearer than this are the same.

@@ -7,10 +7,10 @@ from contextlib import ExitStack
 import numpy as np
 
 from ...runtime import is_out_of_memory
+from ...workers.ahead import read_ahead
 from .. import extractors, faces
 from ..clips import Clip, ClipError
 from ..settings import Settings
-from .ahead import read_ahead
 
 
 class Fact(str):

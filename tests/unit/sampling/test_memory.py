@@ -10,12 +10,17 @@ from benchmarks.counting import LiveBytes, count_flops, peak_live_bytes
 from benchmarks.original import original_velocity
 from benchmarks.shapes import meta_window
 from echomimic_core.audio import AudioTokens
-from echomimic_core.config import RELEASED, SamplingConfig
+from echomimic_core.config import RELEASED, TINY, SamplingConfig
+from echomimic_core.models.chunks import CHUNK_ELEMENTS
 from echomimic_core.models.context import WindowContext
+from echomimic_core.models.denoising_unet import DenoisingUNet
+from echomimic_core.models.pose_encoder import PoseEncoder
 from echomimic_core.runtime import is_out_of_memory
 from echomimic_core.sampling import clip as clip_module
 from echomimic_core.sampling import denoiser as denoiser_module
+from echomimic_core.sampling import memory as memory_module
 from echomimic_core.sampling.clip import PreparedClip
+from echomimic_core.sampling.denoiser import ClipDenoiser, WindowAverage
 from echomimic_core.sampling.loop import sample
 from echomimic_core.sampling.map_cache import MapCache
 from echomimic_core.sampling.memory import (
@@ -29,7 +34,7 @@ from echomimic_core.sampling.memory import (
 )
 from echomimic_core.sampling.speed import SpeedOptions
 
-from ..tiny import conditions, denoiser, relative_error
+from ..tiny import conditions, denoiser, network, relative_error
 
 CPU = torch.device("cpu")
 FRAMES = 20
@@ -126,7 +131,7 @@ def test_released_window_costs_what_the_facts_say():
     assert count_flops(original) / 1e12 == pytest.approx(93.0, abs=0.05)
 
 
-@pytest.mark.parametrize("pixels, guided", [(768, True), (768, False), (512, True), (256, True)])
+@pytest.mark.parametrize("pixels, guided", [(768, True), (768, False), (512, True), (256, True), (1024, False)])
 @pytest.mark.parametrize("ceiling", [128 * MIB, 16 * MIB])
 def test_the_estimate_covers_the_tensors_alive(pixels, guided, ceiling):
     run, _ = meta_window(RELEASED, pixels, 12, guided, torch.float16, ceiling)
@@ -144,8 +149,10 @@ def test_guided_window_at_768_fits_six_gigabytes_with_weights():
 def test_a_plan_takes_what_there_is_and_refuses_what_cannot_be():
     size = RunSize(RELEASED, 96, 96, 240, 12, True, 2, weight_bytes=int(2.63e9))
     assert plan_batching(size, 80 * GIB) == Batching(1)  # One guided window fills a GPU at this size
-    tight = plan_batching(size, int(4.5 * GIB))
+    tight = plan_batching(size, int(3.7 * GIB))
     assert not tight.halves_together
+    narrow = plan_batching(size, int(4.5 * GIB))
+    assert narrow.halves_together and narrow.chunk_elements == CHUNK_ELEMENTS // 2, "pieces do not follow the memory"
     assert plan_batching(RunSize(RELEASED, 32, 32, 240, 12, True, 2), 80 * GIB).windows > 4
     with pytest.raises(ValueError, match="240 frames at 768x768 need at least .* Long Sampler"):
         plan_batching(size, 2 * GIB)
@@ -169,6 +176,49 @@ def test_ten_times_the_frames_take_ten_times_the_latents_and_nothing_else(monkey
     assert 2.5 * copy < grown < 3.2 * copy
     few, many = (estimate(RunSize(RELEASED, 4, 4, frames, 30, False, 4), Batching()) for frames in (60, 600))
     assert 0.9 * grown < many.sampling - few.sampling < 1.2 * grown, "the estimate knows another growth"
+
+
+def test_latents_of_a_long_clip_stay_in_main_memory(monkeypatch):
+    """Only the windows that run reach the device, here one without numbers, and their velocities come back."""
+    meta, arrived, came_back = torch.device("meta"), [], []
+    with meta:
+        model = ClipDenoiser(DenoisingUNet(TINY), PoseEncoder(TINY))
+    windows = model.noisy_windows
+    model.noisy_windows = lambda *given: arrived.append(windows(*given)) or arrived[-1]
+    monkeypatch.setattr(WindowAverage, "add", lambda self, index, values: came_back.append((self.sums, values)))
+    monkeypatch.setattr(memory_module, "STREAM_BYTES", 1000)
+    with torch.no_grad():
+        result = sample(model, conditions(FRAMES), noise(), CONFIG, device=meta)
+    assert result.device == CPU and len(result) == FRAMES
+    assert {(len(x), x.device) for x in arrived} == {(8, meta)}
+    assert {(sums.device, values.device) for sums, values in came_back} == {(CPU, meta)}
+    size = RunSize(RELEASED, 96, 96, 14_400, 12, True, 2)
+    assert size.streamed().latent_copies == 0 and estimate(size.streamed(), Batching()).sampling < 3 * GIB
+
+
+def test_masks_of_every_frame_reach_the_device_window_by_window():
+    meta, frames = torch.device("meta"), 600
+    given = conditions(1, audio_mask=torch.rand(frames, 8, 8))
+    clip = PreparedClip(given, network("denoising_unet"), network("pose_encoder"), meta, torch.float32)
+    gains = clip.audio_gain([3, 599], strength=2.0)
+    assert {len(gain) for gain in gains.values()} == {2} and {gain.device for gain in gains.values()} == {meta}
+    assert {gain.device for gain in clip._gains.values()} == {CPU}, "masks as long as the clip lie on the device"
+    here = PreparedClip(given, network("denoising_unet"), network("pose_encoder"), CPU, torch.float32)
+    values = here.audio_gain([3, 599], strength=2.0)[8, 8].squeeze(-1)
+    assert torch.allclose(values, 2.0 * given.audio_mask[[3, 599]].flatten(1))
+
+
+def test_reused_features_are_counted_and_take_what_is_left():
+    size = RunSize(RELEASED, 96, 96, 60, 12, True, 2, reused_frames=84)
+    whole = estimate(size, Batching())
+    one_window = 2 * 12 * 96 * 96 * 320 * 2
+    assert whole.reuse == 7 * one_window and "reuse 0.92" in str(whole)
+    without = whole.sampling - whole.reuse
+    tight = plan_batching(size, without + one_window)
+    assert tight == Batching(1, reuse_bytes=one_window), "windows went apart for what can wait in main memory"
+    clip = denoiser().prepare(conditions(4), CPU, torch.float32, tight)
+    clip.set_speed(SpeedOptions(reuse_steps=2), step=0)
+    assert clip.deep_features.budget == one_window
 
 
 def test_maps_come_back_as_drawn_and_within_the_budget():

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from echomimic_core.evaluation.passes.ahead import read_ahead
+from echomimic_core.workers.ahead import read_ahead
 
 
 def test_items_come_whole_and_in_order():

@@ -1,4 +1,4 @@
-"""Reading ahead: the next frames are decoded while the last one is looked at."""
+"""Reading ahead: the next items are made in a thread while the last one is used."""
 
 import queue
 import threading
