@@ -90,7 +90,7 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
             network = block_vae_of(weights)
             return FrozenVAE(network, LATENT_SCALE / network.scale)
         if any(name.startswith(("taesd_", "encoder.layers.", "decoder.layers.")) for name in weights):
-            return FrozenVAE(_tiny(weights), scale=1.0)
+            return FrozenVAE(taesd_of(weights), scale=1.0)
         return FrozenVAE(_kl(weights))
     except (RuntimeError, KeyError) as error:
         if is_out_of_memory(error):
@@ -98,7 +98,8 @@ def load_vae(path: str | Path | None) -> FrozenVAE:
         raise VAEError(f"{path} is not a VAE of SD 1.5: {str(error).splitlines()[0]}") from error
 
 
-def _tiny(weights: dict[str, torch.Tensor]) -> nn.Module:
+def taesd_of(weights: dict[str, torch.Tensor]) -> nn.Module:
+    """diffusers' AutoencoderTiny of a TAESD's weights, in its names or ComfyUI's, as wide as they are."""
     from diffusers import AutoencoderTiny
 
     renamed = {}

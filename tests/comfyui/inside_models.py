@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 
-from started_comfyui import ARGUMENTS, load  # isort: skip
+from started_comfyui import ARGUMENTS, PACK, load  # isort: skip
 
 import comfy.model_patcher
 import comfy.sd
@@ -27,6 +27,7 @@ checkpoints = load("echomimicv2.echomimic_core.files.checkpoints")
 windows = load("echomimicv2.echomimic_core.sampling.denoiser").WindowSettings()
 bridge = load("echomimicv2.bridge.model")
 payload = load("echomimicv2.bridge.payload")
+block_vae = load("echomimicv2.bridge.block_vae")
 lazy_vae = load("echomimicv2.bridge.vae")
 files = load("echomimicv2.bridge.model_files")
 save_model = load("echomimicv2.nodes.model.save").EchoMimicV2SaveModel
@@ -135,6 +136,31 @@ def computes_in(inner, dtype: torch.dtype) -> str:
     return str(seen[0])
 
 
+def true_width() -> dict:
+    """The demo's VAE, trained at half of TAESD's width: as this pack reads it, and as ComfyUI reads all its zeros."""
+    path = PACK / "demo" / "models" / "nano.safetensors"
+    file, prefix = load("echomimicv2.echomimic_core.files.vae").inside(path)
+    ours, wide = lazy_vae.LazyVAE(path), comfy.sd.VAE(sd=file.state_dict(prefix, copy=True))
+    latents = torch.randn(2, 4, 4, 4, generator=torch.Generator().manual_seed(0))
+    decoded = ours.decode(latents)
+    weights = file.state_dict(prefix)
+    network = block_vae.own_vae(weights).first_stage_model
+
+    def in_the_file() -> int:
+        return len({p.data_ptr() for p in network.parameters()} & {x.data_ptr() for x in weights.values()})
+
+    before = in_the_file()
+    lazy_vae.leave_file(network, weights)
+    return {
+        "decoded": float((decoded - wide.decode(latents)).abs().max()),
+        "encoded": float((ours.encode(decoded) - wide.encode(decoded)).abs().max()),
+        "width": ours.first_stage_model.taesd_decoder[1].weight.shape[0],
+        "in the file": [before, in_the_file()],
+        "again": ours.patcher.cached_patcher_init[0](*ours.patcher.cached_patcher_init[1]).model_size(),
+        "size": ours.patcher.model_size(),
+    }
+
+
 def saved_of(model, encoder) -> dict:
     found = {}
     for name, given in (("whole", encoder), ("deaf", None)):
@@ -151,6 +177,7 @@ with torch.no_grad():
     results = {
         "many first users": many_first_users(path),
         "probed": probed(path),
+        "true width": true_width(),
         "short of memory": short_of_memory(path),
         "computes in": [computes_in(model.model, dtype) for dtype in (torch.bfloat16, None)],
         "not there": sentence(lambda: files.open_model("accelerated", [str(FOLDER)])),

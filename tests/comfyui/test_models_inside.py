@@ -37,6 +37,14 @@ def test_an_unread_vae_answers_every_probe_without_being_read(seen):
     assert found["later"] == [4, True]
 
 
+def test_a_vae_is_run_at_its_true_width_with_equal_pictures(seen):
+    found = seen["true width"]
+    assert found["width"] == 32 and max(found["decoded"], found["encoded"]) < 1e-5
+    before, after = found["in the file"]
+    assert before > 0 and after == 0, "weights in pages of a file that may be replaced"
+    assert found["again"] == found["size"]
+
+
 def test_a_vae_that_does_not_fit_is_not_called_damaged(seen):
     found = seen["short of memory"]
     assert "out of memory" in found["said"] and "Download" not in found["said"]

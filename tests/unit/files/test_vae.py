@@ -1,5 +1,7 @@
 """A VAE inside a one-file model, and the one of SD 1.5 among others in a folder."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -8,9 +10,10 @@ from tiny import network
 from echomimic_core.config import TINY
 from echomimic_core.files.checkpoints import FLOAT8, open_one_file, save_one_file
 from echomimic_core.files.tensor_file import CheckpointError
-from echomimic_core.files.vae import VAE_DOWNLOAD, VAE_NAME, find_vae, inside, open_vae
+from echomimic_core.files.vae import VAE_DOWNLOAD, VAE_NAME, at_true_width, find_vae, inside, open_vae
 from echomimic_core.models.build import build, config_of, write_tiny_model
 
+NANO = Path(__file__).resolve().parents[3] / "demo" / "models" / "nano.safetensors"
 TAESD = {
     "taesd_encoder.0.weight": torch.randn(64, 3, 3, 3),
     "taesd_decoder.1.weight": torch.randn(64, 4, 3, 3).half(),
@@ -24,6 +27,38 @@ def sd_vae(channels: int) -> dict[str, torch.Tensor]:
         "encoder.conv_in.weight": torch.zeros(8, 3, 3, 3),
         "decoder.conv_in.weight": torch.zeros(8, channels, 3, 3),
     }
+
+
+def test_channels_that_are_zero_throughout_are_left_out_and_pictures_stay_equal():
+    """The demo's model: trained at half of TAESD's width."""
+    pytest.importorskip("diffusers")
+    from echomimic_core.networks.frozen_vae import taesd_of
+
+    file, prefix = open_vae(NANO)
+    stored = {name: tensor.float() for name, tensor in file.state_dict(prefix).items()}
+    narrow = at_true_width(stored)
+    assert narrow["taesd_decoder.10.conv.2.weight"].shape == (32, 32, 3, 3)
+    assert narrow["taesd_decoder.19.weight"].shape == (3, 32, 3, 3)
+    wide, true = taesd_of(stored), taesd_of(narrow)
+    with torch.no_grad():
+        latents, pictures = torch.randn(2, 4, 4, 4), torch.rand(2, 3, 32, 32)
+        assert torch.allclose(wide.decode(latents).sample, true.decode(latents).sample, atol=1e-5)
+        assert torch.allclose(wide.encode(pictures).latents, true.encode(pictures).latents, atol=1e-5)
+
+
+def test_a_channel_that_any_layer_writes_into_stays():
+    whole = {
+        "taesd_decoder.1.weight": torch.zeros(64, 4, 3, 3),
+        "taesd_decoder.3.conv.0.weight": torch.zeros(64, 64, 3, 3),
+        "taesd_decoder.3.conv.0.bias": torch.zeros(64),
+        "taesd_decoder.19.weight": torch.ones(3, 64, 3, 3),
+    }
+    assert at_true_width(whole)["taesd_decoder.1.weight"].shape[0] == 64, "nothing would be left"
+    whole["taesd_decoder.1.weight"][5] = 1.0
+    whole["taesd_decoder.3.conv.0.bias"][40] = 1.0
+    narrow = at_true_width(whole)
+    assert [narrow[name].shape[:2] for name in whole] == [(2, 4), (2, 2), (2,), (3, 2)]
+    assert at_true_width(TAESD)["taesd_decoder.1.weight"] is TAESD["taesd_decoder.1.weight"]
 
 
 def one_file(path, vae, dtype=None, **metadata):
