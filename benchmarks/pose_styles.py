@@ -12,6 +12,7 @@ import numpy as np
 from drawn_world import shaded, simple
 from drawn_world.measure import psnr
 from drawn_world.speech import Phoneme, Speech
+from echomimic_core.choices import RETARGET_MODES as MODES
 from echomimic_core.config import AUDIO_SAMPLE_RATE, HANDS
 from echomimic_core.landmarks import load_networks
 from echomimic_core.pose import align, gestures
@@ -21,7 +22,6 @@ from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.pose.pad.fit import key_of_pose
 from echomimic_core.pose.pad.points import pose
 from echomimic_core.pose.pad.value import Pad
-from echomimic_core.pose.retarget import MODES
 from echomimic_core.render import ClipSettings, clip, load_models
 
 SIZE, PIXELS = 512, 96

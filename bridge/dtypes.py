@@ -4,7 +4,7 @@ import comfy.model_management
 import comfy.ops
 import torch
 
-from ..echomimic_core.files.checkpoints import FLOAT8
+from ..echomimic_core.runtime import FLOAT8
 
 # Choices of the nodes that load and save weights; auto is None: as it suits.
 WEIGHT_DTYPES = {

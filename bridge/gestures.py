@@ -2,24 +2,20 @@
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import comfy.model_management
 import folder_paths
 import torch
 
-from ..echomimic_core import audio
 from ..echomimic_core.config import FPS
 from ..echomimic_core.files.names import is_hidden
-from ..echomimic_core.files.tensor_file import TensorFile
-from ..echomimic_core.gestures.sources import clips_in
-from ..echomimic_core.gestures.trained import is_planner
-from ..echomimic_core.models.audio_encoder import build_audio_encoder
-from ..echomimic_core.pose import HandPose, detect
 from ..echomimic_core.runtime import Progress
 from .folders import MODELS_MARK, OUTPUT_MARK, model_folders
-from .model_files import AUTO, echomimic_folders, find_whisper
-from .patcher import make_patcher
 from .progress import until_cancelled
+
+if TYPE_CHECKING:
+    from ..echomimic_core.pose import HandPose
 
 LIBRARY = ".safetensors"
 
@@ -45,9 +41,15 @@ def list_sources() -> list[str]:
                 continue
             if mark and entry.suffix == LIBRARY and entry.is_file():
                 names.append(entry.name + mark)
-            elif not mark and entry.is_dir() and any(True for _ in clips_in(entry)):
+            elif not mark and entry.is_dir() and _has_clips(entry):
                 names.append(entry.name)
     return list(dict.fromkeys(names))
+
+
+def _has_clips(folder: Path) -> bool:
+    from ..echomimic_core.gestures.sources import clips_in
+
+    return any(True for _ in clips_in(folder))
 
 
 def find_source(name: str) -> Path:
@@ -64,9 +66,10 @@ def find_source(name: str) -> Path:
     )
 
 
-def find_hands(path: Path, progress: Progress) -> HandPose:
+def find_hands(path: Path, progress: Progress) -> "HandPose":
     """The pose in a video, at the method's frame rate; `progress` is called while it goes on."""
     from ..echomimic_core.media.video import read_frames
+    from ..echomimic_core.pose import detect
     from .landmarks import landmark_networks
 
     frames = until_cancelled(read_frames(path))
@@ -75,15 +78,13 @@ def find_hands(path: Path, progress: Progress) -> HandPose:
 
 def list_planners() -> list[str]:
     """Names of trained planners in models/echomimic/gestures."""
-    return sorted(
-        {
-            path.name
-            for mark, root in _roots()
-            if mark == MODELS_MARK and root.is_dir()
-            for path in root.iterdir()
-            if path.suffix == LIBRARY and not is_hidden(path.name) and is_planner(path)
-        }
-    )
+    folders = [root for mark, root in _roots() if mark == MODELS_MARK and root.is_dir()]
+    files = [path for root in folders for path in root.iterdir() if path.suffix == LIBRARY and not is_hidden(path.name)]
+    if not files:
+        return []
+    from ..echomimic_core.gestures.trained import is_planner
+
+    return sorted({path.name for path in files if is_planner(path)})
 
 
 def find_planner(name: str) -> Path:
@@ -100,6 +101,10 @@ def find_planner(name: str) -> Path:
 
 def whisper_states(voice: torch.Tensor, progress: Progress) -> torch.Tensor:
     """Whisper's states (T, 5, 384) of a voice (samples,) at 16 kHz, by the encoder in ComfyUI's folders."""
+    from ..echomimic_core import audio
+    from .model_files import find_whisper
+    from .model_names import AUTO, echomimic_folders
+
     encoder = _whisper(str(find_whisper(AUTO, echomimic_folders())))
     comfy.model_management.load_models_gpu([encoder])
     return audio.encode(encoder.model, voice, progress)
@@ -107,4 +112,8 @@ def whisper_states(voice: torch.Tensor, progress: Progress) -> torch.Tensor:
 
 @lru_cache(maxsize=1)
 def _whisper(path: str):
+    from ..echomimic_core.files.tensor_file import TensorFile
+    from ..echomimic_core.models.audio_encoder import build_audio_encoder
+    from .patcher import make_patcher
+
     return make_patcher(build_audio_encoder(TensorFile(path).state_dict()))

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 import folder_paths
 import numpy as np
 
-from ..echomimic_core.media.alpha import AlphaWriter
-from ..echomimic_core.media.video import VideoWriter
 from .progress import cancellable_progress
 from .reports import say
 from .temp_video import temp_video
@@ -32,6 +30,9 @@ def save_mattes(kind: str, frames: Frames, fps: float, size: tuple[int, int], co
     -------
     The matte as a VIDEO, or None where it was not asked for.
     """
+    from ..echomimic_core.media.alpha import AlphaWriter
+    from ..echomimic_core.media.video import VideoWriter
+
     matte = None
     if kind in ("video", "both"):
         matte = temp_video(

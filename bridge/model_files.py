@@ -1,7 +1,6 @@
 """From files to ComfyUI's patchers: choosing files, dtypes and layer classes."""
 
 import logging
-from functools import lru_cache
 from pathlib import Path
 
 import comfy.ops
@@ -9,7 +8,6 @@ import folder_paths
 import torch
 
 from ..echomimic_core.config import VARIANTS
-from ..echomimic_core.files.about import ONE_FILE, about
 from ..echomimic_core.files.checkpoints import (
     AUDIO_ENCODER,
     CheckpointError,
@@ -20,54 +18,14 @@ from ..echomimic_core.files.checkpoints import (
     find_released,
     open_one_file,
 )
-from ..echomimic_core.files.names import SUFFIXES, WHISPER_DOWNLOAD, WHISPER_NAMES, WHISPER_PARTS, is_hidden, may_be_vae
+from ..echomimic_core.files.names import SUFFIXES, WHISPER_DOWNLOAD, WHISPER_NAMES, WHISPER_PARTS, may_be_vae
 from ..echomimic_core.files.published import whisper_among
 from ..echomimic_core.models.audio_encoder import build_audio_encoder
 from ..echomimic_core.models.build import build, config_of
 from .dtypes import choose_dtypes
 from .model import EchoMimicModel, GraphDenoiser
+from .model_names import AUTO, RELEASED, audio_encoder_folders, echomimic_folders, one_file_names, stamp
 from .patcher import make_patcher
-
-RELEASED = list(VARIANTS)
-AUTO = "auto"
-
-
-def echomimic_folders() -> list[str]:
-    return folder_paths.get_folder_paths("echomimic")
-
-
-def one_file_names() -> list[str]:
-    """Our one-file models in models/echomimic, by what each header says; damaged files too, whose sentence helps."""
-    names = [name for name in folder_paths.get_filename_list("echomimic") if name.lower().endswith(".safetensors")]
-    shown = [name for name in names if not is_hidden(Path(name).name)]
-    return [name for name in shown if may_be_model(folder_paths.get_full_path("echomimic", name))]
-
-
-def may_be_model(path: str | None) -> bool:
-    try:
-        return path is not None and _may_be_model(path, *stamp(Path(path)))
-    except OSError:  # Gone since it was listed.
-        return False
-
-
-@lru_cache(maxsize=1024)
-def _may_be_model(path: str, *_stamp: int) -> bool:
-    found = about(path)
-    return found.kind == ONE_FILE or bool(found.problem)
-
-
-def audio_encoder_folders() -> list[str]:
-    """ComfyUI's own folders for audio encoders, which older versions do not have."""
-    known = "audio_encoders" in folder_paths.folder_names_and_paths
-    return folder_paths.get_folder_paths("audio_encoders") if known else []
-
-
-def whisper_names() -> list[str]:
-    """Files that may be a Whisper encoder, from models/echomimic and core's models/audio_encoders."""
-    names = [n for n in folder_paths.get_filename_list("echomimic") if "whisper" in n.lower() or n.endswith("tiny.pt")]
-    if audio_encoder_folders():
-        names += [n for n in folder_paths.get_filename_list("audio_encoders") if n not in names]
-    return names
 
 
 def open_model(model: str, folders: list[str]) -> ModelFiles:
@@ -124,12 +82,6 @@ def builder(files: ModelFiles, wanted: torch.dtype | None):
     dtype, manual_cast = choose_dtypes(sample.dtype, wanted, parameters)
     operations = comfy.ops.pick_operations(dtype, manual_cast)
     return (lambda name: build(files, name, config, dtype, operations)), dtype, manual_cast
-
-
-def stamp(path: Path) -> tuple[int, int]:
-    """What tells a file from what may lie in its place later: when it was changed, in ns, and its bytes."""
-    state = path.stat()
-    return state.st_mtime_ns, state.st_size
 
 
 def stamps(model: str | None, audio_encoder: str | None) -> list[tuple]:

@@ -13,9 +13,8 @@ from ..echomimic_core.sampling.clip import ClipConditions, PreparedClip
 from ..echomimic_core.sampling.denoiser import ClipDenoiser, WindowSettings
 from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, WindowRunner
 
-# Key under which a CONDITIONING carries a `ClipPayload`, and transformer option with a window-wise progress callable.
+# Key under which a CONDITIONING carries a `ClipPayload`.
 PAYLOAD = "echomimic"
-PROGRESS = "echomimic_progress"
 
 # Transformer options with which `WindowHandler` hands single windows to the model.
 WINDOWS = "echomimic_windows"

@@ -4,7 +4,8 @@ import comfy.model_management
 import comfy.utils
 import latent_preview
 
-from .payload import PROGRESS
+# Transformer option with a window-wise progress callable.
+PROGRESS = "echomimic_progress"
 
 
 def window_report(options: dict):

@@ -9,16 +9,15 @@ import comfy.utils
 import torch
 from comfy.k_diffusion import sampling as k_diffusion_sampling
 
+from ..echomimic_core.choices import ORIGINAL_SAMPLER as ORIGINAL
 from ..echomimic_core.config import TRAIN_TIMESTEPS
 from ..echomimic_core.sampling.loop import STEP_FRAMES
 from ..echomimic_core.sampling.memory import CORE_LATENT_COPIES, LATENT_COPIES, streams
 from ..echomimic_core.sampling.schedule import schedule_of, sigma_ddim_step, trailing_sigmas
 from ..echomimic_core.sampling.speed import EXACT
-from .payload import GUIDANCE, PROGRESS, SPEED, ClipPayload, as_conditioning
-from .progress import SamplingProgress
+from .payload import GUIDANCE, SPEED, ClipPayload, as_conditioning
+from .progress import PROGRESS, SamplingProgress
 from .windows import WindowHandler
-
-ORIGINAL = "original"  # Of the sampler names: the original's own DDIM.
 
 # What other nodes put on a MODEL to change how both halves of guidance are combined.
 OTHER_GUIDANCE = (

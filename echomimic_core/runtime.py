@@ -13,6 +13,9 @@ from torch import nn
 
 Progress = Callable[[int, int], None]
 
+FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
+"""What weights are only stored in."""
+
 
 class TorchOperations:
     """Plain torch layers, for tests, training, evaluation and benchmarks."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..choices import KEYPOINT_GROUPS, REACHES
 from ..config import HEAD_POINTS
-from .steering import KEYPOINT_GROUPS, REACHES
 
 AUDIO_REACHES = ("off", *reversed(REACHES))
 

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
+from ..choices import KEYPOINT_GROUPS, REACHES
 from ..config import LIP_POINTS, PHASES, TRAIN_TIMESTEPS
-
-KEYPOINT_GROUPS = ("hands", "body", "face", "lips")
-REACHES = ("body", "head", "lips")
 
 # Boxes around face points, as shares of the points' own width and height: (left, top, right, bottom).
 LIP_MARGIN = (0.25, 0.4, 0.25, 0.4)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from ..config import FRAME_SIZE, LARGEST_SIDE, PIXELS_PER_LATENT, SMALLEST_SIDE, VARIANTS, ModelConfig
-from ..runtime import Progress
+from ..runtime import FLOAT8, Progress
 from .durable import Draft
 from .names import DOWNLOAD, SUFFIXES, is_hidden
 from .pickle_machine import shorten
@@ -25,7 +25,6 @@ ABOUT = ("title", "weights", "license", VAE, AUDIO_ENCODER)
 
 FORMAT = "echomimicv2"
 FORMAT_VERSION = "1"
-FLOAT8 = (torch.float8_e4m3fn, torch.float8_e5m2)
 
 
 def storage_dtype(name: str, tensor: torch.Tensor, dtype: torch.dtype | None) -> torch.dtype:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ..choices import BUILT_IN, DETECTORS, PACKAGE
 from ..config import FPS
 from ..pose import detect
 from ..pose.bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, find_bundle
-from ..pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from ..pose.files import save
 from ..pose.hand_pose import HandPose
 

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..choices import COLOURS
+
 
 def fit_picture(image: torch.Tensor, height: int, width: int, fit: str) -> torch.Tensor:
     """A picture (n, h, w, 3 or 4) in 0..1 as (n, height, width, 3), centred and never stretched.
@@ -38,14 +40,6 @@ def fit_picture(image: torch.Tensor, height: int, width: int, fit: str) -> torch
 
 
 # What takes the place of a picture's background.
-COLOURS = {
-    "green": (0.0, 0.69, 0.25),
-    "blue": (0.0, 0.28, 0.73),
-    "black": (0.0, 0.0, 0.0),
-    "grey": (0.5, 0.5, 0.5),
-    "white": (1.0, 1.0, 1.0),
-}
-FILLS = ("keep", *COLOURS, "blur", "picture")
 _BLUR = 1 / 40
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..choices import FRAMINGS, RETARGET_MODES
 from ..config import FRAME_SIZE
 from ..media.picture import fit_scale
 from ..media.scaling import shrink, warp_cubic
@@ -17,7 +18,6 @@ from .hand_pose import HandPose, hand_root
 from .measure import ARMS, NECK, NOSE, SCORE_SEEN, STEADY_WEIGHTS, Body, measure
 from .proportions import looks_short
 from .retarget import (
-    MODES,
     NO_BODY,
     SHORT_ARM,
     can_retarget,
@@ -28,8 +28,6 @@ from .retarget import (
     retarget,
 )
 from .track import present
-
-FRAMINGS = ("show hands", "original", "keep")
 
 # Share of the hands' extent that "show hands" brings into the picture; single frames may still leave it.
 _EXTENT_PERCENTILES = (2, 98)
@@ -95,15 +93,15 @@ def align(
     framing : "original" is the original's rule for the person; "show hands" is the same, but grows as far as the
         picture allows where the pose's hands would not be in it; "keep" only crops the picture to the new size.
     fit_hands : also fit wrist reach and hand size; False only moves and scales the pose as a whole.
-    retargeting : one of `retarget.MODES`; other than "off" it fits every bone instead, where both show a body. "four
+    retargeting : one of `RETARGET_MODES`; other than "off" it fits every bone instead, where both show a body. "four
         fingers" merges ring and little finger, whether they do or not.
 
     Raises
     ------
     ValueError : with a sentence, for an unknown framing or mode, or a pose without frames.
     """
-    if retargeting not in MODES:
-        raise ValueError(f"retarget is {retargeting!r}, but it must be one of {', '.join(MODES)}")
+    if retargeting not in RETARGET_MODES:
+        raise ValueError(f"retarget is {retargeting!r}, but it must be one of {', '.join(RETARGET_MODES)}")
     if framing not in FRAMINGS:
         raise ValueError(f"the framing is {framing!r}, but it must be one of {', '.join(FRAMINGS)}")
     for one, what in ((person, "the picture's pose"), (pose, "the pose")):

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..choices import LONG_GAPS
 from ..config import FPS, HANDS
 from ..runtime import Progress
 from .hand_pose import BODY_WRISTS, HandPose, hand_confidence
 from .track import Track, non_empty
-
-LONG_GAPS = ("hold", "empty")
 
 # A hand that jumps off its path by more than this part of its size, and is back within so many seconds, is a false
 # find: blurred frames give rise to them. Real hands need time to turn round; this is in hand sizes a second, a second.

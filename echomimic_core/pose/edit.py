@@ -6,14 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..choices import FIT_MODES, PIVOTS
 from ..runtime import Progress
 from . import clean
 from .framing import fit_canvas
 from .hand_pose import BODY_WRISTS, HandPose, hand_root
 from .track import PAIRS, Track, present
 
-FIT_MODES = ("loop", "ping-pong", "hold")
-PIVOTS = ("frame", "person", "wrists")
 SIDES = {"left": 0, "right": 1}
 
 # Mirror images of the OpenPose-18 and the 68 face points.

@@ -15,7 +15,6 @@ from .measure import ARMS, NECK, NOSE, SCORE_SEEN, SHOULDERS
 from .proportions import Bones, bones_of, seen_bones
 from .track import Track, present
 
-MODES = ("off", "five fingers", "four fingers")
 NO_BODY = "retarget needs shoulders and arms in the pose and in the picture, so the pose was fitted as without retarget"
 
 SHORT_ARM = (

@@ -9,6 +9,7 @@ import torch
 
 from ..apdh.steering import ORIGINAL, APDHOptions
 from ..audio import AudioTokens, clip_frames, encode
+from ..choices import FRAMINGS, RETARGET_MODES
 from ..config import AUDIO_SAMPLE_RATE, FPS, LATENT_SCALE, PIXELS_PER_LATENT, SamplingConfig
 from ..gestures.library import GestureLibrary, built_in
 from ..gestures.motion import gestures_for
@@ -19,10 +20,9 @@ from ..media.video import to_uint8
 from ..models.reference_unet import ReferenceFeatures
 from ..networks.frozen_vae import FRAMES_AT_ONCE
 from ..pose import HandPose
-from ..pose.align import FRAMINGS, align, on_canvas, warp_picture
+from ..pose.align import align, on_canvas, warp_picture
 from ..pose.detect import steady
 from ..pose.detectors.ladder import climb
-from ..pose.retarget import MODES
 from ..runtime import Progress
 from ..sampling.assemble import assemble
 from ..sampling.loop import sample
@@ -64,7 +64,7 @@ class ClipSettings:
     framing: str = FRAMINGS[0]
     fill: str = FILLS[0]
     fit_hands: bool = True
-    retarget: str = MODES[0]
+    retarget: str = RETARGET_MODES[0]
     pose_fit: str = "loop"
     loop: bool = False
     segment_frames: int = 0

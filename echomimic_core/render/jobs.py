@@ -9,11 +9,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..apdh.steering import KEYPOINT_GROUPS, APDHOptions
+from ..apdh.steering import APDHOptions
+from ..choices import FRAMINGS, KEYPOINT_GROUPS, RETARGET_MODES
 from ..files.addresses import Address, Place, below, place
 from ..files.names import is_hidden
-from ..pose.align import FRAMINGS
-from ..pose.retarget import MODES
 from ..sampling.speed import PRESETS, TUNING, SpeedOptions
 from .clip import FILLS, HELD_FRAMES, ClipSettings
 from .output import ENDINGS, FORMATS
@@ -63,7 +62,7 @@ OWN_NUMBERS = {"person": Number(1, 4), "quality": Number(0, 51)}
 SPEED_NUMBERS = {"reuse_steps": Number(1, 5), "merge_reference": Number(1, 4)}
 SPEED_SWITCHES = ("guidance_start", "guidance_middle", "guidance_end")
 OWN_SWITCHES = ("crop", "no_hands")
-OF_CLIP = {"framing": FRAMINGS, "fill": FILLS, "retarget": MODES}
+OF_CLIP = {"framing": FRAMINGS, "fill": FILLS, "retarget": RETARGET_MODES}
 CHOICES = {**OF_CLIP, "preset": tuple(PRESETS), "tuning": tuple(TUNING)}
 ALL_NUMBERS = {**NUMBERS, **OWN_NUMBERS, **SPEED_NUMBERS}
 ALL_SWITCHES = (*OWN_SWITCHES, "fit_hands", *SPEED_SWITCHES)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..audio import clip_frames
+from ..choices import MOST_SPEAKERS
 from ..config import AUDIO_SAMPLE_RATE, FRAME_SIZE
 from ..files.addresses import Address
 from ..files.durable import check_name, make_folder
@@ -24,7 +25,7 @@ from ..pose.files import load_any
 from ..runtime import Progress
 from ..scene.footage import Footage, still_picture
 from ..scene.matte import matte_picture
-from ..scene.speakers import MOST_SPEAKERS, by_channel, by_turns, read_turns
+from ..scene.speakers import by_channel, by_turns, read_turns
 from ..workers.behind import Behind
 from .clip import ClipSettings, Hands, clip, size_of
 from .jobs import CHANNELS, Job

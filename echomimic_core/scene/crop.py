@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..choices import MASKS
 from ..media.picture import fit_scale
 from ..pose.align import framed_rows
 from ..pose.hand_pose import HandPose
@@ -17,8 +18,6 @@ from .resample import product, resample
 
 # A mask has a quarter of the crop's resolution: its edge is widened and softened by more than that.
 MASK_SCALE = 4
-MASKS = ("person", "face", "lower face")
-CAMERAS = ("still", "follow")
 
 # A crop that follows a person does so smoothly: standard deviations of what evens out place and size, in seconds.
 _PLACE_SECONDS, _SIZE_SECONDS = 0.1, 1.0

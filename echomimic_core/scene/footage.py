@@ -6,6 +6,8 @@ from itertools import islice
 
 import numpy as np
 
+from ..choices import EXTENSIONS
+
 # Bytes of frames that are held to play a stretch backwards.
 BACKWARD_BYTES = 2**28
 
@@ -95,9 +97,6 @@ def at_rate(footage: Footage, fps: float) -> Iterator[tuple[int, np.ndarray]]:
             at += 1
         yield at, picture
         wanted += 1
-
-
-EXTENSIONS = ("stop", "hold", "ping-pong")
 
 
 def extended(count: int, wanted: int, how: str) -> np.ndarray:

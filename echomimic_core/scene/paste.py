@@ -12,6 +12,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ..choices import BODIES
 from ..landmarks import Networks, as_pictures, person_masks, shared_networks
 from ..runtime import Progress
 from .colour import IDENTITY, ColourMatch
@@ -21,7 +22,6 @@ from .matte import matte_footage
 from .people import find_bodies
 from .resample import inverse, product, resample
 
-BODIES = ("silhouette", "box")
 # A clip is looked at in every so-manieth frame, for its silhouette and its colours.
 LOOK_EVERY = 6
 _EDGE = 0.5

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-MOST_SPEAKERS = 4
+from ..choices import MOST_SPEAKERS
+
 # A turn fades in and out over so many seconds around its ends, so that nothing clicks.
 _FADE = 0.02
 _RTTM_FIELDS = 8

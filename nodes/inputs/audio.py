@@ -3,7 +3,6 @@
 import comfy.model_management
 from comfy_api.latest import io
 
-from ...bridge.progress import cancellable_progress
 from ..types import AudioEncoder, AudioTokens, schema
 
 SECONDS_IN_A_DAY = 86_400.0
@@ -78,6 +77,7 @@ class EchoMimicV2AudioEmbeds(io.ComfyNode):
 
     @classmethod
     def execute(cls, audio_encoder, audio, fps, start, duration, normalize_loudness, strength) -> io.NodeOutput:
+        from ...bridge.progress import cancellable_progress
         from ...echomimic_core import audio as core_audio
         from ...echomimic_core.media import waveform as core_waveform
 

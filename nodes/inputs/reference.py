@@ -2,8 +2,8 @@
 
 from comfy_api.latest import io
 
+from ...echomimic_core.choices import FILLS
 from ...echomimic_core.config import FRAME_SIZE, LARGEST_SIDE, LATENT_CHANNELS, SMALLEST_SIDE
-from ...echomimic_core.media.picture import FILLS
 from ..types import Reference, ReferenceNet, schema
 
 FITS = ["crop", "pad"]

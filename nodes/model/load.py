@@ -2,14 +2,15 @@
 
 from comfy_api.latest import io
 
-from ...bridge.dtypes import WEIGHT_DTYPES
-from ...bridge.model_files import AUTO, RELEASED, echomimic_folders, one_file_names, whisper_names
 from ..types import AudioEncoder, ReferenceNet, schema
 
 
 class EchoMimicV2Loader(io.ComfyNode):
     @classmethod
     def define_schema(cls):
+        from ...bridge.dtypes import WEIGHT_DTYPES
+        from ...bridge.model_names import AUTO, RELEASED, one_file_names, whisper_names
+
         return schema(
             node_id="EchoMimicV2Loader",
             display_name="Load EchoMimicV2",
@@ -62,7 +63,7 @@ class EchoMimicV2Loader(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, model):
         from ...bridge.downloads import missing_files
-        from ...bridge.model_files import open_model
+        from ...bridge.model_files import echomimic_folders, open_model
         from ...echomimic_core.files.tensor_file import CheckpointError
 
         try:
@@ -83,7 +84,8 @@ class EchoMimicV2Loader(io.ComfyNode):
     @classmethod
     def execute(cls, model, weight_dtype, audio_encoder, download_missing=False) -> io.NodeOutput:
         from ...bridge.downloads import complete
-        from ...bridge.model_files import load_audio_encoder, load_models, open_model
+        from ...bridge.dtypes import WEIGHT_DTYPES
+        from ...bridge.model_files import echomimic_folders, load_audio_encoder, load_models, open_model
         from ...bridge.vae import LazyVAE
 
         complete(model, audio_encoder, download_missing)

@@ -2,13 +2,14 @@
 
 from comfy_api.latest import io
 
-from ...bridge.dtypes import WEIGHT_DTYPES
 from ..types import AudioEncoder, ReferenceNet, schema
 
 
 class EchoMimicV2SaveModel(io.ComfyNode):
     @classmethod
     def define_schema(cls):
+        from ...bridge.dtypes import WEIGHT_DTYPES
+
         return schema(
             node_id="EchoMimicV2SaveModel",
             display_name="EchoMimicV2 Save Model",
@@ -51,6 +52,7 @@ class EchoMimicV2SaveModel(io.ComfyNode):
 
         import comfy.model_management
 
+        from ...bridge.dtypes import WEIGHT_DTYPES
         from ...bridge.model import require_echomimic
         from ...bridge.model_files import echomimic_folders
         from ...bridge.progress import cancellable_progress

@@ -1,16 +1,11 @@
 """How good is a clip? The evaluation's numbers and curves in the graph."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import comfy.model_management
 import torch
 from comfy_api.latest import InputImpl, io, ui
 
-from ...bridge.folders import model_folders
-from ...bridge.progress import cancellable_progress
-from ...bridge.video import active_window, is_as_in_file, reader
-from ...echomimic_core.evaluation.clips import Clip
 from ..types import schema
 
 ALL = "all"
@@ -72,6 +67,7 @@ class EchoMimicV2Evaluate(io.ComfyNode):
 
     @classmethod
     def execute(cls, video, metrics=ALL, reference=None) -> io.NodeOutput:
+        from ...bridge.progress import cancellable_progress
         from ...bridge.reports import say
         from ...echomimic_core.evaluation import report
         from ...echomimic_core.evaluation.evaluate import evaluate
@@ -116,6 +112,7 @@ def chosen_metrics(metrics: str) -> list | None:
 
 def _settings():
     """Networks from `metrics` in the model folders of the pack, on the device that ComfyUI chooses."""
+    from ...bridge.folders import model_folders
     from ...echomimic_core.evaluation.settings import Settings
 
     def folders(name: str) -> list[Path]:
@@ -132,42 +129,12 @@ def _settings():
     return settings
 
 
-@dataclass(frozen=True, eq=False)
-class GraphVideo(Clip):
-    """A VIDEO of the graph that is in a file: read frame by frame, with the part that the graph has cut out.
-
-    source : path or BytesIO, which may also be that of another clip: each reading opens it again.
-    begin, duration : seconds of the file; a duration of 0 is to its end.
-    """
-
-    source: object = None
-    begin: float = 0.0
-    duration: float = 0.0
-
-    def fps(self) -> float:
-        from ...echomimic_core.media.video import frame_rate
-
-        return frame_rate(reader(self.source))
-
-    def frames(self, fps=None):
-        from ...echomimic_core.media.video import read_frames
-        from ...echomimic_core.pose.detect import between
-
-        for seconds, picture in between(read_frames(reader(self.source), fps), self.begin, self.duration):
-            yield seconds - self.begin, picture
-
-    def mono(self):
-        from ...echomimic_core.media.sound import read_mono
-
-        return read_mono(reader(self.source), self.begin, self.duration)
-
-    def length(self) -> int:
-        left = max(self.header_length(reader(self.source)) - int(self.begin * self.fps()), 1)
-        return min(max(int(self.duration * self.fps()), 1), left) if self.duration else left
-
-
-def _clip(value, name: str, fps: float = 1.0) -> Clip:
+def _clip(value, name: str, fps: float = 1.0):
     """A VIDEO, or an IMAGE: a single one is a picture, a batch is the frames of a video at `fps`."""
+    from ...bridge.graph_video import GraphVideo
+    from ...bridge.video import active_window, is_as_in_file
+    from ...echomimic_core.evaluation.clips import Clip
+
     if isinstance(value, InputImpl.VideoFromFile) and is_as_in_file(value):
         begin, duration = active_window(value)
         return GraphVideo(name, "video", source=value.get_stream_source(), begin=begin, duration=duration)

@@ -7,9 +7,6 @@ import comfy.utils
 from comfy_api.latest import io
 
 from ...bridge import matte as mattes
-from ...bridge.footage import clip_footage
-from ...bridge.reports import warn
-from ...bridge.temp_video import temp_video
 from ..types import schema
 
 LATENT_DIMENSIONS = 4
@@ -73,6 +70,8 @@ class EchoMimicV2DecodeToVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, samples, vae, fps, frames_per_batch, audio=None, matte=mattes.MATTES[0]) -> io.NodeOutput:
+        from ...bridge.footage import clip_footage
+        from ...bridge.temp_video import temp_video
         from ...echomimic_core.config import FPS
 
         latents = _frames_first(samples["samples"])
@@ -111,6 +110,7 @@ def write_video(path: str, latents, vae, fps: float, frames_per_batch: int, soun
 
     sound : (waveform, sample rate) or None.
     """
+    from ...bridge.reports import warn
     from ...echomimic_core.media.video import VideoWriter, to_uint8
     from ...echomimic_core.workers.behind import Behind
 

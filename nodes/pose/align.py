@@ -2,11 +2,9 @@
 
 from comfy_api.latest import io, ui
 
-from ...bridge.images import first_picture, to_images
+from ...echomimic_core.choices import BUILT_IN, DETECTORS, FRAMINGS, PACKAGE
+from ...echomimic_core.choices import RETARGET_MODES as MODES
 from ...echomimic_core.config import FRAME_SIZE
-from ...echomimic_core.pose.align import FRAMINGS
-from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
-from ...echomimic_core.pose.retarget import MODES
 from .. import types
 
 
@@ -118,6 +116,7 @@ class EchoMimicV2AlignPose(io.ComfyNode):
         crop=None,
         retarget=MODES[0],
     ) -> io.NodeOutput:
+        from ...bridge.images import first_picture, to_images
         from ...bridge.reports import say, warn
         from ...echomimic_core.pose import align, preview
         from ...echomimic_core.scene.crop import whole_picture

@@ -2,10 +2,7 @@
 
 from comfy_api.latest import io, ui
 
-from ...bridge.footage import timed_frames
-from ...bridge.progress import cancellable_progress
-from ...echomimic_core.pose.clean import LONG_GAPS
-from ...echomimic_core.pose.detectors import BUILT_IN, DETECTORS, PACKAGE
+from ...echomimic_core.choices import BUILT_IN, DETECTORS, LONG_GAPS, PACKAGE
 from .. import types
 from .inputs import fps_of_video_input, source_fps_input
 
@@ -114,8 +111,10 @@ class EchoMimicV2HandPose(io.ComfyNode):
         tracking=False,
         detector=BUILT_IN,
     ) -> io.NodeOutput:
+        from ...bridge.footage import timed_frames
         from ...bridge.landmarks import landmark_networks
         from ...bridge.mediapipe import find_bundles
+        from ...bridge.progress import cancellable_progress
         from ...bridge.reports import say, warn
         from ...echomimic_core.pose import detect
 

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...echomimic_core.pose.edit import FIT_MODES, PIVOTS
+from ...echomimic_core.choices import FIT_MODES, PIVOTS
 from .. import types
 
 MAX_FRAMES = 100_000

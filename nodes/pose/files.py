@@ -7,12 +7,6 @@ from pathlib import Path
 import folder_paths
 from comfy_api.latest import io, ui
 
-from ...bridge.folders import find_pose, list_poses, output_directory
-from ...bridge.images import first_picture, one_by_one, to_images
-from ...bridge.progress import cancellable_progress
-from ...bridge.reports import say, warn
-from ...echomimic_core.files import durable
-from ...echomimic_core.pose import draw, edit, files, preview
 from .. import types
 from .inputs import fps_input
 
@@ -24,6 +18,8 @@ MAX_FRAMES = 100_000
 class EchoMimicV2LoadPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
+        from ...bridge.folders import list_poses
+
         return types.schema(
             node_id="EchoMimicV2LoadPose",
             display_name="EchoMimicV2 Load Pose",
@@ -61,6 +57,8 @@ class EchoMimicV2LoadPose(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, folder):
+        from ...bridge.folders import find_pose
+
         try:
             find_pose(folder)
         except ValueError as error:
@@ -69,12 +67,20 @@ class EchoMimicV2LoadPose(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, folder, start_frame, frames, fps):
+        from ...bridge.folders import find_pose
+        from ...echomimic_core.pose import files
+
         path = find_pose(folder)
         parts = files.frame_files(path) if path.is_dir() else [path]
         return [(part.name, part.stat().st_mtime_ns, part.stat().st_size) for part in parts]
 
     @classmethod
     def execute(cls, folder, start_frame, frames, fps):
+        from ...bridge.folders import find_pose
+        from ...bridge.progress import cancellable_progress
+        from ...bridge.reports import warn
+        from ...echomimic_core.pose import edit, files
+
         path = find_pose(folder)
         progress = cancellable_progress()
         pose = files.load_any(path, fps, progress)
@@ -129,6 +135,10 @@ class EchoMimicV2PreviewPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose, max_frames, body_and_face, contact_sheet, image=None):
+        from ...bridge.images import first_picture, one_by_one, to_images
+        from ...bridge.progress import cancellable_progress
+        from ...echomimic_core.pose import draw, preview
+
         groups = draw.GROUPS if body_and_face else ("hands",)
         frames = preview.spread(len(pose), max_frames)
         picture = None if image is None else first_picture(image)
@@ -176,6 +186,12 @@ class EchoMimicV2SavePose(io.ComfyNode):
 
     @classmethod
     def execute(cls, pose, filename, format):
+        from ...bridge.folders import output_directory
+        from ...bridge.progress import cancellable_progress
+        from ...bridge.reports import say
+        from ...echomimic_core.files import durable
+        from ...echomimic_core.pose import files
+
         directory = os.path.abspath(output_directory())
         wanted = os.path.abspath(os.path.join(directory, filename))
         if wanted == directory or os.path.commonpath([directory, wanted]) != directory:

@@ -2,8 +2,6 @@
 
 from comfy_api.latest import io, ui
 
-from ...bridge.images import to_images
-from ...echomimic_core.pose import gestures
 from .. import types
 from .inputs import fps_input
 
@@ -13,6 +11,8 @@ THUMBNAIL_FRAMES = 8
 class EchoMimicV2PoseLibrary(io.ComfyNode):
     @classmethod
     def define_schema(cls):
+        from ...echomimic_core.pose import gestures
+
         return types.schema(
             node_id="EchoMimicV2PoseLibrary",
             display_name="EchoMimicV2 Gesture Library",
@@ -62,6 +62,7 @@ class EchoMimicV2PoseLibrary(io.ComfyNode):
 
     @classmethod
     def execute(cls, gesture, frames, fps, mirror, energy, seed) -> io.NodeOutput:
+        from ...bridge.images import to_images
         from ...bridge.progress import cancellable_progress
         from ...bridge.reports import say
         from ...echomimic_core.pose import edit, gestures, preview

@@ -2,7 +2,6 @@
 
 from comfy_api.latest import io, ui
 
-from ...bridge.images import first_picture, to_images
 from .. import types
 from .align import find_person
 
@@ -60,6 +59,7 @@ class EchoMimicV2PosePad(io.ComfyNode):
 
     @classmethod
     def execute(cls, pad, image=None, pose=None) -> io.NodeOutput:
+        from ...bridge.images import first_picture, to_images
         from ...echomimic_core.pose.pad import fit, page, value
         from ...echomimic_core.pose.pad.result import result
 

@@ -2,7 +2,6 @@
 
 from comfy_api.latest import io, ui
 
-from ...bridge.images import to_images
 from .. import types
 from .inputs import fps_input
 
@@ -115,6 +114,7 @@ class EchoMimicV2VoiceGestures(io.ComfyNode):
 
         import torch
 
+        from ...bridge.images import to_images
         from ...bridge.progress import cancellable_progress
         from ...bridge.reports import say
         from ...echomimic_core.gestures import timeline

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...echomimic_core.apdh.steering import KEYPOINT_GROUPS, REACHES
+from ...echomimic_core.choices import KEYPOINT_GROUPS, REACHES
 from ..types import APDH, schema
 
 HANDS = ["as posed", "none"]

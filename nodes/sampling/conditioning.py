@@ -2,7 +2,6 @@
 
 from comfy_api.latest import io
 
-from ...bridge.payload import as_conditioning, make_payload
 from ..types import schema
 from .inputs import APDH_INPUT, LOOP_INPUT, clip_inputs, length_inputs, window_inputs, windows_fit
 
@@ -41,6 +40,8 @@ class EchoMimicV2APDHConditioning(io.ComfyNode):
     def execute(
         cls, reference, audio_embeds, frames, pose_fit, context_frames, context_overlap, pose=None, apdh=None, loop=True
     ) -> io.NodeOutput:
+        from ...bridge.payload import as_conditioning, make_payload
+
         payload = make_payload(
             reference, audio_embeds, pose, frames, pose_fit, context_frames, context_overlap, apdh, loop
         )

@@ -3,8 +3,8 @@
 import comfy.samplers
 from comfy_api.latest import io
 
-from ...bridge.sampling import ORIGINAL
-from ...echomimic_core.pose.edit import FIT_MODES
+from ...echomimic_core.choices import FIT_MODES
+from ...echomimic_core.choices import ORIGINAL_SAMPLER as ORIGINAL
 from ..types import APDH, AudioTokens, Crop, Pose, Reference
 
 

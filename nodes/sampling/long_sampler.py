@@ -5,7 +5,6 @@ import os
 
 from comfy_api.latest import io
 
-from ...bridge.payload import make_payload
 from ..types import schema
 from .inputs import APDH_INPUT, clip_inputs, length_inputs, pin_inputs, sampling_inputs, window_inputs, windows_fit
 
@@ -93,7 +92,7 @@ class EchoMimicV2LongSampler(io.ComfyNode):
         import torch
 
         from ...bridge.model import require_echomimic
-        from ...bridge.payload import SPEED
+        from ...bridge.payload import SPEED, make_payload
         from ...bridge.pins import make_pin, posed
         from ...bridge.progress import cancellable_progress
         from ...bridge.sampling import SamplerSettings

@@ -2,7 +2,6 @@
 
 from comfy_api.latest import io
 
-from ...bridge.payload import make_payload
 from ..types import schema
 from .inputs import (
     APDH_INPUT,
@@ -65,6 +64,7 @@ class EchoMimicV2Sampler(io.ComfyNode):
         import comfy.model_management
 
         from ...bridge.model import require_echomimic
+        from ...bridge.payload import make_payload
         from ...bridge.pins import make_pin, posed
         from ...bridge.sampling import SamplerSettings, sample_clip
 

@@ -2,10 +2,8 @@
 
 from comfy_api.latest import io, ui
 
-from ...bridge.images import to_images
+from ...echomimic_core.choices import CAMERAS, EXTENSIONS, MASKS
 from ...echomimic_core.config import FRAME_SIZE
-from ...echomimic_core.scene.crop import CAMERAS, MASKS
-from ...echomimic_core.scene.footage import EXTENSIONS
 from .. import types
 
 FRAMES_PER_ENCODE = 4
@@ -94,6 +92,7 @@ class EchoMimicV2CropPerson(io.ComfyNode):
 
     @classmethod
     def execute(cls, people, person, size, margin, camera, mask, frames, when_longer, vae=None) -> io.NodeOutput:
+        from ...bridge.images import to_images
         from ...bridge.progress import cancellable_progress
         from ...echomimic_core.scene import crop as core_crop
         from ...echomimic_core.scene.footage import extended
@@ -111,6 +110,7 @@ def encoded(footage, crop, vae) -> dict:
     """The latents (F, 4, h, w) of every frame of a crop, a few frames at a time, as a LATENT."""
     import torch
 
+    from ...bridge.images import to_images
     from ...bridge.progress import cancellable_progress
     from ...echomimic_core.config import FPS
     from ...echomimic_core.scene.crop import cut

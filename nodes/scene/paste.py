@@ -3,8 +3,7 @@
 from comfy_api.latest import io
 
 from ...bridge import matte as mattes
-from ...bridge.temp_video import temp_video
-from ...echomimic_core.scene.paste import BODIES
+from ...echomimic_core.choices import BODIES
 from .. import types
 
 MOST_CLIPS = 4
@@ -112,6 +111,7 @@ class EchoMimicV2PastePerson(io.ComfyNode):
         from ...bridge import footage
         from ...bridge.landmarks import landmark_networks
         from ...bridge.progress import cancellable_progress
+        from ...bridge.temp_video import temp_video
         from ...echomimic_core.scene.paste import frames_of, look
 
         pairs = {1: (clip_1, crop_1)}

@@ -2,7 +2,6 @@
 
 from comfy_api.latest import io, ui
 
-from ...bridge.images import to_images
 from .. import types
 
 MOST_PEOPLE = 8
@@ -70,6 +69,7 @@ class EchoMimicV2FindPeople(io.ComfyNode):
     @classmethod
     def execute(cls, source, most_people, small_people, mask=None, source_fps=24.0) -> io.NodeOutput:
         from ...bridge.footage import footage_of
+        from ...bridge.images import to_images
         from ...bridge.landmarks import landmark_networks
         from ...bridge.progress import cancellable_progress
         from ...echomimic_core.config import FPS

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...echomimic_core.scene.speakers import MOST_SPEAKERS
+from ...echomimic_core.choices import MOST_SPEAKERS
 from .. import types
 
 

@@ -49,8 +49,11 @@ def test_loading_the_pack_brings_in_nothing_heavy():
     command = [sys.executable, script, os.environ["COMFYUI_PATH"], REPO]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    brought = set(json.loads(done.stdout.splitlines()[-1]))
-    assert not brought & {"transformers", "diffusers", "scipy", "cv2", "mediapipe", "librosa", "sklearn", "matplotlib"}
+    brought = json.loads(done.stdout.splitlines()[-1])
+    heavy = {"transformers", "diffusers", "scipy", "cv2", "mediapipe", "librosa", "sklearn", "matplotlib"}
+    assert not heavy & set(brought["packages"])
+    rooms = {"models", "networks", "landmarks", "sampling", "scene", "gestures", "evaluation"}
+    assert not rooms & set(brought["rooms"])
 
 
 @pytest.mark.both_ends

@@ -11,7 +11,7 @@ FILES = sorted(path for shell in SHELLS for path in (REPO / shell).rglob("*.py")
 
 # Rooms of the core, each on a floor: a room may know those of lower floors, and of its own floor only itself.
 FLOORS = (
-    {"config", "runtime"},
+    {"choices", "config", "runtime"},
     {"files"},
     {"media"},
     {"models", "landmarks", "networks"},

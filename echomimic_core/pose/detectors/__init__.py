@@ -2,10 +2,6 @@
 
 from ..bundles import Bundles
 
-# As the node and the command line call them.
-BUILT_IN, PACKAGE = "built-in", "mediapipe"
-DETECTORS = (BUILT_IN, PACKAGE)
-
 
 def open_detector(source=None, track: bool = False):
     """A detector, for a `with` block: `detector(pictures, times)` gives the finds of frames, in order.

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ...choices import BUILT_IN, DETECTORS, PACKAGE
 from ...config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
 from ...files.durable import write_json
 from ...landmarks import find_bodies, load_networks
@@ -26,7 +27,6 @@ from ...media.video import VIDEO_SUFFIXES, read_audio, read_frames
 from ...media.waveform import resample
 from ...pose.bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, find_bundle
 from ...pose.detect import Detections, steady
-from ...pose.detectors import BUILT_IN, DETECTORS, PACKAGE
 from ...pose.landmarks import ESTIMATED_FACE_SCORE
 from ...runtime import Progress
 from ...workers import Done

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ...apdh.schedule import AUDIO_REACHES, APDHSchedule
-from ...apdh.steering import KEYPOINT_GROUPS
+from ...choices import KEYPOINT_GROUPS
 
 COLOURS = {"lips": "#c0392b", "face": "#e67e22", "body": "#2980b9", "hands": "#27ae60"}
 SAMPLES = 600

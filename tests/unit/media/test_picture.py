@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from echomimic_core.media.picture import COLOURS, FILLS, fill_background
+from echomimic_core.choices import COLOURS, FILLS
+from echomimic_core.media.picture import fill_background
 
 
 def person_and_mask():

@@ -18,13 +18,14 @@ from benchmarks.retarget import (
     standing,
     then,
 )
+from echomimic_core.choices import RETARGET_MODES as MODES
 from echomimic_core.pose import align, gestures
 from echomimic_core.pose.hand_pose import HandPose
 from echomimic_core.pose.measure import ARMS, SHOULDERS
 from echomimic_core.pose.pad.fit import key_of_pose
 from echomimic_core.pose.pad.points import pose
 from echomimic_core.pose.pad.value import Pad
-from echomimic_core.pose.retarget import MODES, NO_BODY, SHORT_ARM, merged_fingers, retarget
+from echomimic_core.pose.retarget import NO_BODY, SHORT_ARM, merged_fingers, retarget
 from echomimic_core.pose.track import present
 
 MEDIAN, TAIL = 0.015, 0.03
