@@ -333,6 +333,35 @@ def cast_weights() -> float:
         bridge.ON_CPU = memory.ON_CPU
 
 
+def two_devices() -> dict:
+    """ComfyUI's MultiGPU CFG Split, its second device being the processor by another name."""
+    try:
+        from comfy_extras.nodes_multigpu import MultiGPUCFGSplitNode
+    except ImportError:  # Before there was such a node
+        return {}
+    devices, manager = comfy.model_management.get_all_torch_devices, comfy.model_management
+    manager.get_all_torch_devices = lambda exclude_current=False: [torch.device("cpu"), torch.device("cpu", 0)]
+    try:
+        split = MultiGPUCFGSplitNode.execute(model, 2).args[0]
+        (copy,) = split.get_additional_models_with_key("multigpu")
+        other = copy.model.diffusion_model.denoising_unet
+        forward, there = other.forward, []
+        other.forward = lambda latents, *rest: there.append(len(latents)) or forward(latents, *rest)
+        with watched() as here:
+            latents = sample(split)
+        found = {"own weights": other is not network, "here": list(here), "there": list(there)}
+        patches = {"diffusion_model.denoising_unet.conv_out.weight": (torch.full_like(network.conv_out.weight, 0.1),)}
+        patched, alone = split.clone(), model.clone()
+        for one in (patched, alone):
+            one.add_patches(patches, 0.5)
+        found["error"] = distance(latents, sample())
+        found["patched"] = distance(sample(patched), sample(alone))
+        found["unguided"] = distance(sample(split, cfg=1.0), sample(cfg=1.0))
+        return found
+    finally:
+        manager.get_all_torch_devices = devices
+
+
 def compiled() -> dict:
     """Core's compile node, with the attention of GPUs, for two lengths of clips: sizes of graphs, and breaks."""
     from comfy.ldm.modules.attention import attention_pytorch
@@ -382,6 +411,7 @@ CHECKS = (
     copies_of_latents,
     patched_weights,
     cast_weights,
+    two_devices,
     reads_of_numbers,
 )
 with torch.inference_mode():

@@ -163,6 +163,15 @@ def test_halves_of_guidance_apart_compute_as_together_where_weights_are_cast(see
     assert seen["cast_weights"] < 1e-5
 
 
+def test_comfyui_s_guidance_split_computes_each_half_on_its_own_device(seen):
+    found = seen["two_devices"]
+    if not found:
+        pytest.skip("this ComfyUI has no MultiGPU CFG Split")
+    assert found["own weights"]
+    assert found["here"] and found["here"] == found["there"], "the halves went through one network"
+    assert max(found["error"], found["patched"], found["unguided"]) < 1e-5
+
+
 @pytest.mark.release
 def test_the_compile_node_makes_one_graph_for_clips_of_any_length(tmp_path):
     found = look(tmp_path, "compiled")["compiled"]

@@ -1,6 +1,6 @@
 """A member of a team that samples one clip of sixteen windows: python together.py RANK SIZE FOLDER [fails].
 
-Writes the latents to FOLDER/RANK.pt, or what it was told to FOLDER/RANK.txt. With `fails` the last member has no memory.
+Writes the latents to FOLDER/RANK.pt, or what it was told to FOLDER/RANK.txt. With `fails` the last member gives up.
 """
 
 import sys
@@ -33,7 +33,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with joined(rank, size, folder / "meeting") as team:
         if sys.argv[4:] and rank == size - 1:
-            denoiser().denoising_unet.forward = fail
+            denoiser().denoising_unet.with_deep_features = fail
         try:
             with team.at_work():
                 torch.save(latents(team), folder / f"{rank}.pt")

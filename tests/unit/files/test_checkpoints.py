@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny import network
 
+from benchmarks.counting import LiveBytes
 from echomimic_core.config import TINY
 from echomimic_core.files.checkpoints import (
     FLOAT8,
@@ -121,6 +122,16 @@ def test_saving_never_leaves_half_a_file(tmp_path, monkeypatch):
     with pytest.raises(WriteError, match="m.safetensors could not be written: the disk is full. Free some space"):
         save_one_file(tmp_path / "m.safetensors", {"pose_encoder": {}}, "standard", TINY)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_saving_converts_one_tensor_after_the_other(tmp_path):
+    weights = {f"layer{index}.weight": torch.randn(64, 64) for index in range(20)}
+    with LiveBytes() as live:
+        save_one_file(tmp_path / "half.safetensors", {"denoising_unet": weights}, "standard", TINY, torch.float16)
+    assert live.peak <= 2 * 64 * 64 * 2, "a second copy of all weights"
+    assert torch.equal(
+        load_file(tmp_path / "half.safetensors")["denoising_unet.layer7.weight"], weights["layer7.weight"].half()
+    )
 
 
 def test_loaded_weights_do_not_point_into_the_file(tmp_path):
