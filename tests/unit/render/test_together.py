@@ -29,7 +29,7 @@ def test_two_processes_make_the_same_pictures_as_one(tmp_path):
     Image.fromarray(np.full((64, 64, 3), 90, np.uint8)).save(tmp_path / "face.png")
     _write_wave(tmp_path / "voice.wav", np.random.default_rng(0).normal(0, 0.1, (1, 20_000)), 16_000)
     write_bytes(tmp_path / "broken.wav", b"no sound")
-    whole = Job(tmp_path / "face.png", tmp_path / "voice.wav", tmp_path / "whole", SETTINGS, format="png")
+    whole = Job(tmp_path / "face.png", tmp_path / "voice.wav", tmp_path / "whole", settings=SETTINGS, format="png")
     cut = replace(whole, output=tmp_path / "cut", settings=replace(SETTINGS, segment_frames=16))
     broken = replace(whole, audio=tmp_path / "broken.wav", output=tmp_path / "broken")
     with led(partial(load_models, MODEL, None, None, "standard"), ["cpu", "cpu"], [whole, broken, cut]) as make:
