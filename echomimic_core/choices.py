@@ -37,3 +37,7 @@ REACHES = ("body", "head", "lips")
 
 # The original's own DDIM, beside the host's samplers.
 ORIGINAL_SAMPLER = "original"
+
+# Shortcuts that go well together, and what is tried on the device (`sampling.speed`).
+SPEED_PRESETS = ("exact", "fast", "fastest")
+TUNINGS = ("layout", "kernels", "off")

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from ..apdh.steering import phase_of
+from ..choices import SPEED_PRESETS, TUNINGS
 from ..models.context import KeysValues
 from ..models.trial import helpful_ways
 
@@ -60,14 +61,12 @@ class SpeedOptions:
 
 
 EXACT = SpeedOptions()
-PRESETS = {
-    "exact": EXACT,
-    "fast": SpeedOptions((True, True, False), reuse_steps=2),
-    "fastest": SpeedOptions((False, True, False), reuse_steps=3, merge_reference=2, most_overlap=0),
-}
+_FAST = SpeedOptions((True, True, False), reuse_steps=2)
+_FASTEST = SpeedOptions((False, True, False), reuse_steps=3, merge_reference=2, most_overlap=0)
+PRESETS = dict(zip(SPEED_PRESETS, (EXACT, _FAST, _FASTEST), strict=True))
 """Shortcuts that go well together, by name; docs/speed.md has the price of each."""
 
-TUNING = {"layout": {}, "kernels": {"kernels": True}, "off": {"ways": ()}}
+TUNING = dict(zip(TUNINGS, ({}, {"kernels": True}, {"ways": ()}), strict=True))
 """What is tried on a card, by name, as fields of `SpeedOptions`."""
 
 

@@ -1,10 +1,8 @@
 """Speed Options: shortcuts on a MODEL that change the picture a little, all off unless asked for."""
 
-from dataclasses import replace
-
 from comfy_api.latest import io
 
-from ...echomimic_core.sampling.speed import PRESETS, TUNING, SpeedOptions
+from ...echomimic_core.choices import SPEED_PRESETS, TUNINGS
 from ..types import schema
 
 CUSTOM = "custom"
@@ -54,7 +52,7 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "preset",
-                    options=[CUSTOM, *PRESETS],
+                    options=[CUSTOM, *SPEED_PRESETS],
                     default=CUSTOM,
                     optional=True,
                     tooltip="Shortcuts that go well together, in place of the settings above; custom takes those. "
@@ -63,8 +61,8 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "tuning",
-                    options=list(TUNING),
-                    default=next(iter(TUNING)),
+                    options=list(TUNINGS),
+                    default=TUNINGS[0],
                     optional=True,
                     tooltip="What is tried on an NVIDIA GPU before the first run, and used only where it is equal and "
                     "faster. layout: the memory layout of pictures, in a moment. kernels: also small Triton kernels, "
@@ -84,10 +82,13 @@ class EchoMimicV2SpeedOptions(io.ComfyNode):
         reuse_steps,
         merge_reference,
         preset=CUSTOM,
-        tuning="layout",
+        tuning=TUNINGS[0],
     ) -> io.NodeOutput:
+        from dataclasses import replace
+
         from ...bridge.model import require_echomimic
         from ...bridge.payload import SPEED
+        from ...echomimic_core.sampling.speed import PRESETS, TUNING, SpeedOptions
 
         require_echomimic(model, "EchoMimicV2 Speed Options")
         model = model.clone()
