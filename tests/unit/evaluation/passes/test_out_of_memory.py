@@ -26,7 +26,6 @@ HARMLESS = {
     "echomimic_core/workers/ahead.py:work",
     "echomimic_core/render/together.py:_follow",
     "echomimic_core/render/together.py:_help",
-    "echomimic_core/sampling/team.py:at_work",
     "echomimic_core/workers/behind.py:_work",
     "echomimic_core/evaluation/passes/jobs.py:_tell",
     "echomimic_core/files/hub.py:_waited_for",
