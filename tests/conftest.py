@@ -38,6 +38,7 @@ WORK = (
     ),
     *("workers", "test_compile.py", "test_memory.py", "test_segments.py", "test_speed.py", "test_dtypes.py"),
     *(
+        "test_team.py",
         "test_durable.py",
         "test_detect.py",
         "test_transfer.py",
