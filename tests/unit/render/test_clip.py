@@ -21,7 +21,9 @@ from tests.unit import tiny
 module = sys.modules["echomimic_core.render.clip"]  # Not the function of that name.
 REPO = Path(__file__).resolve().parents[3]
 MODEL = REPO / "demo" / "models" / "nano.safetensors"
-NO_MODELS = Models(None, None, None, None, VARIANTS["standard"], 64, torch.device("cpu"), "model")
+NO_MODELS = Models(
+    SimpleNamespace(dtype=torch.float32), None, None, None, VARIANTS["standard"], 64, torch.device("cpu"), "model"
+)
 
 
 @pytest.fixture
