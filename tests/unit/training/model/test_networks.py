@@ -202,6 +202,13 @@ def test_from_nothing_audio_motion_and_pose_begin_as_no_change():
         assert torch.equal(made(noisy, timesteps, conditions), made(noisy, timesteps, bare))
 
 
+def test_from_nothing_both_networks_begin_alike():
+    made = build_model(settings())
+    twins = dict(made.denoising_unet.named_parameters())
+    alike = [name for name, value in made.reference_unet.named_parameters() if torch.equal(value, twins[name])]
+    assert len(alike) == len(list(made.reference_unet.parameters()))
+
+
 def test_the_same_seed_starts_the_same():
     one, two, other = (build_model(settings(seed=seed)) for seed in (3, 3, 4))
     same = [torch.equal(a, b) for a, b in zip(one.parameters(), two.parameters(), strict=True)]
