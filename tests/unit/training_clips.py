@@ -1,5 +1,6 @@
 """Clips made in the tests: a drawn person whose mouth follows the voice and whose hand follows the pose."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -120,18 +121,20 @@ class CountedClip:
     """A clip read from nowhere, which tells what was taken of it: picture k is of the grey value `first` + k, and the
     audio states at position p hold p."""
 
-    def __init__(self, frames=40, size=64, kind=SEMI_BODY, first=0, folder="counted"):
-        self.info = ClipInfo("a.safetensors", f"{first:03d}", kind, frames, size, "counted", 0.0)
+    def __init__(self, frames=40, size=64, kind=SEMI_BODY, first=0, folder="counted", shape=(None, None)):
+        self.info = ClipInfo("a.safetensors", f"{first:03d}", kind, frames, size, "counted", 0.0, *shape)
         self.first, self.folder = first, Path(folder)
 
     def __len__(self):
         return self.info.frames
 
     def frames(self, indices):
-        return np.stack([np.full((self.info.size, self.info.size, 3), self.first + k, np.uint8) for k in indices])
+        width, height = self.info.frame
+        return np.stack([np.full((height, width, 3), self.first + k, np.uint8) for k in indices])
 
     def pose(self):
-        return make_pose(np.linspace(0.2, 0.8, len(self)))
+        pose = make_pose(np.linspace(0.2, 0.8, len(self)))
+        return dataclasses.replace(pose, width=self.info.frame[0], height=self.info.frame[1])
 
     def audio(self):
         positions = np.arange(round(len(self) / FPS * 50), dtype=np.float32)

@@ -5,10 +5,11 @@ Texts, not line numbers: a fault whose text is gone fails with a sentence, and i
 
 from tests.mutants.engine import Fault
 from tests.mutants.faults.learning import LEARNING
+from tests.mutants.faults.recipe import RECIPE
 from tests.mutants.faults.running import RUNNING
 from tests.mutants.faults.samples import SAMPLES_FAULTS
 
-FAULTS = [*SAMPLES_FAULTS, *LEARNING, *RUNNING]
+FAULTS = [*SAMPLES_FAULTS, *LEARNING, *RUNNING, *RECIPE]
 
 
 def third() -> list[Fault]:

@@ -158,8 +158,8 @@ LEARNING = [
     fault(
         "hands count where the first frame has them",
         f"{CORE}/training/data/details.py",
-        "masks[frame] = torch.maximum(masks[frame], box_mask((*low, *high), cells, cells))",
-        "masks[:] = torch.maximum(masks, box_mask((*low, *high), cells, cells))",
+        "masks[frame] = torch.maximum(masks[frame], box_mask((*low, *high), height, width))",
+        "masks[:] = torch.maximum(masks, box_mask((*low, *high), height, width))",
         f"{UNIT}/training/data/test_dataset.py::"
         "test_hands_count_as_much_more_as_the_settings_say_where_each_frame_has_them",
     ),
@@ -173,8 +173,8 @@ LEARNING = [
     fault(
         "the head's mask reaches into the padding",
         HPA,
-        "return box_mask(box, size, size)[0] * torch.from_numpy(covered)",
-        "return box_mask(box, size, size)[0]",
+        "return box_mask(box, *covered.shape)[0] * torch.from_numpy(covered)",
+        "return box_mask(box, *covered.shape)[0]",
         f"{APDH_TESTS}::test_the_head_mask_lies_inside_the_headshot_and_the_padding_is_black",
     ),
     fault(
@@ -194,8 +194,8 @@ LEARNING = [
     fault(
         "a headshot's points stay where its pixels are moved",
         HPA,
-        "return (points * self.side + (self.left, self.top)) / self.size",
-        "return points * self.side / self.size",
+        "return (points * self.side + (self.left, self.top)) / self.frame",
+        "return points * self.side / self.frame",
         f"{APDH_TESTS}::test_points_and_pixels_of_a_headshot_move_together",
     ),
     fault(

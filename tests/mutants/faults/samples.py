@@ -18,8 +18,8 @@ SAMPLES_FAULTS = [
     fault(
         "all keypoints are drawn in every phase",
         DATASET,
-        "size, size, groups=state.keypoints)",
-        "size, size, groups=KEYPOINT_GROUPS if (KEYPOINT_GROUPS := ('hands', 'body', 'face', 'lips')) else ())",
+        "height, width, groups=state.keypoints)",
+        "height, width, groups=KEYPOINT_GROUPS if (KEYPOINT_GROUPS := ('hands', 'body', 'face', 'lips')) else ())",
         f"{SAMPLES}::test_pose_maps_show_the_groups_of_the_phase_in_the_frames_shown",
     ),
     fault(
@@ -88,7 +88,7 @@ SAMPLES_FAULTS = [
     fault(
         "audio reaches everything in training",
         NETWORKS,
-        "if conditions.audio_mask is not None:",
+        "if mask is not None:",
         "if False:",
         f"{NETWORK_TESTS}::test_audio_attention_adds_exactly_nothing_outside_the_mask_at_every_level",
     ),
@@ -110,15 +110,15 @@ SAMPLES_FAULTS = [
     fault(
         "the reference is always the first frame",
         DATASET,
-        "reference = int(rng.integers(0, len(clip)))",
-        "reference = 0",
+        "return int(rng.integers(0, length))",
+        "return 0",
         f"{SAMPLES}::test_the_reference_is_any_frame_of_the_same_clip",
     ),
     fault(
         "the reference is a frame that is shown",
         DATASET,
-        "reference = int(rng.integers(0, len(clip)))",
-        "reference = int(rng.integers(start, start + count))",
+        "return int(rng.integers(0, length))",
+        "return int(rng.integers(start, start + count))",
         f"{SAMPLES}::test_the_reference_is_any_frame_of_the_same_clip",
     ),
     fault(

@@ -145,6 +145,14 @@ def test_pose_and_conditions_are_dropped_independently():
     assert len({(s["dropped"].item(), s["pose_kept"].item()) for s in seen}) == 4
 
 
+@pytest.mark.parametrize("name", ["picture", "audio"])
+def test_picture_and_audio_are_dropped_by_themselves_as_often_as_asked(name, many):
+    half = samples(60, phases=BLANK, train={f"{name}_dropout": 0.5, "condition_dropout": 0.0})
+    assert np.mean([sample[f"{name}_kept"].item() for sample in half]) == pytest.approx(0.5, abs=0.2)
+    other = "audio" if name == "picture" else "picture"
+    assert all(sample[f"{other}_kept"] for sample in half) and all(sample[f"{name}_kept"] for sample in many)
+
+
 def test_noise_is_standard_normal_and_its_offset_one_number_per_channel(many):
     seen = many[:12]
     noise = torch.stack([sample["noise"] for sample in seen])

@@ -121,10 +121,12 @@ def test_while_audio_is_off_there_is_none(spied):
 def test_the_model_gets_pose_reference_and_dropouts_of_the_samples(spied):
     trainer = spied()
     dropped, kept = torch.tensor([True, False]), torch.tensor([False, True])
-    batch, (_, _, conditions), _ = take_step(trainer, BODY, dropped=dropped, pose_kept=kept)
+    changes = {"dropped": dropped, "pose_kept": kept, "picture_kept": dropped, "audio_kept": kept}
+    batch, (_, _, conditions), _ = take_step(trainer, BODY, **changes)
     assert torch.equal(conditions.pose_maps, batch["pose_maps"].float() / 255) and conditions.pose_maps.any()
     assert torch.allclose(conditions.reference, trainer.vae.encode(batch["reference"].float() / 255))
     assert torch.equal(conditions.dropped, dropped) and torch.equal(conditions.pose_kept, kept)
+    assert torch.equal(conditions.picture_kept, dropped) and torch.equal(conditions.audio_kept, kept)
 
 
 @pytest.mark.parametrize("offset", [0.0, 0.25])
@@ -263,12 +265,16 @@ def test_averages_follow_every_step_faster_at_the_start(spied):
 
 
 def test_held_out_clips_are_measured_with_all_their_conditions_at_fixed_timesteps(spied):
-    trainer = spied(data={"held_out": 1, "frames": 3}, train={"condition_dropout": 1.0})
+    trainer = spied(
+        data={"held_out": 1, "frames": 3},
+        train={"condition_dropout": 1.0, "picture_dropout": 1.0, "audio_dropout": 1.0},
+    )
     state = dataclasses.replace(trainer.dataset.state(BODY), pose_dropout=1.0)
     trainer.validation_loss(state)
     assert [at.item() for _, at, _ in trainer.plain.given] == list(loop.MEASURED_TIMESTEPS)
     for _, _, conditions in trainer.plain.given:
         assert not conditions.dropped.any() and conditions.pose_kept.all() and conditions.audio is not None
+        assert conditions.picture_kept.all() and conditions.audio_kept.all()
     trainer.plain.given.clear()
     trainer.validation_loss(trainer.dataset.state(OFF))
     assert all(conditions.audio is None for _, _, conditions in trainer.plain.given)
@@ -278,7 +284,7 @@ def test_motion_modules_run_on_clips_and_not_on_pictures(spied):
     from echomimic_core.training.run.loop import prepare_parameters
 
     trainer = spied()
-    for stage, frames in ((1, 1), (2, 3)):
+    for stage, frames in ((1, 1), (2, 3), (3, 3)):
         train = dataclasses.replace(trainer.settings.train, stage=stage)
         settings = dataclasses.replace(trainer.settings, train=train)
         assert settings.clip_frames == frames
