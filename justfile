@@ -32,6 +32,10 @@ schema:
 fuzz minutes="30":
     {{python}} -m tests.fuzz --minutes {{minutes}}
 
+# Plant every fault of tests/mutants in the method: each must be noticed by the tests it names.
+mutants *arguments:
+    {{made}} -m tests.mutants {{arguments}}
+
 # Speed and memory of this machine.
 bench *arguments:
     {{python}} -m benchmarks {{arguments}}

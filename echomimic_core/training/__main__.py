@@ -7,8 +7,9 @@ from pathlib import Path
 
 import torch
 
+from .reading import parse_changes
 from .run.records import bar_options
-from .settings import load_settings, parse_changes
+from .settings import load_settings
 
 BUILT_IN = Path(__file__).with_name("configs")
 

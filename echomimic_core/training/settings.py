@@ -1,10 +1,6 @@
 """A training run as a YAML file: every key named once, with its default; a wrong key or value is a sentence."""
 
-import dataclasses
-import difflib
-import math
-import types
-import typing
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,11 +8,8 @@ from ..apdh.schedule import DEFAULT_PHASES, APDHPhase, APDHSchedule
 from ..config import (
     LARGEST_SIDE,
     MAX_CONTEXT_FRAMES,
-    NANO,
     PIXELS_PER_LATENT,
     RELEASED,
-    SMALL,
-    TINY,
     TRAIN_TIMESTEPS,
     VARIANTS,
     ModelConfig,
@@ -24,34 +17,50 @@ from ..config import (
 from .limits import ABOVE_0, BELOW_1, bounded, chosen, find_fault
 from .loss.phd import PhDWeights
 from .model.networks import AUDIO, MOTION, PARTS, SPATIAL
+from .reading import SettingsError, change, parse
 
-SIZES = {"released": RELEASED, "tiny": TINY, "nano": NANO, "small": SMALL}
 SOURCES = ("nothing", "sd15", "released", "one_file")
-STAGE_PARTS = {1: ("reference_unet", SPATIAL, "pose_encoder"), 2: (MOTION, AUDIO)}
+# Pictures; clips, of which the layers for time and audio learn; clips, of which everything learns, at a low rate.
+STAGE_PARTS = {1: ("reference_unet", SPATIAL, "pose_encoder"), 2: (MOTION, AUDIO), 3: PARTS}
 PRECISIONS = ("no", "bf16", "fp16")
 OPTIMIZERS = ("adamw", "adamw8bit")
+CONSTANT, COSINE = "constant", "cosine"
 FORMATS = ("one_file", "released")
 EXPORT_DTYPES = ("float32", "float16", "bfloat16")
-LORA_TARGETS = ("attn1", "attn2", "motion_modules")
-
-
-class SettingsError(ValueError):
-    """A configuration is wrong; the message names the key, what it holds and what it may hold."""
+# What LoRA adapts, and the part of the networks that each belongs to.
+LORA_PARTS = {"attn1": SPATIAL, "attn2": AUDIO, "motion_modules": MOTION}
+LORA_TARGETS = tuple(LORA_PARTS)
 
 
 @dataclass(frozen=True)
 class DataSettings:
-    """What is learned from. `folders` come from prepare; `frames` is the length of a clip in stage 2. `keep_latents`
-    encodes every semi-body clip once and keeps that next to it, in 1/24 of the size of its pixels. `held_out` is the
-    share of clips (below 1) or their number (from 1) that are never learned from, but measured and generated."""
+    """What is learned from. `folders` come from prepare; `folder_weights`, one for each, say how often samples come
+    from them relative to one another; without them that goes by length. `size` is the side of square frames; `buckets`,
+    pairs of width and height, are all sizes of frames where these are not one square. `frames` is the length of a clip
+    from stage 2 on. `keep_latents` encodes every semi-body clip once and keeps that next to it, in 1/24 of the size of
+    its pixels. `held_out` is the share of clips (below 1) or their number (from 1) that are never learned from, but
+    measured and generated.
+
+    `reference_distance` is how many frames the reference is away from the frames shown, where the clip is long enough.
+    `flips` is the share of samples seen in a mirror; `crops` how much of a side is cut away at most."""
 
     folders: tuple[str, ...] = ()
+    folder_weights: tuple[float, ...] = bounded((), ABOVE_0)
     size: int = 768
+    buckets: tuple[tuple[int, int], ...] = ()
     frames: int = 24
     headshot_share: float = bounded(0.3, 0, 1)
     held_out: float = 0.0
+    reference_distance: int = bounded(0, 0)
+    flips: float = bounded(0.0, 0, 1)
+    crops: float = bounded(0.0, 0, 0.5)
     workers: int = bounded(2, 0)
     keep_latents: bool = False
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Width and height of every bucket."""
+        return self.buckets or ((self.size, self.size),)
 
 
 @dataclass(frozen=True)
@@ -67,12 +76,32 @@ class InitSettings:
 
 
 @dataclass(frozen=True)
+class PartRates:
+    """How much faster or slower than `optimizer.learning_rate` each part of the networks learns."""
+
+    reference_unet: float = bounded(1.0, ABOVE_0)
+    denoising_unet: float = bounded(1.0, ABOVE_0)
+    pose_encoder: float = bounded(1.0, ABOVE_0)
+    motion_modules: float = bounded(1.0, ABOVE_0)
+    audio_attention: float = bounded(1.0, ABOVE_0)
+
+    def of(self, part: str) -> float:
+        return getattr(self, part)
+
+
+@dataclass(frozen=True)
 class OptimizerSettings:
-    """AdamW as siblings of the method use it (Moore-AnimateAnyone, Hallo, V-Express)."""
+    """AdamW as siblings of the method use it (Moore-AnimateAnyone, Hallo, V-Express). The rate rises for `warmup_steps`
+    and then stays, or, by the `schedule` cosine, falls until `decay_steps` (0 is `train.steps`) to its `final_share`.
+    `part_rates` are factors of the rate by part of the networks."""
 
     name: str = chosen("adamw", OPTIMIZERS)
     learning_rate: float = bounded(1e-5, 0)
     warmup_steps: int = bounded(500, 0)
+    schedule: str = chosen(CONSTANT, (CONSTANT, COSINE))
+    decay_steps: int = bounded(0, 0)
+    final_share: float = bounded(0.0, 0, 1)
+    part_rates: PartRates = field(default_factory=PartRates)
     betas: tuple[float, float] = bounded((0.9, 0.999), 0, BELOW_1)
     weight_decay: float = bounded(1e-2, 0)
     epsilon: float = bounded(1e-8, 0)
@@ -81,8 +110,13 @@ class OptimizerSettings:
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """How training runs. `batch_size` is clips of one process in one pass; `parts` empty is what the stage trains;
-    `sampling_steps` above 0 learns only at the timesteps that sampling in so many steps visits, for a fast variant."""
+    """How training runs. `stage` is 1 for pictures, 2 for clips, 3 for clips with everything open. `batch_size` is
+    clips of one process in one pass; `parts` empty is what the stage trains; `sampling_steps` above 0 learns only at
+    the timesteps that sampling in so many steps visits, for a fast variant.
+
+    `condition_dropout` is the share of samples that see nothing, as the unconditional half of guidance;
+    `picture_dropout` and `audio_dropout` the shares that lack only the reference or the audio. The pose has its own in
+    `apdh.phases`."""
 
     stage: int = chosen(1, tuple(STAGE_PARTS))
     parts: tuple[str, ...] = chosen((), PARTS)
@@ -95,6 +129,8 @@ class TrainSettings:
     gradient_checkpointing: bool = True
     noise_offset: float = bounded(0.05, 0)
     condition_dropout: float = bounded(0.1, 0, 1)
+    picture_dropout: float = bounded(0.0, 0, 1)
+    audio_dropout: float = bounded(0.0, 0, 1)
     ema_decay: float = bounded(0.9999, 0, 1)
 
 
@@ -175,36 +211,60 @@ class Settings:
     validation: ValidationSettings = field(default_factory=ValidationSettings)
 
     def __post_init__(self):
-        data, train = self.data, self.train
-        fault = find_fault(self)
+        fault = find_fault(self) or next((sentence for sentence in self._faults() if sentence), None)
         if fault is not None:
             raise SettingsError(fault)
+
+    def _faults(self) -> Iterator[str | None]:
+        """Sentences about values that do not go together."""
+        train, lora = self.train, self.lora
         if train.frozen_bf16 and train.precision == "no":
-            raise SettingsError("train.frozen_bf16 needs train.precision bf16 or fp16, but it is 'no'")
-        step = 8 * PIXELS_PER_LATENT
-        if not step <= data.size <= LARGEST_SIDE or data.size % step:
-            raise SettingsError(
-                f"data.size is {data.size}, but it must be a multiple of {step} pixels up to {LARGEST_SIDE}"
+            yield "train.frozen_bf16 needs train.precision bf16 or fp16, but it is 'no'"
+        yield from self._data_faults()
+        if not lora.rank and not self.checkpoint.formats:
+            yield "checkpoint.formats is empty, so the run would save nothing: set one_file, released or both"
+        if lora.rank and not lora.targets:
+            yield "lora.targets is empty, so nothing would be trained: omit it to use all of them"
+        for part in PARTS:
+            factor = self.optimizer.part_rates.of(part)
+            if factor != 1 and part not in self.open_parts:
+                yield (
+                    f"optimizer.part_rates.{part} is {factor:g}, but this run does not train {part}: remove it, or add "
+                    f"{part} to train.parts"
+                )
+        if self.optimizer.schedule == COSINE and self.optimizer.warmup_steps >= self.decay_steps:
+            yield (
+                f"optimizer.warmup_steps is {self.optimizer.warmup_steps}, but the cosine ends at step "
+                f"{self.decay_steps}: the warm-up must be shorter"
             )
-        if self.loss.decoded_size > data.size or self.loss.decoded_size % PIXELS_PER_LATENT:
-            raise SettingsError(
-                f"loss.decoded_size is {self.loss.decoded_size}, but it must be a multiple of {PIXELS_PER_LATENT} "
-                f"pixels up to data.size, {data.size}; 0 decodes whole frames"
+
+    def _data_faults(self) -> Iterator[str]:
+        data, decoded, step = self.data, self.loss.decoded_size, 8 * PIXELS_PER_LATENT
+        for key, sides in (
+            ("data.size", (data.size,)),
+            *((f"data.buckets[{i}]", b) for i, b in enumerate(data.buckets)),
+        ):
+            if not all(step <= side <= LARGEST_SIDE and side % step == 0 for side in sides):
+                shown = sides[0] if len(sides) == 1 else list(sides)
+                yield f"{key} is {shown}, but it must be a multiple of {step} pixels up to {LARGEST_SIDE}"
+        smallest = min(side for size in data.sizes for side in size)
+        if decoded > smallest or decoded % PIXELS_PER_LATENT:
+            yield (
+                f"loss.decoded_size is {decoded}, but it must be a multiple of {PIXELS_PER_LATENT} pixels up to the "
+                f"shortest side of the frames, {smallest}; 0 decodes whole frames"
             )
         if not 1 <= data.frames <= MAX_CONTEXT_FRAMES:
-            raise SettingsError(
-                f"data.frames is {data.frames}, but the motion modules support 1 to {MAX_CONTEXT_FRAMES} frames"
-            )
+            yield f"data.frames is {data.frames}, but the motion modules support 1 to {MAX_CONTEXT_FRAMES} frames"
         if data.held_out < 0 or (data.held_out > 1 and not data.held_out.is_integer()):
-            raise SettingsError(
-                f"data.held_out is {data.held_out}, but it must be a fraction below 1 or a whole number of clips"
+            yield f"data.held_out is {data.held_out}, but it must be a fraction below 1 or a whole number of clips"
+        if data.folder_weights and len(data.folder_weights) != len(data.folders):
+            yield (
+                f"data.folder_weights has {len(data.folder_weights)} numbers for {len(data.folders)} data.folders: "
+                "give one for each, or none"
             )
-        if not self.lora.rank and not self.checkpoint.formats:
-            raise SettingsError(
-                "checkpoint.formats is empty, so the run would save nothing: set one_file, released or both"
-            )
-        if self.lora.rank and not self.lora.targets:
-            raise SettingsError("lora.targets is empty, so nothing would be trained: omit it to use all of them")
+        if data.keep_latents and (data.crops or data.buckets):
+            key = "data.crops" if data.crops else "data.buckets"
+            yield f"data.keep_latents caches whole square frames, which {key} does not use: turn one of them off"
 
     @property
     def clip_frames(self) -> int:
@@ -215,17 +275,22 @@ class Settings:
         return self.train.parts or STAGE_PARTS[self.train.stage]
 
     @property
+    def open_parts(self) -> tuple[str, ...]:
+        """The parts that learn, by LoRA or whole."""
+        return tuple(LORA_PARTS[target] for target in self.lora.targets) if self.lora.rank else self.parts
+
+    @property
+    def decay_steps(self) -> int:
+        """Where the cosine ends."""
+        return self.optimizer.decay_steps or self.train.steps
+
+    @property
     def variant(self) -> str:
         """The variant that exports are of, unless they start from a one-file model, which knows (`with_start`)."""
         return self.checkpoint.variant or (self.init.variant if self.init.source == "released" else "standard")
 
     def schedule(self) -> APDHSchedule:
         return APDHSchedule(self.apdh.phases)
-
-
-def _choose(key: str, value, allowed: tuple) -> None:
-    if value not in allowed:
-        raise SettingsError(f"{key} is {value!r}, but it must be one of {', '.join(map(str, allowed))}")
 
 
 def load_settings(path: str | Path, changes: dict | None = None) -> Settings:
@@ -256,110 +321,3 @@ def load_settings(path: str | Path, changes: dict | None = None) -> Settings:
         return parse(Settings, content)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from error
-
-
-def parse_changes(pairs: list[str]) -> dict:
-    """Changes by dotted key of the command line's KEY=VALUE, each value as YAML has it; SettingsError for others."""
-    import yaml
-
-    changes = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not all(part.strip() for part in key.split(".")):
-            raise SettingsError(f"--set {pair!r} should be KEY=VALUE, such as train.steps=100")
-        try:
-            changes[key.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise SettingsError(
-                f"--set {pair!r}: {value!r} is not a value; write 5, 0.1, true, text or [a, b], and quote "
-                "anything with brackets or colons in it"
-            ) from error
-    return changes
-
-
-def change(content: dict, key: str, value) -> None:
-    """Put a value at a dotted key into the nested content of a configuration; SettingsError where it cannot lie."""
-    *sections, leaf = key.split(".")
-    target = content
-    for depth, section in enumerate(sections, 1):
-        if target.get(section) is None:
-            target[section] = {}  # Not there, or a section that is left empty
-        if not isinstance(target[section], dict):
-            path = ".".join(sections[:depth])
-            raise SettingsError(
-                f"{key} cannot be set: {path} is {target[section]!r}, which has no settings in it: set {path} itself"
-            )
-        target = target[section]
-    target[leaf] = value
-
-
-def parse(kind: type, content: dict, prefix: str = ""):
-    """A settings dataclass from nested dictionaries; see `load_settings`."""
-    hints = typing.get_type_hints(kind)
-    known = [item.name for item in dataclasses.fields(kind)]
-    values = {}
-    for key, value in content.items():
-        if key not in known:
-            raise SettingsError(_unknown(f"{prefix}{key}", key, known))
-        values[key] = convert(hints[key], value, f"{prefix}{key}")
-    try:
-        return kind(**values)
-    except SettingsError:
-        raise
-    except (TypeError, ValueError) as error:
-        raise SettingsError(f"{prefix.rstrip('.') or 'the configuration'}: {error}") from error
-
-
-def _unknown(path: str, key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.4)
-    hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known)}."
-    return f"there is no setting '{path}': {hint}"
-
-
-def convert(hint, value, path: str):
-    """A value of YAML as the type that a field asks for; SettingsError where it cannot be that."""
-    if hint is ModelConfig and isinstance(value, str):
-        _choose(path, value, tuple(SIZES))
-        return SIZES[value]
-    if dataclasses.is_dataclass(hint):
-        if not isinstance(value, dict):
-            inner = dataclasses.fields(hint)[0].name
-            raise SettingsError(f"{path} is {value!r}, but it must be a section of settings, such as {path}.{inner}")
-        return parse(hint, value, f"{path}.")
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (typing.Union, types.UnionType):
-        kind = next(argument for argument in arguments if argument is not type(None))
-        return None if value is None else convert(kind, value, path)
-    if origin is tuple:
-        values = [value] if isinstance(value, str) else value
-        if not isinstance(values, (list, tuple)):
-            raise SettingsError(f"{path} is {value!r}, but it must be a list")
-        open_ended = arguments[-1] is Ellipsis
-        if not open_ended and len(values) != len(arguments):
-            raise SettingsError(f"{path} has {len(values)} values, but it must have {len(arguments)}")
-        kinds = [arguments[0]] * len(values) if open_ended else arguments
-        return tuple(convert(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, values, strict=True)))
-    return _scalar(hint, value, path)
-
-
-NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-
-
-def _scalar(kind: type, value, path: str):
-    # YAML 1.1 reads 1e-5, without a dot, as a text
-    if kind in (int, float) and isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError as error:
-            raise SettingsError(f"{path} is {value!r}, but it must be {NAMES[kind]}") from error
-    if kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if kind is str and value is False:
-        value = "no"  # YAML 1.1 again
-    if kind is float and isinstance(value, float) and not math.isfinite(value):
-        raise SettingsError(f"{path} is {value}, but it must be a finite number")
-    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-        raise SettingsError(f"{path} is {value!r}, but it must be {NAMES[kind]}")
-    return value

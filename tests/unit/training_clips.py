@@ -1,5 +1,6 @@
 """Clips made in the tests: a drawn person whose mouth follows the voice and whose hand follows the pose."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -114,6 +115,30 @@ def two_clips(folder, frames=24, headshot=False):
     if headshot:
         clips.append(make_clip(*talking(frames, 3), colour=(10, 140, 60), name="002", kind=HEADSHOT))
     return write_clips(folder, clips)
+
+
+class CountedClip:
+    """A clip read from nowhere, which tells what was taken of it: picture k is of the grey value `first` + k, and the
+    audio states at position p hold p."""
+
+    def __init__(self, frames=40, size=64, kind=SEMI_BODY, first=0, folder="counted", shape=(None, None)):
+        self.info = ClipInfo("a.safetensors", f"{first:03d}", kind, frames, size, "counted", 0.0, *shape)
+        self.first, self.folder = first, Path(folder)
+
+    def __len__(self):
+        return self.info.frames
+
+    def frames(self, indices):
+        width, height = self.info.frame
+        return np.stack([np.full((height, width, 3), self.first + k, np.uint8) for k in indices])
+
+    def pose(self):
+        pose = make_pose(np.linspace(0.2, 0.8, len(self)))
+        return dataclasses.replace(pose, width=self.info.frame[0], height=self.info.frame[1])
+
+    def audio(self):
+        positions = np.arange(round(len(self) / FPS * 50), dtype=np.float32)
+        return np.tile(positions[:, None, None], (1, 5, 384))
 
 
 def write_vae(path):

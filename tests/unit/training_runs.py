@@ -31,16 +31,30 @@ def write_config(folder, files, **sections):
         "output": str(folder / "run"),
         "model": dataclasses.asdict(clips.MICRO),
         "vae": str(files / "vae.safetensors"),
-        "data": {"folders": [str(files / "clips")], "size": 64, "frames": 3, "workers": 0},
+        "data": {
+            "folders": [str(files / "clips")],
+            "size": 64,
+            "frames": 3,
+            "workers": 0,
+            "flips": 0.5,
+            "reference_distance": 3,
+        },
         "train": {
             "stage": 2,
             "parts": ["reference_unet", "denoising_unet", "pose_encoder", "motion_modules", "audio_attention"],
             "steps": 4,
             "batch_size": 4,
             "condition_dropout": 0.3,
+            "picture_dropout": 0.3,
+            "audio_dropout": 0.3,
             "ema_decay": 0.9,
         },
-        "optimizer": {"learning_rate": 1e-4, "warmup_steps": 2},
+        "optimizer": {
+            "learning_rate": 1e-4,
+            "warmup_steps": 2,
+            "schedule": "cosine",
+            "decay_steps": 6,
+        },
         "apdh": {
             "phases": [
                 {"name": "initial", "steps": 1},

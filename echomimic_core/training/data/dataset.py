@@ -6,7 +6,10 @@ number of processes or workers, and a run that is resumed sees exactly what it w
 
 import hashlib
 import json
-from dataclasses import asdict
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,8 +25,9 @@ from ...sampling.schedule import trailing_timesteps
 from ..settings import Settings
 from .details import crop_corner, hand_cells
 from .hpa import choose_placement, head_mask, latent_mask, pad_frames, pad_pose
-from .shards import HEADSHOT, Clip, ShardError, read_latents, read_manifest
+from .shards import HEADSHOT, Clip, ClipInfo, ShardError, read_latents, read_manifest
 from .squares import squares_of
+from .view import View, cropped, whole_view
 
 MASK_FEATHER = 0.02
 Key = tuple[int, int]
@@ -69,15 +73,27 @@ class ClipDataset(Dataset):
         if not long_enough:
             raise ShardError(f"none of the {len(clips)} clips has the {needed} frames that training needs")
         self.clips, self.held_out = divide(long_enough, settings.data.held_out)
-        kinds = [clip.info.kind == HEADSHOT for clip in self.clips]
-        lengths = np.array([len(clip) for clip in self.clips], float)
-        share = settings.data.headshot_share if any(kinds) and not all(kinds) else float(all(kinds))
-        headshots = np.array(kinds)
+        self.weights = self._weights()
+        # A step is of one size, or its samples would make no batch
+        self.buckets = [nearest(settings.data.sizes, clip.info) for clip in self.clips]
+
+    def _weights(self) -> np.ndarray:
+        """How often each clip is taken: by its length, its kind's share and its folder's weight."""
+        data, lengths = self.settings.data, np.array([len(clip) for clip in self.clips], float)
+        if data.folder_weights:
+            folders = np.array([str(clip.folder) for clip in self.clips])
+            for folder, weight in zip(data.folders, data.folder_weights, strict=True):
+                inside = folders == str(Path(folder))
+                if inside.any():
+                    lengths[inside] *= weight / lengths[inside].sum()
+        headshots = np.array([clip.info.kind == HEADSHOT for clip in self.clips])
+        mixed = headshots.any() and not headshots.all()
+        share = data.headshot_share if mixed else float(headshots.all())
         weights = np.zeros(len(lengths))
         for chosen, part in ((headshots, share), (~headshots, 1.0 - share)):
             if chosen.any():
                 weights[chosen] = part * lengths[chosen] / lengths[chosen].sum()
-        self.weights = weights / weights.sum()
+        return weights / weights.sum()
 
     @property
     def all_clips(self) -> list[Clip]:
@@ -85,7 +101,7 @@ class ClipDataset(Dataset):
 
     def digest(self) -> str:
         """What the manifests list, as one short text, wherever the folders lie."""
-        listed = sorted(json.dumps(asdict(clip.info)) for clip in self.found)
+        listed = sorted(json.dumps(clip.info.listed()) for clip in self.found)
         return hashlib.sha256("\n".join(listed).encode()).hexdigest()[:32]
 
     def validation_clips(self) -> list[Clip]:
@@ -97,7 +113,7 @@ class ClipDataset(Dataset):
         return self.schedule.at(self.settings.apdh.start_step + step)
 
     def __getitem__(self, key: Key) -> dict[str, torch.Tensor]:
-        """A sample, with F frames of s x s pixels and latents of h x h.
+        """A sample, with F frames of s x s pixels and latents of h x h; in buckets of other shapes, of theirs.
 
         Returns
         -------
@@ -105,24 +121,37 @@ class ClipDataset(Dataset):
         looks; audio (F, 50, 384);
         audio_mask (h, h) and pixel_mask (1, s, s) in 0..1; loss_mask (F, 1, h, h), weights of the latent loss; noise
         (F, 4, h, h) and offset (1, 4, 1, 1); timestep (); picked (n,) frames for the PhD loss, and with
-        `loss.decoded_size` crop (2,), left and top in cells of what is decoded of them; dropped and pose_kept () bool.
+        `loss.decoded_size` crop (2,), left and top in cells of what is decoded of them; dropped, picture_kept,
+        audio_kept and pose_kept () bool.
         """
         step, index = key
         rng = np.random.default_rng([self.settings.seed, step, index])
         state = self.state(step)
-        clip = self.clips[int(rng.choice(len(self.clips), p=self.weights))]
+        clip = self.clips[int(rng.choice(len(self.clips), p=self.weights_at(step)))]
         return self.sample(clip, state, rng)
+
+    def weights_at(self, step: int) -> np.ndarray:
+        """How often each clip is taken at a step: all clips of a step share one bucket, drawn by what is in it."""
+        sizes = sorted(set(self.buckets))
+        if len(sizes) == 1:
+            return self.weights
+        inside = np.array([[bucket == size for bucket in self.buckets] for size in sizes])
+        shares = inside @ self.weights
+        drawn = np.random.default_rng([self.settings.seed, step]).choice(len(sizes), p=shares / shares.sum())
+        weights = np.where(inside[drawn], self.weights, 0.0)
+        return weights / weights.sum()
 
     def sample(self, clip: Clip, state: APDHState, rng: np.random.Generator) -> dict[str, torch.Tensor]:
         """A sample of a clip, all of whose random choices are `rng`'s; see `__getitem__`."""
-        settings = self.settings
+        settings, data = self.settings, self.settings.data
         count = settings.clip_frames
         start = int(rng.integers(0, len(clip) - count + 1))
         shown = list(range(start, start + count))
-        reference = int(rng.integers(0, len(clip)))
-        sample = self.pictures(clip, [*shown, reference], shown, state, rng)
+        reference = far_frame(len(clip), start, count, data.reference_distance, rng)
+        view = self.view(clip, shown, rng)
+        sample = self.pictures(clip, [*shown, reference], shown, state, rng, view)
         if self.latents_mark is not None:
-            sample |= self.kept_latents(clip, [*shown, reference])
+            sample |= self.kept_latents(clip, [*shown, reference], view.flipped)
         sample["audio"] = gather_tokens(torch.from_numpy(clip.audio()), np.array(shown), FPS)
         timestep, few = int(rng.integers(0, TRAIN_TIMESTEPS)), settings.train.sampling_steps
         if few:
@@ -130,30 +159,47 @@ class ClipDataset(Dataset):
         sample["timestep"] = torch.tensor(timestep)
         sample["dropped"] = torch.tensor(bool(rng.random() < settings.train.condition_dropout))
         sample["pose_kept"] = torch.tensor(bool(rng.random() >= state.pose_dropout))
+        for name, share in (("picture", settings.train.picture_dropout), ("audio", settings.train.audio_dropout)):
+            # Nothing is drawn where nothing is dropped, so that other draws stay what they were
+            sample[f"{name}_kept"] = torch.tensor(not share or bool(rng.random() >= share))
         picked = rng.choice(count, size=min(count, settings.loss.decoded_frames), replace=False)
         sample["picked"] = torch.from_numpy(np.sort(picked))
         generator = torch.Generator().manual_seed(int(rng.integers(0, 2**63 - 1)))
-        cells = settings.data.size // PIXELS_PER_LATENT
-        channels = settings.model.latent_channels
-        sample["noise"] = torch.randn(count, channels, cells, cells, generator=generator)
+        channels, cells = settings.model.latent_channels, sample["audio_mask"].shape
+        sample["noise"] = torch.randn(count, channels, *cells, generator=generator)
         sample["offset"] = torch.randn(1, channels, 1, 1, generator=generator)
         return sample
 
-    def kept_latents(self, clip: Clip, indices: list[int]) -> dict[str, torch.Tensor]:
+    def view(self, clip: Clip, shown: list[int], rng: np.random.Generator) -> View:
+        """How a sample looks at its clip; a headshot is placed anew in every sample, and never cropped."""
+        data, info = self.settings.data, clip.info
+        view = whole_view(info.frame, nearest(data.sizes, info))
+        if data.crops and info.kind != HEADSHOT:
+            view = cropped(view, clip.pose().take(np.array(shown)), data.crops, rng)
+        return replace(view, flipped=bool(data.flips and rng.random() < data.flips))
+
+    def kept_latents(self, clip: Clip, indices: list[int], flipped: bool = False) -> dict[str, torch.Tensor]:
         cells = self.settings.data.size // PIXELS_PER_LATENT
-        if clip.info.kind == HEADSHOT:
-            latents = torch.zeros(len(indices), self.settings.model.latent_channels, cells, cells)
-        else:
+        kept = clip.info.kind != HEADSHOT and not flipped
+        if kept:
             latents = torch.from_numpy(read_latents(clip, self.latents_mark, indices))
-        return {"latents": latents, "has_latents": torch.tensor(clip.info.kind != HEADSHOT)}
+        else:
+            latents = torch.zeros(len(indices), self.settings.model.latent_channels, cells, cells)
+        return {"latents": latents, "has_latents": torch.tensor(kept)}
 
     def pictures(
-        self, clip: Clip, indices: list[int], shown: list[int], state: APDHState, rng: np.random.Generator
+        self,
+        clip: Clip,
+        indices: list[int],
+        shown: list[int],
+        state: APDHState,
+        rng: np.random.Generator,
+        view: View,
     ) -> dict[str, torch.Tensor]:
         """Frames, reference, pose maps and masks of a clip; `indices` are the frames `shown` and the reference."""
-        size, weights = self.settings.data.size, self.settings.loss
-        lip_weight = weights.lip_weight
-        cells = size // PIXELS_PER_LATENT
+        weights, lip_weight = self.settings.loss, self.settings.loss.lip_weight
+        height, width = view.height, view.width
+        cells = (height // PIXELS_PER_LATENT, width // PIXELS_PER_LATENT)
         frames, pose = clip.frames(indices), clip.pose()
         if clip.info.kind == HEADSHOT or state.audio in ("lips", "head"):
             needed = "lips" if state.audio == "lips" else "head"
@@ -162,27 +208,29 @@ class ClipDataset(Dataset):
         if lip_weight != 1:
             why = f"loss.lip_weight {lip_weight:g} needs (set it to 1 to do without)"
             check_face(clip, pose.take(np.array(shown)), shown, "lips", why)
-        loss = torch.ones(size, size)
+        loss = torch.ones(height, width)
         if clip.info.kind == HEADSHOT:
-            place = choose_placement(pose, size, rng)
+            alone = View(*clip.info.frame, 0, 0, *clip.info.frame, flipped=view.flipped)
+            frames, pose = alone.frames(frames), alone.pose(pose)
+            place = choose_placement(pose, height, rng, width)
             frames, covered = pad_frames(frames, place)
             pose = pad_pose(pose, place)
             loss = head_mask(pose.take(np.array(shown)), covered)
         else:
-            frames = resize(frames, size)
+            frames, pose = view.frames(frames), view.pose(pose)
         window = pose.take(np.array(shown))
-        maps = draw_maps(keep_groups(pose, state.keypoints), shown, size, size, groups=state.keypoints)
-        loss_cells, audio = latent_mask(loss), audio_reach(window, state.audio, cells)
+        maps = draw_maps(keep_groups(pose, state.keypoints), shown, height, width, groups=state.keypoints)
+        loss_cells, audio = latent_mask(loss), audio_reach(window, state.audio, *cells)
         if clip.info.kind == HEADSHOT:
             audio = audio * loss_cells
         if lip_weight != 1:
-            loss_cells = loss_cells * (1 + (lip_weight - 1) * audio_reach(window, "lips", cells))
+            loss_cells = loss_cells * (1 + (lip_weight - 1) * audio_reach(window, "lips", *cells))
         loss_cells = loss_cells[None, None]
         if weights.hand_weight != 1:
-            loss_cells = loss_cells * (1 + (weights.hand_weight - 1) * hand_cells(window, cells))
+            loss_cells = loss_cells * (1 + (weights.hand_weight - 1) * hand_cells(window, *cells))
         else:
             loss_cells = loss_cells.expand(len(shown), -1, -1, -1)
-        pictures = torch.from_numpy(frames).permute(0, 3, 1, 2)
+        pictures = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
         decoded = weights.decoded_size // PIXELS_PER_LATENT
         crop = {"crop": crop_corner(window, decoded, cells, rng)} if decoded else {}
         return crop | {
@@ -194,6 +242,21 @@ class ClipDataset(Dataset):
             "loss_mask": loss_cells,
             "pixel_mask": loss[None],
         }
+
+
+def nearest(sizes: Sequence[tuple[int, int]], info: ClipInfo) -> tuple[int, int]:
+    """The size (width, height) whose shape is most like that of a clip's frames; of like shapes the first."""
+    width, height = info.frame
+    return min(sizes, key=lambda size: abs(math.log(size[0] / size[1] * height / width)))
+
+
+def far_frame(length: int, start: int, count: int, distance: int, rng: np.random.Generator) -> int:
+    """A frame of a clip for its reference, at least `distance` frames from those shown, or as far as there are any."""
+    if not distance:
+        return int(rng.integers(0, length))
+    away = np.maximum(start - np.arange(length), np.arange(length) - (start + count - 1))
+    far = np.flatnonzero(away >= min(distance, away.max()))
+    return int(far[rng.integers(0, len(far))])
 
 
 def divide(clips: list[Clip], held_out: float) -> tuple[list[Clip], list[Clip]]:
@@ -239,24 +302,15 @@ def check_face(clip: Clip, pose: HandPose, shown: list[int], part: str, why: str
     )
 
 
-def audio_reach(pose: HandPose, reach: str, cells: int) -> torch.Tensor:
-    """How far audio may reach in a clip, (cells, cells) in 0..1: the box of lips or head in all its frames.
+def audio_reach(pose: HandPose, reach: str, height: int, width: int | None = None) -> torch.Tensor:
+    """How far audio may reach in a clip, (height, width) cells in 0..1: the box of lips or head in all its frames.
 
-    By the definition of sampling (`apdh`); outside of the softened box it is exactly 0.
+    By the definition of sampling (`apdh`); outside of the softened box it is exactly 0. Square without a width.
     """
+    width = height if width is None else width
     if reach in ("off", "body"):
-        return torch.full((cells, cells), float(reach == "body"))
+        return torch.full((height, width), float(reach == "body"))
     pose = pose.whole_canvas()
     scores = None if pose.face_scores is None else torch.from_numpy(pose.face_scores)
     box = face_box(torch.from_numpy(pose.faces), scores, reach)
-    return feather_mask(box_mask(box, cells, cells), MASK_FEATHER)[0]
-
-
-def resize(frames: np.ndarray, size: int) -> np.ndarray:
-    """Square frames (n, s, s, 3) uint8 at another size."""
-    from ...media.opencv import cv2
-
-    if frames.shape[1] == size:
-        return frames
-    how = cv2.INTER_AREA if size < frames.shape[1] else cv2.INTER_CUBIC
-    return np.stack([cv2.resize(frame, (size, size), interpolation=how) for frame in frames])
+    return feather_mask(box_mask(box, height, width), MASK_FEATHER)[0]

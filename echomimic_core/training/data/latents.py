@@ -12,8 +12,8 @@ import torch
 
 from ...networks.frozen_vae import FRAMES_AT_ONCE, FrozenVAE
 from ...runtime import Progress
-from .dataset import resize
 from .shards import HEADSHOT, Clip, has_latents, latents_path, shard_digest, write_latents
+from .view import resize
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -119,7 +119,7 @@ def prepare_video(path: Path, name: str, out: Path, tools: Tools, rules: Rules, 
         write_shard(out / shard[0].info.shard, shard)
         infos += [clip.info for clip in shard]
     return {
-        "clips": [asdict(info) for info in infos],
+        "clips": [info.listed() for info in infos],
         "rejected": [
             {"start": round(r.start / FPS, 2), "seconds": round((r.stop - r.start) / FPS, 2), "reason": r.reason}
             for r in rejections
@@ -157,7 +157,9 @@ def make_clip(
     first, last = (seconds * AUDIO_FEATURE_RATE).astype(int)
     begin, end = (seconds * AUDIO_SAMPLE_RATE).round().astype(int)
     shard = f"{name}-{number // CLIPS_A_SHARD:03d}.safetensors"
-    info = ClipInfo(shard, f"{number:03d}", piece.kind, frames, size, path.name, float(seconds[0]))
+    info = ClipInfo(
+        shard, f"{number:03d}", piece.kind, frames, size, path.name, float(seconds[0]), *(piece.bucket or ())
+    )
     heard = states[first : max(last + 1, first + 1)]
     return ClipData(info, files[:frames], pose, heard, video.sound[begin:end])
 
@@ -279,7 +281,7 @@ def prepare(
     for path in paths:
         name, stat = video_name(path, videos), path.stat()
         source = {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
-        fingerprint = {**source, "rules": asdict(rules), "size": size, "recipe": RECIPE}
+        fingerprint = {**source, "rules": rules.listed(), "size": size, "recipe": RECIPE}
         done = _read_result(out, name)
         if done is not None and done["fingerprint"] == fingerprint:
             results[name] = done
@@ -360,12 +362,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--size", type=int, default=FRAME_SIZE, help="side of the square frames in pixels")
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     parser.add_argument("--ray", nargs="?", const="local", help="one worker per core of a Ray cluster (HOST:PORT)")
-    for name, value in asdict(Rules()).items():
+    parser.add_argument("--buckets", nargs="+", default=[], metavar="WxH", help="frames that are no squares: 1024x576")
+    for name, value in Rules().listed().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value, help=f"see Rules; {value:g}")
     given = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    rules = Rules(**{name: getattr(given, name) for name in asdict(Rules())})
     try:
+        rules = Rules.given_by(vars(given))
         bundles = _package_bundles(given.models) if given.detector == PACKAGE else None
         if not Path(given.whisper).is_file():
             raise ValueError(f"there is no Whisper file {given.whisper}")

@@ -1,10 +1,10 @@
 """Which parts of a video become training clips, and why the others do not."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
-from ...config import AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
+from ...config import AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE, LARGEST_SIDE
 from ...pose import HandPose
 from ...pose.detect import Detections
 from ...pose.framing import Framing, frame_pose, framing
@@ -31,6 +31,7 @@ class Rules:
     min_face : height of a headshot's face points in pixels.
     silence : loudest half second in dB of full scale, below which nobody speaks.
     cut : mean change of the small grey picture (0..1), relative to its neighbours', that is a cut.
+    buckets : widths and heights of frames that are not the square one; a clip gets the widest that its picture fills.
     """
 
     min_seconds: float = 2.0
@@ -41,6 +42,27 @@ class Rules:
     min_face: float = 96.0
     silence: float = -45.0
     cut: float = 0.12
+    buckets: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def given_by(cls, values: dict) -> "Rules":
+        """Rules of values as the command line has them; ValueError for a bucket that is no size."""
+        chosen = {name: values[name] for name in cls().listed()}
+        return cls(**chosen, buckets=tuple(map(parse_bucket, values["buckets"])))
+
+    def listed(self) -> dict:
+        """The rules as results note them; without buckets as before there were any."""
+        values = asdict(self)
+        buckets = [list(size) for size in values.pop("buckets")]
+        return values | ({"buckets": buckets} if buckets else {})
+
+
+def parse_bucket(text: str) -> tuple[int, int]:
+    """Width and height of a text such as 1024x576; ValueError for others."""
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.isdecimal() and 64 <= int(side) <= LARGEST_SIDE for side in sides):
+        raise ValueError(f"{text!r} is not a size such as 1024x576, with sides from 64 to {LARGEST_SIDE} pixels")
+    return int(sides[0]), int(sides[1])
 
 
 @dataclass(frozen=True)
@@ -66,13 +88,16 @@ class Video:
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of frames [start, stop) that becomes a clip, with its kind and how to cut it out of the picture."""
+    """A run of frames [start, stop) that becomes a clip, with its kind and how to cut it out of the picture: framed, as
+    a square (left, top, side), or as a box (left, top, width, height) that becomes a `bucket`, (width, height)."""
 
     start: int
     stop: int
     kind: str
     framing: Framing | None = None
     square: tuple[int, int, int] | None = None
+    box: tuple[int, int, int, int] | None = None
+    bucket: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +176,21 @@ def judge(video: Video, start: int, stop: int, rules: Rules, size: int) -> Piece
     height = float(np.median(extent)) / (bottom - top)
     if height < rules.min_hand:
         return reject(f"small hands: {height:.1%} of the frame's height, {rules.min_hand:.0%} are needed")
-    return Piece(start, stop, SEMI_BODY, framing=frame)
+    box, bucket = choose_bucket(frame, rules.buckets)
+    return Piece(start, stop, SEMI_BODY, framing=None if box else frame, box=box, bucket=bucket)
+
+
+def choose_bucket(frame: Framing, buckets: tuple[tuple[int, int], ...]):
+    """The box (left, top, width, height) of a picture, with the rows of its framing and its middle, that becomes the
+    widest bucket (width, height) that the picture fills; two times None where that is the square, or there is none."""
+    top, last_row, left, right = frame.video_params
+    height, middle = last_row - top + 1, (left + right) // 2
+    for size in sorted({*buckets, (frame.size, frame.size)}, key=lambda size: size[0] / size[1], reverse=True):
+        width = round(height * size[0] / size[1])
+        if middle - width // 2 >= 0 and middle - width // 2 + width <= frame.width:
+            square = size[0] == size[1]
+            return (None, None) if square else ((middle - width // 2, top, width, height), size)
+    return None, None
 
 
 def shows_arms(found: Detections) -> bool:
@@ -193,23 +232,23 @@ def loudest(sound: np.ndarray) -> float:
 
 
 def piece_pose(pose: HandPose, piece: Piece, size: int) -> HandPose:
-    """The pose of a piece, 0..1 of the video's picture, as 0..1 of the clip's square frame."""
+    """The pose of a piece, 0..1 of the video's picture, as 0..1 of the clip's frame."""
     if piece.framing is not None:
         return frame_pose(pose, piece.framing).whole_canvas()
-    left, top, side = piece.square
-    scale = np.array([pose.width, pose.height]) / side
-    offset = np.array([left, top]) / side
-    return replace(pose.map_points(lambda points: points * scale - offset), width=size, height=size)
+    left, top, *sides = piece.box or (*piece.square, piece.square[2])
+    width, height = piece.bucket or (size, size)
+    scale, offset = np.array([pose.width, pose.height]) / sides, np.array([left, top]) / sides
+    return replace(pose.map_points(lambda points: points * scale - offset), width=width, height=height)
 
 
 def piece_picture(picture: np.ndarray, piece: Piece, size: int) -> np.ndarray:
-    """The piece's square frame (size, size, 3) uint8 of a picture (h, w, 3); black where there is no picture."""
+    """The piece's frame, (size, size, 3) or of its bucket, uint8 of a picture (h, w, 3); black where there is none."""
     from ...media.opencv import cv2
 
-    if piece.square is not None:
-        left, top, side = piece.square
-        part = picture[top : top + side, left : left + side]
-        return cv2.resize(part, (size, size), interpolation=cv2.INTER_AREA if side > size else cv2.INTER_CUBIC)
+    if piece.framing is None:
+        left, top, width, height = piece.box or (*piece.square, piece.square[2])
+        part, target = picture[top : top + height, left : left + width], piece.bucket or (size, size)
+        return cv2.resize(part, target, interpolation=cv2.INTER_AREA if height > target[1] else cv2.INTER_CUBIC)
     first_row, last_row, first_column, last_column = piece.framing.video_params
     part = picture[first_row : last_row + 1, first_column : min(last_column, picture.shape[1])]
     width = last_column - first_column

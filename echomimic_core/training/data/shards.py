@@ -37,7 +37,10 @@ class ShardError(ValueError):
 
 @dataclass(frozen=True)
 class ClipInfo:
-    """One clip of the manifest: shard and name in it, kind, length, square size, and where it was cut from."""
+    """One clip of the manifest: shard and name in it, kind, length, size, and where it was cut from.
+
+    Frames are squares of `size`, or have a `width` and a `height`.
+    """
 
     shard: str
     clip: str
@@ -46,6 +49,17 @@ class ClipInfo:
     size: int
     source: str
     start: float
+    width: int | None = None
+    height: int | None = None
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Width and height of the frames in pixels."""
+        return self.width or self.size, self.height or self.size
+
+    def listed(self) -> dict:
+        """The clip as the manifest lists it."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 @dataclass
@@ -98,7 +112,7 @@ def write_shard(path: Path, clips: list[ClipData]) -> None:
 
 def write_manifest(folder: Path, clips: list[ClipInfo]) -> None:
     """Write the list of all clips of a folder."""
-    content = {"format": FORMAT, "version": VERSION, "fps": FPS, "clips": [asdict(clip) for clip in clips]}
+    content = {"format": FORMAT, "version": VERSION, "fps": FPS, "clips": [clip.listed() for clip in clips]}
     write_json(folder / MANIFEST, content)
 
 
@@ -168,16 +182,17 @@ class Clip:
         return _read(self._file(), self.folder / self.info.shard, f"{self.info.clip}/{name}")
 
     def frames(self, indices: Sequence[int]) -> np.ndarray:
-        """Frames (n, size, size, 3) uint8 RGB at the given indices."""
+        """Frames (n, height, width, 3) uint8 RGB at the given indices."""
         offsets = self._tensor("offsets")
         data = self._file().get_slice(f"{self.info.clip}/frames")
         return np.stack([decode_jpeg(data[int(offsets[i]) : int(offsets[i + 1])]) for i in indices])
 
     def pose(self) -> HandPose:
-        """Keypoints of all frames over the square frame."""
+        """Keypoints of all frames over the frame."""
         names = set(self._file().keys())
         tracks = {t: self._tensor(t).astype(np.float64) for t in TRACKS if f"{self.info.clip}/{t}" in names}
-        return HandPose(**tracks, width=self.info.size, height=self.info.size, fps=FPS)
+        width, height = self.info.frame
+        return HandPose(**tracks, width=width, height=height, fps=FPS)
 
     def audio(self) -> np.ndarray:
         """Whisper states (T, 5, 384) float32 at 50 Hz, from the first frame on."""

@@ -17,9 +17,11 @@ _EYE_CORNERS = (36, 45)
 
 
 def squares_of(pose: HandPose, groups: Sequence[str]) -> np.ndarray:
-    """Squares (F, 4, 4) float32 of both hands, body and face: x, y and side in widths of the square frame, angle in
-    radians. The side is 0 for what the pose lacks or `groups` does not name."""
+    """Squares (F, 4, 4) float32 of both hands, body and face: x, y and side in widths of the frame, angle in radians.
+    The side is 0 for what the pose lacks or `groups` does not name."""
     pose = pose.whole_canvas()
+    if pose.height != pose.width:
+        pose = pose.map_points(lambda points: points * (1.0, pose.height / pose.width))
     squares = np.zeros((len(pose), 4, 4), np.float32)
     for index in range(len(pose)):
         if "hands" in groups:

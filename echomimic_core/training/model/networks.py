@@ -1,6 +1,6 @@
 """The three networks as training runs them: one forward pass from noisy clips to velocities."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import nn
@@ -20,20 +20,32 @@ class Conditions:
 
     Attributes
     ----------
-    reference : clean scaled latents (B, 4, h, w) of the reference pictures.
+    reference : clean scaled latents (B, 4, h, w) of the reference pictures, or None for no reference in any clip.
     dropped : (B,) bool, clips that see nothing at all, exactly as the unconditional half of guidance.
     pose_maps : (B, F, 3, H, W) in 0..1, or None for no pose in any clip.
-    pose_kept : (B,) bool, clips whose pose is not dropped; None is all.
+    picture_kept, pose_kept, audio_kept : (B,) bool, clips whose reference, pose or audio is not dropped; None is all.
     audio : tokens (B, F, 50, 384), or None while audio attention is off.
     audio_mask : (B, h', w') in 0..1, how far audio reaches in each clip; None is everywhere.
     """
 
-    reference: torch.Tensor
+    reference: torch.Tensor | None
     dropped: torch.Tensor
     pose_maps: torch.Tensor | None = None
     pose_kept: torch.Tensor | None = None
     audio: torch.Tensor | None = None
     audio_mask: torch.Tensor | None = None
+    picture_kept: torch.Tensor | None = None
+    audio_kept: torch.Tensor | None = None
+
+    def lacking_picture(self) -> torch.Tensor:
+        """Clips (B,) bool that lack their reference, but not all conditions."""
+        kept = torch.ones_like(self.dropped) if self.picture_kept is None else self.picture_kept
+        return ~kept & ~self.dropped
+
+    def take(self, rows: torch.Tensor) -> "Conditions":
+        """Those of some clips, (B,) bool."""
+        values = ((item.name, getattr(self, item.name)) for item in fields(self))
+        return Conditions(**{name: None if value is None else value[rows] for name, value in values})
 
 
 class TrainingModel(nn.Module):
@@ -51,6 +63,18 @@ class TrainingModel(nn.Module):
 
     def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions) -> torch.Tensor:
         """Velocities for noisy clips, both (B, F, 4, h, w); timesteps (B,)."""
+        # A clip that lacks only its reference runs apart: in one pass all conditional clips have one, or none has
+        lacking = conditions.lacking_picture()
+        if not lacking.any():
+            return self.predict(noisy, timesteps, conditions) + self.touch()
+        velocity = torch.zeros_like(noisy)
+        for rows, given in ((lacking, replace(conditions, reference=None)), (~lacking, conditions)):
+            if rows.any():
+                velocity[rows] = self.predict(noisy[rows], timesteps[rows], given.take(rows)).to(velocity)
+        return velocity + self.touch()
+
+    def predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, conditions: Conditions) -> torch.Tensor:
+        """The velocities of clips in one pass, of which all have a reference or none has, but for those dropped."""
         # The networks want the unconditional clips first
         order = torch.argsort((~conditions.dropped).to(torch.uint8), stable=True)
         kept = order[int(conditions.dropped.sum()) :]
@@ -63,8 +87,7 @@ class TrainingModel(nn.Module):
             context,
             self.pose_features(conditions, kept),
         ).unflatten(0, (-1, frames))[torch.argsort(order)]
-        velocity = velocity_of(predicted, noisy, timesteps) if self.config.output == CLEAN else predicted
-        return velocity + self.touch()
+        return velocity_of(predicted, noisy, timesteps) if self.config.output == CLEAN else predicted
 
     def context(self, conditions: Conditions, kept: torch.Tensor, frames: int, size) -> WindowContext:
         context = WindowContext(frames=frames)
@@ -72,12 +95,18 @@ class TrainingModel(nn.Module):
         context.chunk_elements = None
         if len(kept) == 0:
             return context
-        context.reference = self.denoising_unet.project_reference(self.reference_unet(conditions.reference[kept]))
+        if conditions.reference is not None:
+            context.reference = self.denoising_unet.project_reference(self.reference_unet(conditions.reference[kept]))
         if conditions.audio is not None:
             context.audio = self.denoising_unet.project_audio(conditions.audio[kept].flatten(0, 1))
-            if conditions.audio_mask is not None:
+            mask = conditions.audio_mask
+            if conditions.audio_kept is not None:
+                # Audio that is dropped reaches nothing, which is silence
+                heard = conditions.audio_kept[:, None, None].float()
+                mask = heard.expand(-1, *size) if mask is None else mask * heard
+            if mask is not None:
                 sizes = attention_sizes(*self.config.cells(*size), len(self.config.block_out_channels))
-                gains = level_gains(conditions.audio_mask[kept], sizes)
+                gains = level_gains(mask[kept], sizes)
                 context.audio_gain = {key: gain.repeat_interleave(frames, dim=0) for key, gain in gains.items()}
         return context
 

@@ -22,7 +22,7 @@ from ...runtime import is_out_of_memory
 from ..model.ema import EMA
 from ..model.lora import save_lora
 from ..model.networks import TrainingModel
-from ..settings import Settings, SettingsError
+from ..settings import COSINE, Settings, SettingsError
 from .sharding import local, whole
 
 logger = logging.getLogger(__name__)
@@ -136,6 +136,10 @@ def check_same_run(checkpoint: Path, settings: Settings, processes: int = 1) -> 
     for key, default in as_json(Settings()).items():
         # Settings that came after the checkpoint was made
         before[key] = {**default, **before.get(key, {})} if isinstance(default, dict) else before.get(key, default)
+    for noted in (before, now):
+        if noted["optimizer"]["schedule"] == COSINE:
+            # Where the cosine ends is computed, though the run may go on to any step
+            noted["optimizer"]["decay_steps"] = noted["optimizer"]["decay_steps"] or noted["train"]["steps"]
     for section, key in FREE_TO_CHANGE_INSIDE:
         before.get(section, {}).pop(key, None), now[section].pop(key, None)
     for key in now.keys() - FREE_TO_CHANGE:

@@ -1,13 +1,18 @@
 """What drives a run: accelerate's engine, the optimizer and its learning rate."""
 
 import logging
+import math
 
 import torch
 
-from ..settings import Settings, SettingsError
+from ..model.networks import part_of
+from ..settings import COSINE, Settings, SettingsError
 from .sharding import check_engine
 
 logger = logging.getLogger(__name__)
+
+# Of a group of parameters: its factor of the learning rate.
+FACTOR = "rate_factor"
 
 
 def make_accelerator(settings: Settings):
@@ -36,9 +41,18 @@ def deepspeed_options(settings: Settings) -> dict:
     }
 
 
-def make_optimizer(settings: Settings, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    """AdamW, with 8-bit state where bitsandbytes is there and asked for."""
-    options = settings.optimizer
+def parameter_groups(settings: Settings, parameters: dict[str, torch.nn.Parameter]) -> list[dict]:
+    """Groups of parameters, by name, that learn at one factor of the rate, `FACTOR` of each."""
+    factors = {name: settings.optimizer.part_rates.of(part_of(name)) for name in parameters}
+    return [
+        {"params": [parameters[name] for name in parameters if factors[name] == factor], FACTOR: factor}
+        for factor in dict.fromkeys(factors.values())
+    ]
+
+
+def make_optimizer(settings: Settings, parameters: dict[str, torch.nn.Parameter]) -> torch.optim.Optimizer:
+    """AdamW over parameters by name, with 8-bit state where bitsandbytes is there and asked for."""
+    options, groups = settings.optimizer, parameter_groups(settings, parameters)
     common = {
         "lr": options.learning_rate,
         "betas": options.betas,
@@ -49,14 +63,25 @@ def make_optimizer(settings: Settings, parameters: list[torch.nn.Parameter]) -> 
         try:
             from bitsandbytes.optim import AdamW8bit
 
-            return AdamW8bit(parameters, **common)
+            return AdamW8bit(groups, **common)
         except (ImportError, RuntimeError, OSError):
             # It is not installed, or not for this kind of device
             logger.warning("bitsandbytes is not usable here: AdamW keeps its state in 32 bits and takes more memory")
-    return torch.optim.AdamW(parameters, **common)
+    return torch.optim.AdamW(groups, **common)
+
+
+def set_rates(optimizer, rate: float) -> None:
+    """Let every group of `parameter_groups` learn at its factor of a rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group.get(FACTOR, 1.0)
 
 
 def learning_rate(settings: Settings, step: int) -> float:
-    """Linear warm-up to a constant rate."""
-    warm = min(1.0, (step + 1) / max(1, settings.optimizer.warmup_steps))
-    return settings.optimizer.learning_rate * warm
+    """The rate of a step, counted from 0: a linear warm-up, then constant or along a cosine to its final share."""
+    options = settings.optimizer
+    warm = min(1.0, (step + 1) / max(1, options.warmup_steps))
+    if options.schedule != COSINE:
+        return options.learning_rate * warm
+    done = (step + 1 - options.warmup_steps) / (settings.decay_steps - options.warmup_steps)
+    fallen = 0.5 - 0.5 * math.cos(math.pi * min(max(done, 0.0), 1.0))
+    return options.learning_rate * warm * (1.0 - fallen * (1.0 - options.final_share))

@@ -33,7 +33,7 @@ from .checkpoint import (
     warn_of_other_clips,
     whisper,
 )
-from .engine import learning_rate, make_accelerator, make_optimizer
+from .engine import learning_rate, make_accelerator, make_optimizer, set_rates
 from .phases import tell_phases
 from .records import Records
 from .sharding import whole, whole_weights
@@ -89,9 +89,9 @@ class Trainer:
 
         self.plain = build_model(settings)
         self.trained = prepare_parameters(self.plain, settings)
-        parameters = [parameter for parameter in self.plain.parameters() if parameter.requires_grad]
+        parameters = {name: parameter for name, parameter in self.plain.named_parameters() if parameter.requires_grad}
         self.plain.to(device)
-        count = sum(parameter.numel() for parameter in parameters)
+        count = sum(parameter.numel() for parameter in parameters.values())
         optimizer = make_optimizer(settings, parameters)
         self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
         # After the engine has perhaps cut the weights up, so that averages are cut up alike
@@ -166,9 +166,7 @@ class Trainer:
         """One optimizer step over `accumulation` batches; its losses for the log."""
         settings = self.settings
         state = self.dataset.state(self.step)
-        rate = learning_rate(settings, self.step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_rates(self.optimizer, learning_rate(settings, self.step))
         logged: dict[str, list[torch.Tensor]] = {}
         for _ in range(settings.train.accumulation):
             batch = {name: t.to(self.accelerator.device, non_blocking=True) for name, t in next(samples).items()}
@@ -226,6 +224,8 @@ class Trainer:
         conditions = Conditions(
             reference=latents[:, -1],
             dropped=batch["dropped"],
+            picture_kept=batch["picture_kept"],
+            audio_kept=batch["audio_kept"],
             pose_maps=batch["pose_maps"].float() / 255,
             pose_kept=batch["pose_kept"],
             audio=batch["audio"] if audio else None,
@@ -278,7 +278,7 @@ class Trainer:
                 name: t[None].to(self.accelerator.device) for name, t in self.dataset.sample(clip, state, rng).items()
             }
             batch["dropped"] = torch.zeros_like(batch["dropped"])
-            batch["pose_kept"] = torch.ones_like(batch["pose_kept"])
+            batch |= {name: torch.ones_like(batch[name]) for name in ("picture_kept", "audio_kept", "pose_kept")}
             clean, conditions = self.encode(batch, audio=state.audio != "off")
             for timestep in MEASURED_TIMESTEPS:
                 at = torch.tensor([timestep], device=clean.device)
@@ -293,7 +293,7 @@ class Trainer:
 
 def prepare_parameters(model: TrainingModel, settings: Settings) -> list[str]:
     """Freeze what is not trained and set the model up for the stage; names of the trained parameters."""
-    model.set_motion(settings.train.stage == 2)
+    model.set_motion(settings.train.stage > 1)
     model.set_gradient_checkpointing(settings.train.gradient_checkpointing)
     names = (
         add_lora(model, settings.lora, settings.seed) if settings.lora.rank else model.train_parts(list(settings.parts))

@@ -27,8 +27,7 @@ def tell_phases(settings: Settings, step: int = 0) -> None:
                 "off" if phase.audio == "off" else f"reaches the {phase.audio}",
             )
         begin += phase.steps
-    learns = "attn2" in settings.lora.targets if settings.lora.rank else AUDIO in settings.parts
-    if learns and passed and all(phase.audio == "off" for phase in passed):
+    if AUDIO in settings.open_parts and passed and all(phase.audio == "off" for phase in passed):
         logger.warning(
             "audio attention is to be trained, but audio is off in every step of this run, so it will learn nothing: "
             "set apdh.start_step to where audio begins (20000 in the default phases), give apdh.phases with audio in "

@@ -16,8 +16,9 @@ from ...sampling.clip import ClipConditions
 from ...sampling.denoiser import ClipDenoiser
 from ...sampling.loop import sample
 from ...sampling.speed import EXACT, SpeedOptions
-from ..data.dataset import ClipDataset, audio_reach, check_face, resize
+from ..data.dataset import ClipDataset, audio_reach, check_face, nearest
 from ..data.shards import Clip
+from ..data.view import whole_view
 from ..model.networks import TrainingModel
 from ..settings import Settings
 
@@ -32,13 +33,13 @@ def validate(
     folder: Path,
     step: int,
 ) -> list[np.ndarray]:
-    """Sample held-out clips, or the first of the data, as APDH's phase has them: (F, s, 2 s, 3) uint8 each, also as a
+    """Sample held-out clips, or the first of the data, as APDH's phase has them: (F, h, 2 w, 3) uint8 each, also as a
     film."""
     folder.mkdir(parents=True, exist_ok=True)
     results = []
     for index, clip in enumerate(dataset.validation_clips()[: settings.validation.clips]):
         frames = min(len(clip), settings.validation.frames)
-        real = resize(clip.frames(range(frames)), settings.data.size)
+        real = whole_view(clip.info.frame, nearest(settings.data.sizes, clip.info)).frames(clip.frames(range(frames)))
         film = sample_clip(model, vae, clip, real[0], frames, state, settings)
         both = np.concatenate([film, real], axis=2)
         path = folder / f"step-{step:08d}-{index}.mp4"
@@ -59,15 +60,17 @@ def sample_clip(
     settings: Settings,
     speed: SpeedOptions = EXACT,
 ) -> np.ndarray:
-    """The clip (F, s, s, 3) uint8 that the model makes of a reference frame (s, s, 3), the clip's voice and pose."""
-    device, size = next(model.parameters()).device, settings.data.size
+    """The clip (F, h, w, 3) uint8 that the model makes of a reference frame (h, w, 3), the clip's voice and pose."""
+    device, (height, width) = next(model.parameters()).device, reference.shape[:2]
     picture = torch.from_numpy(reference).permute(2, 0, 1)[None].to(device) / 255
     latents = vae.encode(picture)
     features = ReferenceFeatures(model.reference_unet(latents), *latents.shape[-2:], channels=latents.shape[1])
-    pose = keep_groups(clip.pose(), state.keypoints)
+    pose = clip.pose()
+    pose = whole_view((pose.width, pose.height), (width, height)).pose(pose)
+    drawn = keep_groups(pose, state.keypoints)
 
     def pose_maps(indices: list[int]) -> torch.Tensor:
-        maps = draw_maps(pose, indices, size, size, groups=state.keypoints)
+        maps = draw_maps(drawn, indices, height, width, groups=state.keypoints)
         return torch.from_numpy(maps).permute(0, 3, 1, 2)
 
     audio, mask = None, None
@@ -76,7 +79,7 @@ def sample_clip(
             why = f"audio that reaches the {state.audio} must have"
             check_face(clip, clip.pose().take(np.arange(frames)), list(range(frames)), state.audio, why)
         audio = AudioTokens(torch.from_numpy(clip.audio()), FPS, frames)
-        mask = audio_reach(clip.pose().take(np.arange(frames)), state.audio, latents.shape[-1])[None]
+        mask = audio_reach(pose.take(np.arange(frames)), state.audio, *latents.shape[-2:])[None]
     conditions = ClipConditions(features, audio, pose_maps, audio_mask=mask)
     generator = torch.Generator().manual_seed(settings.seed)
     noise = torch.randn(frames, *latents.shape[1:], generator=generator).to(device)

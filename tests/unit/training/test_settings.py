@@ -1,5 +1,6 @@
 """A run's configuration: what is right is read, what is wrong is a sentence that names it."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from echomimic_core.config import RELEASED, TINY
 from echomimic_core.training.__main__ import BUILT_IN, main
 from echomimic_core.training.limits import numbers
 from echomimic_core.training.loss.phd import PhDLoss, PhDWeights
+from echomimic_core.training.model.networks import PARTS
 from echomimic_core.training.run.engine import deepspeed_options
 from echomimic_core.training.run.phases import tell_phases
-from echomimic_core.training.settings import Settings, SettingsError, load_settings, parse
+from echomimic_core.training.settings import PartRates, Settings, SettingsError, load_settings, parse
 
+REPO = Path(__file__).resolve().parents[3]
 CONFIGS = sorted(BUILT_IN.glob("*.yaml"))
 
 
@@ -21,6 +24,30 @@ def test_the_shipped_configurations_are_valid(path):
     settings = load_settings(path)
     assert settings.model == (TINY if path.stem == "tiny" else RELEASED)
     assert settings.schedule().steps > 0
+
+
+def test_the_shipped_recipe_opens_in_each_spatial_phase_what_the_proven_one_does():
+    proven = load_settings(REPO / "drawn_world" / "configs" / "small_clips.yaml")
+    for name in ("80gb_stage2", "8x80gb_stage2"):
+        shipped = load_settings(BUILT_IN / f"{name}.yaml")
+        assert set(shipped.open_parts) == set(proven.open_parts) == set(PARTS)
+        first = shipped.apdh.start_step
+        states = [shipped.schedule().at(first + step) for step in range(0, shipped.train.steps, 1000)]
+        of_proven = [(phase.keypoints, phase.audio) for phase in proven.apdh.phases]
+        assert list(dict.fromkeys((state.keypoints, state.audio) for state in states)) == of_proven
+
+
+@pytest.mark.parametrize("name", ["80gb", "8x80gb"])
+def test_the_last_stage_opens_everything_at_a_lower_rate_where_the_schedule_has_ended(name):
+    second, third = (load_settings(BUILT_IN / f"{name}_stage{stage}.yaml") for stage in (2, 3))
+    assert set(third.open_parts) == set(PARTS) and third.clip_frames == second.clip_frames > 1
+    assert third.optimizer.learning_rate <= second.optimizer.learning_rate / 5
+    state = third.schedule().at(third.apdh.start_step)
+    assert state.keypoints == ("hands",) and state.audio == "body"
+
+
+def test_rates_are_named_for_every_part():
+    assert tuple(field.name for field in dataclasses.fields(PartRates)) == PARTS
 
 
 def write(tmp_path, text):
@@ -39,7 +66,33 @@ def write(tmp_path, text):
         ("train: {steps: many}", "train.steps is 'many', but it must be a whole number"),
         ("train: {steps: 2.5}", "train.steps is 2.5, but it must be a whole number"),
         ("train: {steps: 0}", "train.steps is 0, but it must be at least 1"),
-        ("train: {stage: 3}", "train.stage is 3, but it must be one of 1, 2"),
+        ("train: {stage: 4}", "train.stage is 4, but it must be one of 1, 2, 3"),
+        ("optimizer: {schedule: linear}", "optimizer.schedule is 'linear', but it must be one of constant, cosine"),
+        (
+            "{optimizer: {schedule: cosine, warmup_steps: 100, decay_steps: 100}}",
+            "optimizer.warmup_steps is 100, but the cosine ends at step 100: the warm-up must be shorter",
+        ),
+        ("optimizer: {part_rates: {motion: 2}}", "'optimizer.part_rates.motion': did you mean 'motion_modules'?"),
+        (
+            "{train: {stage: 1}, optimizer: {part_rates: {audio_attention: 5}}}",
+            "part_rates.audio_attention is 5, but this run does not train audio_attention: remove it, or add",
+        ),
+        (
+            "{lora: {rank: 4, targets: [attn2]}, optimizer: {part_rates: {motion_modules: 5}}}",
+            "part_rates.motion_modules is 5, but this run does not train motion_modules",
+        ),
+        ("data: {folders: [a, b], folder_weights: [1]}", "data.folder_weights has 1 numbers for 2 data.folders: give"),
+        ("data: {buckets: [[768, 500]]}", r"data.buckets\[0\] is \[768, 500\], but it must be a multiple of 64"),
+        ("data: {buckets: [[768]]}", r"data.buckets\[0\] has 1 values, but it must have 2"),
+        (
+            "{data: {buckets: [[768, 512]]}, loss: {decoded_size: 640}}",
+            "loss.decoded_size is 640, but it must be a multiple of 8 pixels up to the shortest side",
+        ),
+        ("data: {keep_latents: true, crops: 0.1}", "data.keep_latents caches whole square frames, which data.crops"),
+        (
+            "data: {keep_latents: true, buckets: [[768, 512]]}",
+            "caches whole square frames, which data.buckets",
+        ),
         ("train: [1]", r"train is \[1\], but it must be a section"),
         ("train: {gradient_checkpointing: 1}", "must be true or false"),
         ("data: {size: 100}", "data.size is 100, but it must be a multiple of 64"),
@@ -82,6 +135,14 @@ def test_what_is_wrong_is_named(tmp_path, text, sentence):
         ("lora.rank", -2, "at least 0"),
         ("lora.dropout", 2.0, "at least 0 and below 1"),
         ("data.workers", -1, "at least 0"),
+        ("data.reference_distance", -1, "at least 0"),
+        ("data.flips", 1.5, "at least 0 and at most 1"),
+        ("data.crops", 0.8, "at least 0 and at most 0.5"),
+        ("data.folder_weights", (0.0,), "above 0"),
+        ("train.picture_dropout", 2.0, "at least 0 and at most 1"),
+        ("train.audio_dropout", -0.5, "at least 0 and at most 1"),
+        ("optimizer.final_share", 1.5, "at least 0 and at most 1"),
+        ("optimizer.decay_steps", -1, "at least 0"),
     ],
 )
 def test_a_number_that_cannot_be_is_named_with_its_bounds(key, value, bounds):

@@ -44,6 +44,20 @@ def test_headshots_are_placed_anew_and_have_none(dataset, vae):
     assert all((sample["audio_mask"] == 0).any() and not sample["latents"].any() for sample in headshots)
 
 
+def test_mirrored_samples_are_encoded_since_what_is_kept_is_not_mirrored(tmp_path, vae):
+    folder = clips.write_clips(tmp_path / "clips", [clips.make_clip(*clips.talking(12, 1))])
+    data = DataSettings(folders=(str(folder),), size=64, frames=4, flips=0.5)
+    dataset = ClipDataset(Settings(model=clips.MICRO, data=data, train=TrainSettings(stage=2)))
+    dataset.latents_mark = keep_latents(dataset.found, vae, 64)
+    kept = set()
+    for index in range(8):
+        sample = dataset[0, index]
+        kept.add(sample["has_latents"].item())
+        if sample["has_latents"]:
+            assert torch.allclose(sample["latents"][:-1], vae.encode(sample["frames"].float() / 255), atol=5e-3)
+    assert kept == {True, False}
+
+
 def test_a_second_run_makes_nothing_and_another_size_its_own(dataset, vae, monkeypatch):
     mark = keep_latents(dataset.clips, vae, 64)
     calls = []

@@ -1,5 +1,6 @@
 """From videos to clips: what is kept, and what is rejected and why."""
 
+import dataclasses
 import json
 from functools import partial
 
@@ -11,7 +12,7 @@ from echomimic_core.config import AUDIO_SAMPLE_RATE, FPS
 from echomimic_core.media.video import VideoWriter
 from echomimic_core.pose.detect import Detections
 from echomimic_core.training.data.prepare import Tools, main, prepare
-from echomimic_core.training.data.selection import Rules, Video, choose_pieces
+from echomimic_core.training.data.selection import Rules, Video, choose_pieces, piece_picture, piece_pose
 from echomimic_core.training.data.shards import HEADSHOT, read_manifest
 
 FRAMES = 72
@@ -192,6 +193,54 @@ def test_prepared_pictures_and_points_agree(films, tmp_path):
     lips = clip.pose().faces[10, 48:].mean(0) * 128
     dark = np.argwhere((np.abs(frame - (60, 0, 20)) < 40).all(-1)).mean(0)
     assert np.abs(dark[::-1] - lips).max() < 4
+
+
+LANDSCAPE, SQUARE, PORTRAIT = (192, 128), (128, 128), (96, 128)
+
+
+def framed_in(width, buckets, size=128):
+    """The piece of a video of 256 rows and some columns, whose person stands in the middle of it."""
+    seen = video()
+    seen.found.width = width
+    return choose_pieces(seen, Rules(buckets=buckets), size)[0][0]
+
+
+@pytest.mark.parametrize("width, bucket", [(480, LANDSCAPE), (300, None), (200, PORTRAIT), (120, None)])
+def test_a_clip_gets_the_widest_bucket_that_its_picture_fills(width, bucket):
+    piece = framed_in(width, (LANDSCAPE, PORTRAIT))
+    assert piece.bucket == bucket and (piece.framing is None) == (bucket is not None)
+    if bucket:
+        left, top, wide, high = piece.box
+        assert wide / high == pytest.approx(bucket[0] / bucket[1], rel=0.01) and left >= 0 and left + wide <= width
+        square = framed_in(width, ()).framing
+        assert (top, top + high - 1) == square.video_params[:2]
+
+
+def test_a_clip_of_a_bucket_has_its_frames_and_its_pose_over_them():
+    piece = framed_in(480, (LANDSCAPE,))
+    left, top, wide, high = piece.box
+    assert left + wide / 2 == pytest.approx(240, abs=1)  # Where its neck is
+    picture = np.zeros((256, 480, 3), np.uint8)
+    picture[top + high // 4 : top + high // 4 + 6, left + wide // 2 - 3 : left + wide // 2 + 3] = 255
+    frame = piece_picture(picture, piece, 128)
+    assert frame.shape == (128, 192, 3)
+    rows, columns = np.nonzero(frame[..., 0] > 128)
+    pose = clips.make_pose(np.full(1, 0.5))
+    pose = dataclasses.replace(pose, width=480, height=256)
+    pose.faces[:] = ((left + wide / 2) / 480, (top + high // 4 + 3) / 256)
+    moved = piece_pose(pose, piece, 128)
+    assert (moved.width, moved.height) == LANDSCAPE
+    assert np.allclose(moved.faces[0, 0] * LANDSCAPE, (columns.mean() + 0.5, rows.mean() + 0.5), atol=1.0)
+
+
+def test_rules_of_the_command_line_name_buckets_and_results_of_before_stay_valid():
+    given = {**Rules().listed(), "buckets": ["1024x576", "576x1024"]}
+    rules = Rules.given_by(given)
+    assert rules.buckets == ((1024, 576), (576, 1024)) and rules.listed()["buckets"] == [[1024, 576], [576, 1024]]
+    assert "buckets" not in Rules().listed()
+    for wrong in ("1024", "1024x", "10x10", "axb", "1024x576x3"):
+        with pytest.raises(ValueError, match=f"'{wrong}' is not a size such as 1024x576"):
+            Rules.given_by({**given, "buckets": [wrong]})
 
 
 def test_hands_that_are_gone_for_long_are_not_drawn_where_they_were(tmp_path):

@@ -135,6 +135,47 @@ def test_a_dropped_pose_is_no_pose(model):
 
 
 @torch.no_grad()
+def test_a_dropped_picture_is_no_reference_and_leaves_pose_and_audio(model):
+    noisy, timesteps, conditions = inputs(3, dropped=[False, False, True])
+    lacking = dataclasses.replace(conditions, picture_kept=torch.tensor([False, True, False]))
+    velocity, whole = model(noisy, timesteps, lacking), model(noisy, timesteps, conditions)
+    assert torch.allclose(velocity[1:], whole[1:], atol=1e-5)
+    assert not torch.allclose(velocity[0], whole[0], atol=1e-3)
+    bare = model.predict(noisy[:1], timesteps[:1], dataclasses.replace(lacking.take(slice(0, 1)), reference=None))
+    assert torch.allclose(velocity[:1], bare, atol=1e-6)
+    for name in ("pose_maps", "audio"):
+        others = dataclasses.replace(lacking, **{name: getattr(lacking, name).flip(0)})
+        assert not torch.allclose(model(noisy, timesteps, others)[0], velocity[0], atol=1e-5), name
+    other_picture = dataclasses.replace(lacking, reference=lacking.reference.flip(0))
+    assert torch.allclose(model(noisy, timesteps, other_picture)[0], velocity[0], atol=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("masked", [True, False])
+def test_dropped_audio_is_silence_and_leaves_the_others(model, masked):
+    noisy, timesteps, conditions = inputs(2)
+    if not masked:
+        conditions.audio_mask = None
+    lacking = dataclasses.replace(conditions, audio_kept=torch.tensor([False, True]))
+    velocity = model(noisy, timesteps, lacking)
+    silent = model(noisy, timesteps, dataclasses.replace(conditions, audio=None))
+    whole = model(noisy, timesteps, conditions)
+    assert torch.allclose(velocity[0], silent[0], atol=1e-5) and torch.allclose(velocity[1], whole[1], atol=1e-5)
+    assert not torch.allclose(whole[0], silent[0], atol=1e-3)
+
+
+def test_a_gradient_passes_where_some_or_all_lack_their_picture():
+    made = build_model(settings())
+    for kept in ([False, True], [False, False]):
+        made.zero_grad()
+        noisy, timesteps, conditions = inputs(2)
+        conditions.picture_kept = torch.tensor(kept)
+        made(noisy, timesteps, conditions).square().mean().backward()
+        assert all(parameter.grad is not None for parameter in made.parameters())
+        assert made.denoising_unet.conv_in.weight.grad.any()
+
+
+@torch.no_grad()
 def test_each_clip_sees_its_own_reference(model):
     noisy, timesteps, conditions = inputs(2)
     both = model(noisy, timesteps, conditions)
@@ -200,6 +241,13 @@ def test_from_nothing_audio_motion_and_pose_begin_as_no_change():
     bare = dataclasses.replace(conditions, audio=None, pose_maps=None)
     with torch.no_grad():
         assert torch.equal(made(noisy, timesteps, conditions), made(noisy, timesteps, bare))
+
+
+def test_from_nothing_both_networks_begin_alike():
+    made = build_model(settings())
+    twins = dict(made.denoising_unet.named_parameters())
+    alike = [name for name, value in made.reference_unet.named_parameters() if torch.equal(value, twins[name])]
+    assert len(alike) == len(list(made.reference_unet.parameters()))
 
 
 def test_the_same_seed_starts_the_same():

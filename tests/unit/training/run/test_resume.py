@@ -240,3 +240,21 @@ def test_a_damaged_shard_is_a_sentence_wherever_it_is_read(data, tmp_path, capfd
     assert main([str(quick(tmp_path, data, data=options))]) == 1
     lines = [line for line in capfd.readouterr().err.splitlines() if "a.safetensors" in line]
     assert len(lines) == 1 and "cannot be read: it is damaged" in lines[0]
+
+
+def test_a_cosine_that_would_end_elsewhere_is_another_run_and_a_constant_rate_is_not(data, tmp_path):
+    from echomimic_core.training.run.checkpoint import as_json, check_same_run
+
+    def made(steps, **optimizer):
+        options = {"warmup_steps": 0, "schedule": "constant", "decay_steps": 0, **optimizer}
+        return settings_of(tmp_path, data, train=CALM | {"steps": steps}, optimizer=options)
+
+    def resume(before, now):
+        content = {"step": 1, "settings": as_json(before), "samples_per_step": None}
+        (tmp_path / "run.json").write_text(json.dumps(content))
+        check_same_run(tmp_path, now)
+
+    resume(made(2), made(4))
+    with pytest.raises(SettingsError, match="optimizer.decay_steps is not what it was"):
+        resume(made(2, schedule="cosine"), made(4, schedule="cosine"))
+    resume(made(2, schedule="cosine"), made(4, schedule="cosine", decay_steps=2))

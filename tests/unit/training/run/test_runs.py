@@ -31,6 +31,9 @@ from training_runs import (  # noqa: E402, F401  (fresh_accelerate is for every 
     write_config,
 )
 
+# Parts that learn at rates of their own, in every run that must equal another.
+RATES = {"part_rates": {"pose_encoder": 2.0, "audio_attention": 3.0}}
+
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -45,7 +48,7 @@ def data(tmp_path_factory):
 def whole(data, tmp_path_factory):
     """The run from start to end in one process."""
     folder = tmp_path_factory.mktemp("whole")
-    code, output = run(write_config(folder, data))
+    code, output = run(write_config(folder, data, optimizer=RATES))
     assert code == 0, output
     return folder
 
@@ -67,7 +70,7 @@ def test_a_run_leaves_checkpoints_losses_and_what_comfyui_loads(whole):
 
 
 def test_killed_and_resumed_is_the_uninterrupted_run_bit_for_bit(whole, data, tmp_path):
-    config = write_config(tmp_path, data)
+    config = write_config(tmp_path, data, optimizer=RATES)
     process = subprocess.Popen(
         command(config), cwd=REPO, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -91,7 +94,7 @@ def test_killed_and_resumed_is_the_uninterrupted_run_bit_for_bit(whole, data, tm
 
 
 def test_two_processes_with_half_the_batch_each_give_the_same_weights(whole, data, tmp_path):
-    config = write_config(tmp_path, data, train={"batch_size": 2})
+    config = write_config(tmp_path, data, train={"batch_size": 2}, optimizer=RATES)
     code, output = run(config, processes=2)
     assert code == 0, output
     expected, found = weights(whole), weights(tmp_path)
@@ -104,7 +107,8 @@ def test_accumulated_batches_give_the_same_weights(whole, data, tmp_path):
     from echomimic_core.training.run.loop import Trainer
     from echomimic_core.training.settings import load_settings
 
-    trainer = Trainer(load_settings(write_config(tmp_path, data, train={"batch_size": 1, "accumulation": 4})))
+    shared_out = {"batch_size": 1, "accumulation": 4}
+    trainer = Trainer(load_settings(write_config(tmp_path, data, train=shared_out, optimizer=RATES)))
     trainer.run()
     expected, found = weights(whole), weights(tmp_path)
     assert max((expected[name] - found[name]).abs().max().item() for name in expected) < 1e-5
@@ -181,7 +185,9 @@ def test_every_term_reaches_the_networks_through_the_vae_and_trains_nothing_froz
     # No network finds hands in these clips: look at what it sees where they should be
     monkeypatch.setattr(keypoints, "SURE", -1.0)
     only = {name: float(name == term) for name in ("latent", "pose", "detail", "low")}
-    trainer = Trainer(settings_of(tmp_path, data, train={"condition_dropout": 0.0}, loss=only))
+    trainer = Trainer(
+        settings_of(tmp_path, data, train=dict.fromkeys(("condition_dropout", "picture_dropout"), 0.0), loss=only)
+    )
     batch = {name: value[None] for name, value in trainer.dataset[(3, 0)].items()}
     batch["timestep"] = torch.tensor([timestep])
     batch["squares"] = torch.tensor([0.5, 0.5, 0.4, 0.0]).expand_as(batch["squares"])
@@ -255,13 +261,40 @@ def test_lora_runs_resumes_and_exports(data, tmp_path):
     pytest.importorskip("peft")
     from echomimic_core.training.run.loop import Trainer
 
-    lora = {"rank": 2}
-    settings = settings_of(tmp_path, data, lora=lora, train={"steps": 2, "batch_size": 1}, checkpoint={"every": 1})
+    changes = {"lora": {"rank": 2}, "optimizer": {"part_rates": {"audio_attention": 2.0}}}
+    settings = settings_of(tmp_path, data, **changes, train={"steps": 2, "batch_size": 1}, checkpoint={"every": 1})
     checkpoint = Trainer(settings).run()
     tensors = load_file(checkpoint / "lora.safetensors")
     assert any(value.any() for name, value in tensors.items() if "lora_B" in name)
     again = Trainer(dataclasses.replace(settings, train=dataclasses.replace(settings.train, steps=3)), "latest")
     assert again.step == 2 and again.run().name == "step-00000003"
+
+
+def test_clips_of_two_shapes_are_learned_and_filmed_each_in_its_own(data, tmp_path):
+    from echomimic_core.media.video import read_frames
+    from echomimic_core.training.run.loop import Trainer
+
+    made = []
+    for number, (width, height) in enumerate(((192, 96), (96, 128))):
+        clip = clips.make_clip(*clips.talking(12, number), name=f"{number:03d}")
+        pictures = [clips.draw(0.5, 0.5, (40, 90, 140), 192)[:height, :width] for _ in range(12)]
+        clip.jpegs = [clips.encode_jpeg(picture) for picture in pictures]
+        clip.info = dataclasses.replace(clip.info, width=width, height=height)
+        made.append(clip)
+    folder = clips.write_clips(tmp_path / "clips", made)
+    settings = settings_of(
+        tmp_path,
+        data,
+        data={"folders": [str(folder)], "buckets": [[128, 64], [64, 128]]},
+        train={"steps": 4, "batch_size": 2},
+        validation={"every": 4, "frames": 2, "steps": 1, "clips": 2},
+    )
+    trainer = Trainer(settings)
+    shapes = {tuple(trainer.dataset[(step, 0)]["frames"].shape[-2:]) for step in range(4)}
+    assert shapes == {(64, 128), (128, 64)}
+    assert trainer.run().name == "step-00000004"
+    films = sorted((tmp_path / "run" / "validation").iterdir())
+    assert [next(read_frames(film))[1].shape[:2] for film in films] == [(64, 256), (128, 128)]
 
 
 def test_validation_films_the_clip_beside_the_model(data, tmp_path):
@@ -298,7 +331,11 @@ def test_tensorboard_gets_losses_and_clips(data, tmp_path):
 def test_fsdp_gives_the_same_weights_whole_and_resumes(whole, data, tmp_path):
     """Weights cut up between two processes: averages and exports are gathered, and are those of one process."""
     config = write_config(
-        tmp_path, data, train={"batch_size": 2}, validation={"every": 4, "frames": 2, "steps": 1, "clips": 1}
+        tmp_path,
+        data,
+        train={"batch_size": 2},
+        optimizer=RATES,
+        validation={"every": 4, "frames": 2, "steps": 1, "clips": 1},
     )
     for arguments in (("--set", "train.steps=2"), ("--resume",)):
         code, output = run(config, *arguments, processes=2, script="fsdp_on_processors.py")
