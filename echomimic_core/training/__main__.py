@@ -22,7 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
         nargs="?",
         const="latest",
         metavar="CHECKPOINT",
-        help="continue exactly where the run stopped: from its newest checkpoint, or the given one",
+        help="continue exactly where the run stopped: from its newest checkpoint, or the given one; auto continues if "
+        "there is a checkpoint, and starts otherwise",
     )
     parser.add_argument(
         "--set",
@@ -37,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = load_settings(find_config(given.config), parse_changes(given.set))
         from .run.checkpoint import find_checkpoints
+        from .run.leaving import LeftError
         from .run.loop import Trainer
 
         trainer = Trainer(settings, given.resume)
@@ -53,6 +55,9 @@ def main(arguments: list[str] | None = None) -> int:
             "data.frames or train.batch_size (with more train.accumulation), or see 'If memory is short' in "
             f"docs/training.md. {str(error).splitlines()[0]}"
         )
+    except LeftError as error:
+        print(f"{error}: --resume continues from there", file=sys.stderr)
+        return 128 + error.number
     except KeyboardInterrupt:
         found = find_checkpoints(trainer.output)
         how = f"--resume continues from {found[-1].name}" if found else "there is no checkpoint yet, so start it again"

@@ -23,6 +23,7 @@ from ..model.ema import EMA
 from ..model.lora import save_lora
 from ..model.networks import TrainingModel
 from ..settings import COSINE, Settings, SettingsError
+from .about import write_card
 from .sharding import local, whole
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,8 @@ def step_of(checkpoint: Path) -> int:
 
 
 def choose_checkpoint(output: Path, resume: str | None) -> Path | None:
-    """The checkpoint to resume from: the newest for "latest", or the one named; None to start afresh.
+    """The checkpoint to resume from: the newest for "latest" or, if there is one, for "auto", or the one named; None to
+    start afresh.
 
     Raises
     ------
@@ -86,6 +88,8 @@ def choose_checkpoint(output: Path, resume: str | None) -> Path | None:
                 "or choose another 'output'. Nothing was overwritten."
             )
         return None
+    if resume == "auto":
+        return found[-1] if found else None
     if resume == "latest":
         if not found:
             raise SettingsError(f"there is nothing to resume: {output} contains no checkpoint")
@@ -337,6 +341,7 @@ def _write(folder: Path, accelerator, model, ema: EMA | None, settings: Settings
         samples = samples_per_step(settings, accelerator.num_processes)
         content = {"step": step, "settings": as_json(settings), "samples_per_step": samples, "clips": clips}
         write_json(folder / RUN, content)
+        write_card(folder, Path(settings.output), content)
 
 
 def check_finite(accelerator, model: TrainingModel, ema: EMA | None, settings: Settings, step: int) -> None:

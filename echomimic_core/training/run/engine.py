@@ -2,6 +2,8 @@
 
 import logging
 import math
+import os
+from dataclasses import replace
 
 import torch
 
@@ -13,6 +15,18 @@ logger = logging.getLogger(__name__)
 
 # Of a group of parameters: its factor of the learning rate.
 FACTOR = "rate_factor"
+
+
+def usable(settings: Settings) -> Settings:
+    """The settings without bfloat16 where this run would compute on a processor that has none; said in a sentence."""
+    on_processor = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    on_processor = on_processor or not torch.accelerator.is_available()
+    if settings.train.precision != "bf16" or not on_processor or torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return settings
+    logger.warning(
+        "this processor has no bfloat16: train.precision is 'no' in place of bf16, which would be far slower"
+    )
+    return replace(settings, train=replace(settings.train, precision="no", frozen_bf16=False))
 
 
 def make_accelerator(settings: Settings):

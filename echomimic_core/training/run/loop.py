@@ -2,6 +2,7 @@
 
 import logging
 import math
+import signal
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -23,17 +24,21 @@ from ..model.initialise import build_model, with_start
 from ..model.lora import add_lora
 from ..model.networks import Conditions, TrainingModel
 from ..settings import Settings, SettingsError
+from .about import checkpoint_bytes, device_name, tell_space, versions
 from .checkpoint import (
     check_same_run,
     choose_checkpoint,
     load_checkpoint,
     register_state_hooks,
+    samples_per_step,
     save_checkpoint,
     step_of,
     warn_of_other_clips,
     whisper,
 )
-from .engine import learning_rate, make_accelerator, make_optimizer, set_rates
+from .engine import learning_rate, make_accelerator, make_optimizer, set_rates, usable
+from .leaving import LeftError, Requests
+from .pace import Pace
 from .phases import tell_phases
 from .records import Records
 from .sharding import whole, whole_weights
@@ -64,7 +69,7 @@ class Trainer:
     """
 
     def __init__(self, settings: Settings, resume: str | None = None):
-        self.settings = settings = with_start(settings)
+        self.settings = settings = usable(with_start(settings))
         self.output = Path(settings.output)
         checkpoint = choose_checkpoint(self.output, resume)
         self.dataset = ClipDataset(settings)
@@ -92,6 +97,7 @@ class Trainer:
         parameters = {name: parameter for name, parameter in self.plain.named_parameters() if parameter.requires_grad}
         self.plain.to(device)
         count = sum(parameter.numel() for parameter in parameters.values())
+        space = checkpoint_bytes(count, sum(parameter.numel() for parameter in self.plain.parameters()), settings)
         optimizer = make_optimizer(settings, parameters)
         self.model, self.optimizer = self.accelerator.prepare(self.plain, optimizer)
         # After the engine has perhaps cut the weights up, so that averages are cut up alike
@@ -100,6 +106,7 @@ class Trainer:
         if self.accelerator.distributed_type.value not in ("DEEPSPEED", "FSDP"):
             register_state_hooks(self.accelerator, self.model, self.trained)
         self.step = 0
+        self.pace = Pace(samples_per_step(settings, self.accelerator.num_processes), device)
         # For lora.dropout, the one thing drawn from torch's own generator; a checkpoint brings its state along
         torch.manual_seed(settings.seed + self.accelerator.process_index)
         if checkpoint is not None:
@@ -107,6 +114,8 @@ class Trainer:
             logger.info("resumed from %s", checkpoint)
         trained = f"a LoRA of {', '.join(settings.lora.targets)}" if settings.lora.rank else ", ".join(settings.parts)
         logger.info("%.1f million parameters are trained: %s", count / 1e6, trained)
+        said, fits = tell_space(self.output, space, settings.checkpoint.keep)
+        logger.log(logging.INFO if fits else logging.WARNING, "%s", said)
         tell_phases(settings, self.step)
 
     def loader(self) -> DataLoader:
@@ -134,32 +143,53 @@ class Trainer:
         """Train to `train.steps`; the folder of the last checkpoint. `progress` is called before every step."""
         settings, accelerator = self.settings, self.accelerator
         last = choose_last(self.output, self.step)
-        records = Records(self.output, self.step) if accelerator.is_main_process else None
+        records = None
+        if accelerator.is_main_process:
+            records = Records(self.output, self.step)
+            made_by = {"device": device_name(accelerator.device), "processes": accelerator.num_processes, **versions()}
+            records.start({"step": self.step, **made_by})
         samples = iter(self.loader())
-        while self.step < settings.train.steps:
-            if progress is not None:
-                progress(self.step, settings.train.steps)
-            values = self.train_step(samples)
-            self.step += 1
-            values = self.gather(values)
-            if not math.isfinite(values["loss"]):
-                # The mean over all processes, so all of them stop
-                raise FloatingPointError(
-                    f"the loss of step {self.step} is {values['loss']}: start again from the last checkpoint's export "
-                    "(init.source: one_file) with a lower optimizer.learning_rate, or with train.precision: no"
-                )
-            if records is not None:
-                values["learning_rate"] = learning_rate(settings, self.step - 1)
-                records.write(self.step, values, self.dataset.state(self.step - 1))
-            end = self.step == settings.train.steps
-            if end or self.step % settings.checkpoint.every == 0:
-                last = save_checkpoint(accelerator, self.model, self.ema, settings, self.step, self.dataset.digest())
-            if settings.validation.every and (end or self.step % settings.validation.every == 0):
-                self.validate(records)
+        with Requests() as requests, self.pace:
+            while self.step < settings.train.steps:
+                if progress is not None:
+                    progress(self.step, settings.train.steps)
+                last = self.advance(samples, records, requests) or last
         if progress is not None:
             progress(settings.train.steps, settings.train.steps)
         if records is not None:
             records.close()
+        return last
+
+    def advance(self, samples, records: Records | None, requests: Requests) -> Path | None:
+        """One step with all that comes after it; the checkpoint, if it is time for one.
+
+        Raises
+        ------
+        FloatingPointError : the loss is not finite. LeftError : one of the processes was asked to stop; all have saved.
+        """
+        settings, accelerator, last = self.settings, self.accelerator, None
+        with self.pace.step(self.step + 1):
+            values = self.train_step(samples)
+            self.step += 1
+            values["asked"] = torch.tensor([float(requests.asked or 0)], device=accelerator.device)
+            values = self.gather(values)
+        asked = values.pop("asked")
+        if not math.isfinite(values["loss"]):
+            # The mean over all processes, so all of them stop
+            raise FloatingPointError(
+                f"the loss of step {self.step} is {values['loss']}: start again from the last checkpoint's export "
+                "(init.source: one_file) with a lower optimizer.learning_rate, or with train.precision: no"
+            )
+        if records is not None:
+            values |= {"learning_rate": learning_rate(settings, self.step - 1), **self.pace.values}
+            records.write(self.step, values, self.dataset.state(self.step - 1))
+        end = self.step == settings.train.steps
+        if end or asked or self.step % settings.checkpoint.every == 0:
+            last = save_checkpoint(accelerator, self.model, self.ema, settings, self.step, self.dataset.digest())
+        if asked and not end:
+            raise LeftError(requests.asked or signal.SIGTERM, last)
+        if settings.validation.every and (end or self.step % settings.validation.every == 0):
+            self.validate(records)
         return last
 
     def train_step(self, samples) -> dict[str, torch.Tensor]:
@@ -169,7 +199,9 @@ class Trainer:
         set_rates(self.optimizer, learning_rate(settings, self.step))
         logged: dict[str, list[torch.Tensor]] = {}
         for _ in range(settings.train.accumulation):
-            batch = {name: t.to(self.accelerator.device, non_blocking=True) for name, t in next(samples).items()}
+            with self.pace.waiting():
+                drawn = next(samples)
+            batch = {name: t.to(self.accelerator.device, non_blocking=True) for name, t in drawn.items()}
             with self.accelerator.accumulate(self.model):
                 loss, parts = self.losses(batch, audio=state.audio != "off")
                 self.accelerator.backward(loss)
@@ -240,7 +272,7 @@ class Trainer:
 
     def gather(self, values: dict[str, torch.Tensor]) -> dict[str, float]:
         """Means over all processes; terms that no sample of the step had are left out."""
-        names = ["loss", "gradient_norm", "loss_latent", "loss_pose", "loss_detail", "loss_low"]
+        names = ["loss", "gradient_norm", "loss_latent", "loss_pose", "loss_detail", "loss_low", "asked"]
         device = self.accelerator.device
         table = torch.zeros(len(names), 2, device=device)
         for row, name in enumerate(names):
@@ -319,8 +351,9 @@ def choose_last(output: Path, step: int) -> Path | None:
 
 
 def _calm_worker(_: int) -> None:
-    """Workers share the cores: OpenCV's own threads would fight over them."""
+    """Workers share the cores: OpenCV's own threads would fight over them. Ctrl-C is for the run, which ends them."""
     from ...media.opencv import cv2
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

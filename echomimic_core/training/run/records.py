@@ -16,7 +16,7 @@ from ...files.durable import write_text
 
 logger = logging.getLogger(__name__)
 
-LOG, MEASURED = "losses.jsonl", "validation.jsonl"
+LOG, MEASURED, STARTS = "losses.jsonl", "validation.jsonl", "starts.jsonl"
 
 
 class Records:
@@ -51,6 +51,11 @@ class Records:
             for name, value in values.items():
                 self._board.add_scalar(name.replace("loss_", "loss/"), value, step)
             self._board.add_scalar("apdh/pose_dropout", state.pose_dropout, step)
+
+    def start(self, line: dict) -> None:
+        """How the run was started or gone on with: after which step, by what, and on what."""
+        with (self._output / STARTS).open("a", encoding="utf-8") as log:
+            log.write(json.dumps(line) + "\n")
 
     def measure(self, step: int, loss: float) -> None:
         """The loss on held-out clips."""

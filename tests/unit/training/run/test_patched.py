@@ -58,6 +58,7 @@ def test_the_loss_is_at_the_velocity_that_the_clean_latents_mean(config, monkeyp
     monkeypatch.setattr(trainer.loss, "forward", judge)
     batch = next(iter(trainer.loader()))
     batch["dropped"] = torch.zeros_like(batch["dropped"])
+    batch |= {name: torch.ones_like(batch[name]) for name in ("picture_kept", "audio_kept")}
     trainer.losses(batch, audio=True)
     expected = velocity_of(seen["clean"], seen["latents"], seen["timesteps"])
     assert torch.allclose(seen["velocity"].flatten(0, 1), expected, atol=1e-5)

@@ -58,6 +58,11 @@ def test_a_run_leaves_checkpoints_losses_and_what_comfyui_loads(whole):
 
     assert sorted(path.name for path in (whole / "run").glob("step-*")) == ["step-00000002", "step-00000004"]
     lines = [json.loads(line) for line in (whole / "run" / "losses.jsonl").read_text().splitlines()]
+    (start,) = [json.loads(line) for line in (whole / "run" / "starts.jsonl").read_text().splitlines()]
+    assert start["step"] == 0 and start["torch"] == torch.__version__
+    card = (whole / "run" / "step-00000004" / "README.md").read_text("utf-8")
+    assert "# EchoMimicV2, trained for 4 steps" in card and "\n- clips\n" in card
+    assert f"| loss | {lines[-1]['loss']} |" in card and '"batch_size": 4' in card
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert [line["phase"] for line in lines] == ["initial", "lips", "lips", "body"]
     assert all(line["loss"] > 0 for line in lines)
