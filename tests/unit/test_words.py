@@ -46,7 +46,7 @@ def test_chinese_readme_has_everything_that_the_english_one_has():
 
 
 def test_every_folder_of_help_pages_belongs_to_a_node():
-    assert {path.name for path in DOCS.iterdir() if path.is_dir()} == {*NODES, "gestures"}
+    assert {path.name for path in DOCS.iterdir() if path.is_dir()} == {*NODES, "gestures", "speed"}
 
 
 def test_chinese_uses_one_word_for_a_pose():

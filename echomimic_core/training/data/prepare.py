@@ -5,9 +5,7 @@ stopped resumes where it was. OUT/report.json says of every video what became of
 """
 
 import argparse
-import hashlib
 import itertools
-import json
 import logging
 import os
 import sys
@@ -23,7 +21,7 @@ from ...config import AUDIO_FEATURE_RATE, AUDIO_SAMPLE_RATE, FPS, FRAME_SIZE
 from ...files.durable import write_json
 from ...landmarks import find_bodies, load_networks
 from ...media.scaling import shrink
-from ...media.video import VIDEO_SUFFIXES, read_audio, read_frames
+from ...media.video import read_audio, read_frames
 from ...media.waveform import resample
 from ...pose.bundles import BUNDLE_FOLDER, BUNDLE_LINKS, Bundles, find_bundle
 from ...pose.detect import Detections, steady
@@ -32,12 +30,24 @@ from ...runtime import Progress
 from ...workers import Done
 from ...workers.processes import Lost, run_tasks
 from ..run.records import bar_options
+from .results import (
+    REPORT,
+    RESULTS,
+    RIGHTS_FILE,
+    RightsTable,
+    choose_part,
+    find_videos,
+    finish,
+    place_of,
+    read_result,
+    rejected,
+    video_name,
+)
 from .selection import Piece, Rules, Video, choose_pieces, cut_detections, piece_picture, piece_pose
-from .shards import LATENTS, MANIFEST, ClipData, ClipInfo, encode_jpeg, write_manifest, write_shard
+from .shards import LATENTS, MANIFEST, ClipData, ClipInfo, encode_jpeg, write_shard
 
 logger = logging.getLogger(__name__)
 
-RESULTS, REPORT = "results", "report.json"
 SMALL = 48
 PEOPLE_EVERY = 12
 MAX_PEOPLE = 3
@@ -46,8 +56,6 @@ SMOOTHING = 0.2
 RECIPE = 3
 # What is held of a long video are the clips of one shard, up to 80 s: about 350 MB at 768 x 768.
 CLIPS_A_SHARD = 8
-# Share of frames with an estimated face from which a video is named in the report.
-ESTIMATED_TOLERATED = 0.5
 
 Frames = Iterator[tuple[float, np.ndarray]]
 
@@ -170,23 +178,10 @@ def estimated_faces(found: Detections, pieces: list[Piece]) -> float:
     return float((np.concatenate(scores) <= ESTIMATED_FACE_SCORE).mean()) if scores else 0.0
 
 
-def find_videos(folder: Path) -> list[Path]:
-    """Videos below a folder, in order; ValueError where there are none."""
-    if not folder.exists():
-        raise ValueError(f"there is no folder {folder}")
-    videos = (path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
-    found = [folder] if folder.is_file() else sorted(videos)
-    if not found:
-        raise ValueError(f"{folder} contains no videos ({', '.join(VIDEO_SUFFIXES)})")
-    return found
-
-
-def video_name(path: Path, root: Path) -> str:
-    """A name for the shard of a video: its own, made unique by where it lies."""
-    place = path.relative_to(root).as_posix() if path != root else path.name
-    plain = "".join(c if c.isalnum() or c in "-_" else "-" for c in path.stem)[:60]
-    return f"{plain}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
-
+_KILLED = (
+    "the process that prepared it was killed: there was not enough memory (try --workers 1), or a damaged file "
+    "crashed the decoder. It will be tried again next time"
+)
 
 _tools: Tools | None = None
 
@@ -211,7 +206,7 @@ def _one(tools: Tools, job: tuple) -> dict:
     try:
         result = prepare_video(path, name, out, tools, rules, size)
     except ValueError as error:
-        result = _rejected(path, str(error))
+        result = rejected(path, str(error))
     result = {**result, "video": str(path), "fingerprint": fingerprint}
     write_json(out / RESULTS / f"{name}.json", result)
     return result
@@ -233,7 +228,7 @@ def _in_processes(jobs: list[tuple], make_tools: Callable[[], Tools], workers: i
             if not isinstance(result, Lost):
                 yield job[1], result
             elif tasks is suspects:
-                yield job[1], _rejected(job[0], _KILLED)
+                yield job[1], rejected(job[0], _KILLED)
             else:
                 suspects.append(job)
 
@@ -243,7 +238,7 @@ def _on_ray(jobs: list[tuple], make_tools: Callable[[], Tools], address: str) ->
 
     for outcome in on_ray(partial(_start, make_tools), jobs, address, cores=1):
         path, name, *_ = jobs[outcome.index]
-        yield name, outcome.value if isinstance(outcome, Done) else _rejected(path, outcome.reason)
+        yield name, outcome.value if isinstance(outcome, Done) else rejected(path, outcome.reason)
 
 
 def prepare(
@@ -255,6 +250,8 @@ def prepare(
     workers: int = 1,
     progress: Progress | None = None,
     ray: str | None = None,
+    part: str = "1/1",
+    rights: RightsTable | None = None,
 ) -> dict:
     """Prepare all videos of a folder that are not prepared yet, then write manifest and report.
 
@@ -262,6 +259,8 @@ def prepare(
     ----------
     make_tools : called once in every process; picklable.
     workers : processes of this machine. ray : the address of a Ray cluster that works instead, or "local".
+    part : "2/8" prepares the second of eight parts of the videos. What others have prepared by the end is listed, too.
+    rights : in the videos, for the manifest.
 
     Returns
     -------
@@ -277,66 +276,32 @@ def prepare(
             f"{out} contains other files: choose a new folder, or one that prepare created. Nothing was changed."
         )
     (out / RESULTS).mkdir(parents=True, exist_ok=True)
-    results, waiting = {}, []
-    for path in paths:
-        name, stat = video_name(path, videos), path.stat()
-        source = {"bytes": stat.st_size, "modified": stat.st_mtime_ns}
-        fingerprint = {**source, "rules": rules.listed(), "size": size, "recipe": RECIPE}
-        done = _read_result(out, name)
-        if done is not None and done["fingerprint"] == fingerprint:
-            results[name] = done
-        else:
-            waiting.append((path, name, fingerprint))
-    logger.info("%d videos, %d of them already done", len(paths), len(results))
-    jobs = [(path, name, out, rules, size, mark) for path, name, mark in waiting]
+    rights = rights or RightsTable()
+    marks = {video_name(path, videos): _fingerprint(path, rules, size) for path in paths}
+    mine = {video_name(path, videos): path for path in choose_part(paths, part)}
+    results = {name: done for name in mine if (done := read_result(out, name, marks[name]))}
+    logger.info("%d videos, %d of them already done", len(mine), len(results))
+    jobs = [(path, name, out, rules, size, marks[name]) for name, path in mine.items() if name not in results]
     done = _on_ray(jobs, make_tools, ray) if ray else _in_processes(jobs, make_tools, workers)
     for name, result in done:
         results[name] = result
         if progress is not None:
-            progress(len(results), len(paths))
+            progress(len(results), len(mine))
     if progress is not None:
-        progress(len(paths), len(paths))
-    return _finish(out, [results[name] for name in sorted(results)])
+        progress(len(mine), len(mine))
+    return finish(out, results, marks, {video_name(path, videos): rights.of(place_of(path, videos)) for path in paths})
 
 
-_KILLED = (
-    "the process that prepared it was killed: there was not enough memory (try --workers 1), or a damaged file "
-    "crashed the decoder. It will be tried again next time"
-)
-
-
-def _rejected(path: Path, reason: str) -> dict:
-    return {"video": str(path), "clips": [], "rejected": [{"start": 0.0, "seconds": None, "reason": reason}]}
-
-
-def _read_result(out: Path, name: str) -> dict | None:
-    try:
-        result = json.loads((out / RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-        whole = all((out / clip["shard"]).is_file() for clip in result["clips"])
-        return result if whole and "fingerprint" in result else None
-    except (OSError, ValueError, KeyError):
-        return None
-
-
-def _finish(out: Path, results: list[dict]) -> dict:
-    clips = [ClipInfo(**clip) for result in results for clip in result["clips"]]
-    write_manifest(out, clips)
-    rejected = [{"video": r["video"], **part} for r in results for part in r["rejected"]]
-    report = {
-        "videos": len(results),
-        "clips": len(clips),
-        "kinds": {kind: sum(c.kind == kind for c in clips) for kind in sorted({c.kind for c in clips})},
-        "seconds": round(sum(clip.frames for clip in clips) / FPS, 1),
-        "estimated_faces": [r["video"] for r in results if r.get("estimated_faces", 0.0) > ESTIMATED_TOLERATED],
-        "rejected": rejected,
+def _fingerprint(path: Path, rules: Rules, size: int) -> dict:
+    """What decides how a video is prepared."""
+    stat = path.stat()
+    return {
+        "bytes": stat.st_size,
+        "modified": stat.st_mtime_ns,
+        "rules": rules.listed(),
+        "size": size,
+        "recipe": RECIPE,
     }
-    if report["estimated_faces"]:
-        report["warning"] = (
-            f"in {len(report['estimated_faces'])} videos the face was mostly estimated from the head: lip and head "
-            "boxes are rough there. Put face_landmarker.task into the folder of --models and prepare into a new folder"
-        )
-    write_json(out / REPORT, report)
-    return report
 
 
 def _package_bundles(folder: Path) -> Bundles:
@@ -346,6 +311,14 @@ def _package_bundles(folder: Path) -> Bundles:
         if bundles[kind] is None:
             raise ValueError(f"{folder} has no {kind}_landmarker bundle: download it from {BUNDLE_LINKS[kind]}")
     return Bundles(**bundles)
+
+
+def _rights(videos: Path, table: Path | None, strict: bool) -> RightsTable:
+    own = videos / RIGHTS_FILE
+    rights = RightsTable(table or (own if own.is_file() else None))
+    if strict:
+        rights.check(place_of(path, videos) for path in find_videos(videos))
+    return rights
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -363,6 +336,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) // 2))
     parser.add_argument("--ray", nargs="?", const="local", help="one worker per core of a Ray cluster (HOST:PORT)")
     parser.add_argument("--buckets", nargs="+", default=[], metavar="WxH", help="frames that are no squares: 1024x576")
+    parser.add_argument("--part", default="1/1", metavar="K/N", help="only the k-th of n parts, for several machines")
+    parser.add_argument("--rights", type=Path, help=f"table of origin, licence, consent ({RIGHTS_FILE} of VIDEOS)")
+    parser.add_argument("--strict", action="store_true", help="stop if the rights in a video are not given")
     for name, value in Rules().listed().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, default=value, help=f"see Rules; {value:g}")
     given = parser.parse_args(arguments)
@@ -379,7 +355,10 @@ def main(arguments: list[str] | None = None) -> int:
             bar.total = total
             bar.update(done - bar.n)
 
-        report = prepare(given.videos, given.out, tools, rules, given.size, given.workers, progress, given.ray)
+        report = prepare(
+            *(given.videos, given.out, tools, rules, given.size, given.workers, progress, given.ray, given.part),
+            _rights(given.videos, given.rights, given.strict),
+        )
         bar.close()
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -39,7 +39,8 @@ class ShardError(ValueError):
 class ClipInfo:
     """One clip of the manifest: shard and name in it, kind, length, size, and where it was cut from.
 
-    Frames are squares of `size`, or have a `width` and a `height`.
+    Frames are squares of `size`, or have a `width` and a `height`. `origin`, `licence` and `consent` say what is known
+    of the rights in it.
     """
 
     shard: str
@@ -51,6 +52,9 @@ class ClipInfo:
     start: float
     width: int | None = None
     height: int | None = None
+    origin: str | None = None
+    licence: str | None = None
+    consent: str | None = None
 
     @property
     def frame(self) -> tuple[int, int]:
