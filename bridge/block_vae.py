@@ -17,8 +17,15 @@ def is_own_vae(weights: dict[str, torch.Tensor]) -> bool:
     return f"{BLOCK_ENCODER}.weight" in weights or (first is not None and len(first) != TAESD_WIDTH)
 
 
+class MissingWeightsError(Exception):
+    """Weights of a VAE that are not in its file, by name."""
+
+    def __init__(self, names: list[str]):
+        super().__init__(f"{len(names)} weights are missing, first: {names[0]}")
+
+
 def own_vae(weights: dict[str, torch.Tensor]) -> comfy.sd.VAE:
-    """ComfyUI's VAE of a file's weights; KeyError or RuntimeError where they are not whole.
+    """ComfyUI's VAE of a file's weights; MissingWeightsError or RuntimeError where they are not whole.
 
     ComfyUI knows TAESD 64 channels wide only, which would take four times as long: so it builds that one, and then its
     layers get the weights there are.
@@ -31,10 +38,15 @@ def own_vae(weights: dict[str, torch.Tensor]) -> comfy.sd.VAE:
         network.taesd_encoder = comfy.ops.disable_weight_init.Conv2d(
             3, channels, PIXELS_PER_LATENT, stride=PIXELS_PER_LATENT
         )
-    for name, _ in list(network.named_parameters()):
+    stored = {name: name.replace("taesd_encoder", BLOCK_ENCODER) if blocks else name for name in network.state_dict()}
+    missing = [name for name in stored.values() if name not in weights]
+    if missing:
+        raise MissingWeightsError(missing)
+    for name, parameter in list(network.named_parameters()):
         owner, _, leaf = name.rpartition(".")
-        stored = name.replace("taesd_encoder", BLOCK_ENCODER) if blocks else name
-        tensor = weights[stored].to(vae.vae_dtype)
+        tensor = weights[stored[name]].to(vae.vae_dtype)
+        if tensor.ndim != parameter.ndim or tensor.shape[2:] != parameter.shape[2:]:
+            raise RuntimeError(f"{stored[name]} has the shape {tuple(tensor.shape)}")
         setattr(network.get_submodule(owner), leaf, torch.nn.Parameter(tensor, requires_grad=False))
     vae.first_stage_model = network.eval()
     archive = getattr(comfy.model_management, "archive_model_dtypes", None)

@@ -14,7 +14,7 @@ import torch
 from ..echomimic_core.files.tensor_file import CheckpointError, TensorFile
 from ..echomimic_core.files.vae import at_true_width, find_vae, inside
 from ..echomimic_core.runtime import is_out_of_memory
-from .block_vae import is_own_vae, own_vae
+from .block_vae import MissingWeightsError, is_own_vae, own_vae
 
 READING = threading.RLock()  # Several threads may be the first to use a VAE.
 
@@ -141,6 +141,8 @@ def read_vae(file: TensorFile, prefix: str) -> comfy.sd.VAE:
     try:
         vae = own_vae(weights) if own else comfy.sd.VAE(sd=weights)
         leave_file(vae.first_stage_model, weights)
+    except MissingWeightsError as error:
+        raise _incomplete(file, error) from error
     except (RuntimeError, KeyError) as error:
         if is_out_of_memory(error):
             raise
@@ -153,8 +155,9 @@ def read_vae(file: TensorFile, prefix: str) -> comfy.sd.VAE:
     missing = [name for name in wanted if name not in weights]
     translated = any(name.startswith("decoder.up_blocks.") for name in weights)
     if missing and (len(weights) < len(wanted) or not translated):
-        raise CheckpointError(
-            f"{file.path}: its VAE is not complete ({len(missing)} weights are missing, first: {missing[0]}). "
-            "Download it again."
-        )
+        raise _incomplete(file, MissingWeightsError(missing))
     return vae
+
+
+def _incomplete(file: TensorFile, missing: MissingWeightsError) -> CheckpointError:
+    return CheckpointError(f"{file.path}: its VAE is not complete ({missing}). Download it again.")

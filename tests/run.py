@@ -79,8 +79,7 @@ def main(arguments: list[str]) -> int:
         return 1
     # The networks of the tests are tiny: a process on each core beats threads that share one.
     environment = {**os.environ, "COMFYUI_PATH": str(installation.comfyui), "OMP_NUM_THREADS": "1"}
-    # One more than there are cores: a third of the time a test waits for a browser, a server or a disk.
-    workers = str(min((os.cpu_count() or 1) + 1, MOST_WORKERS))
+    workers = str(min(os.cpu_count() or 1, MOST_WORKERS))
     if browser:
         environment["CHROMIUM"] = browser
     environment["COMFYUI_FRONTENDS"] = os.pathsep.join(frontends)

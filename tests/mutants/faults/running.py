@@ -109,8 +109,8 @@ RUNNING = [
     fault(
         "noise is not clamped",
         f"{CORE}/sampling/loop.py",
-        "noise = noise.clamp(-NOISE_CLAMP, NOISE_CLAMP)",
-        "noise = noise.clone()",
+        "latents = latents.clamp(-NOISE_CLAMP, NOISE_CLAMP)",
+        "latents = latents.clone()",
         f"{SCHEDULE_TESTS}::test_a_run_starts_from_clamped_noise_and_goes_through_the_timesteps_and_windows",
     ),
     fault(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from echomimic_core.config import SamplingConfig
+from echomimic_core.config import TINY, SamplingConfig
 from echomimic_core.sampling.denoiser import Halves, guide
 from echomimic_core.sampling.loop import sample
 from echomimic_core.sampling.schedule import (
@@ -85,6 +85,7 @@ class Recorder:
     """A denoiser that keeps what it is asked and answers with one velocity."""
 
     dtype = torch.float32
+    denoising_unet = SimpleNamespace(config=TINY)
 
     def __init__(self):
         self.asked = []
@@ -92,7 +93,7 @@ class Recorder:
     def prepare(self, *_):
         return SimpleNamespace(set_speed=lambda *given: None)
 
-    def predict(self, latents, timestep, windows, halves, progress):
+    def predict(self, latents, timestep, windows, halves, progress, team):
         self.asked.append((latents.clone(), timestep, windows, halves))
         return (torch.zeros_like(latents),)
 

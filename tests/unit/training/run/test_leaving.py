@@ -25,7 +25,9 @@ def data(tmp_path_factory):
     return folder
 
 
-def test_the_first_signal_is_noted_and_the_second_acts(capsys):
+def test_the_first_signal_is_noted_and_the_second_acts():
+    # A shell's background jobs ignore Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     with Requests() as requests:
         assert requests.asked is None
