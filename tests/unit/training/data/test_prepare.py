@@ -284,7 +284,7 @@ def test_a_long_video_is_cut_into_shards_that_are_written_as_they_fill(tmp_path,
     assert held == [("long-000.safetensors", 8), ("long-001.safetensors", 8), ("long-002.safetensors", 4)]
     assert sorted(path.name for path in tmp_path.glob("*.safetensors")) == [name for name, _ in held]
     assert [path.name for path in kept.iterdir()] == ["longer-000.safetensors"]
-    module.write_manifest(tmp_path, [clips.ClipInfo(**clip) for clip in result["clips"]])
+    clips.write_manifest(tmp_path, [clips.ClipInfo(**clip) for clip in result["clips"]])
     found = read_manifest(tmp_path)
     assert [clip.info.start for clip in found] == [0.5 * i for i in range(20)]
     assert all(len(clip) == 12 and clip.frames([11]).shape == (1, 64, 64, 3) for clip in found)
